@@ -1,0 +1,434 @@
+/* What a configuration says, after parsing and merging: plain structs that every process reads.
+ *
+ * One load makes one immutable struct ftp_config (a generation) in one arena. Master makes it before it forks, so
+ * login, auth and session processes inherit it; a reload makes the next generation and leaves this one to those who
+ * logged in under it. The scopes form a tree:
+ *
+ *     server (main, or a <VirtualHost>)  ->  <Anonymous>  ->  <Directory>  (->  .ftpaccess, read at run time)
+ *                                        ->  <Directory>
+ *
+ * Each scope's conf holds final values: what the scope does not set itself comes from the scope around it, and for
+ * servers from <Global>. Nobody outside src/ftp/ and src/conf/ knows how text became values.
+ *
+ * To add a directive: add a field here, and a row in the directives_*.c that fits; the checks, --list-directives and
+ * the manual page follow from the row.
+ */
+#ifndef FTP_CONF_H
+#define FTP_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/addr.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "conf/conf.h"
+
+/* Head of every entry of a multi-valued directive. Lists are in order of use: innermost scope first, then file order. */
+struct ftp_item {
+	struct ftp_item *next;
+	const char *file;
+	unsigned line;
+	unsigned level; /* precedence: 1 Global, 2 server or vhost, 3 Anonymous, 4 Directory, 5 .ftpaccess */
+};
+
+/* --- expressions and address rules --- */
+
+struct ftp_expr; /* compiled user/group/class expression */
+struct ftp_acl;  /* compiled Allow/Deny/From item list */
+
+/* Who is asked about. Unknown parts are NULL. All borrowed. */
+struct ftp_subject {
+	const char *user;
+	const char *const *groups; /* names, n_groups of them */
+	unsigned n_groups;
+	const char *class_name;
+	const struct addr *client;
+	const char *client_name; /* verified DNS name, else NULL */
+	bool authenticated;      /* false: user and groups are not known yet */
+};
+
+enum ftp_expr_kind { FTP_EXPR_USER, FTP_EXPR_GROUP, FTP_EXPR_CLASS };
+bool ftp_expr_match(const struct ftp_expr *e, enum ftp_expr_kind kind, const struct ftp_subject *who);
+bool ftp_acl_match(const struct ftp_acl *acl, const struct addr *client, const char *client_name);
+
+/* Optional "user|group|class expr" tail of TransferRate, Max*FileSize. */
+struct ftp_selector {
+	bool present;
+	enum ftp_expr_kind kind;
+	const struct ftp_expr *expr;
+};
+
+/* --- values of multi-valued directives --- */
+
+/* Bits for the commands that TransferRate and MaxTransfersPer* take. */
+enum { FTP_XFER_RETR = 1, FTP_XFER_STOR = 2, FTP_XFER_APPE = 4, FTP_XFER_STOU = 8 };
+
+struct ftp_rate { /* TransferRate */
+	struct ftp_item item;
+	unsigned commands;      /* FTP_XFER_ bits */
+	uint64_t bytes_per_sec; /* 0 = unlimited */
+	uint64_t free_bytes;
+	struct ftp_selector who;
+};
+
+struct ftp_max_size { /* MaxStoreFileSize, MaxRetrieveFileSize */
+	struct ftp_item item;
+	uint64_t bytes; /* UINT64_MAX for '*' */
+	struct ftp_selector who;
+};
+
+struct ftp_max_xfers { /* MaxTransfersPerHost, MaxTransfersPerUser */
+	struct ftp_item item;
+	unsigned commands;
+	unsigned max;
+	const char *message; /* with %m unexpanded, never NULL */
+};
+
+struct ftp_dir_rule { /* DefaultRoot, DefaultChdir, CDPath */
+	struct ftp_item item;
+	const char *path;              /* may start with ~ */
+	const struct ftp_expr *groups; /* NULL = everyone */
+};
+
+struct ftp_alias { /* UserAlias: alias ("*" for any) to real name */
+	struct ftp_item item;
+	const char *alias, *user;
+};
+
+struct ftp_user_password { /* UserPassword */
+	struct ftp_item item;
+	const char *user, *hash; /* hash is wiped in processes other than auth */
+};
+
+struct ftp_class_max { /* MaxClientsPerClass */
+	struct ftp_item item;
+	const char *class_name;
+	unsigned max; /* 0 = none */
+	const char *message;
+};
+
+struct ftp_env { /* SetEnv, UnsetEnv (value NULL) */
+	struct ftp_item item;
+	const char *name, *value;
+};
+
+struct ftp_log_format { /* LogFormat */
+	struct ftp_item item;
+	const char *name, *format;
+};
+
+/* A log file that master opens. After rotation master hands out a new descriptor, which every process puts over fd
+ * with dup2(), so the number stays. */
+struct ftp_logfile {
+	struct ftp_logfile *next;
+	const char *path;
+	unsigned index; /* position in ftp_config.logfiles */
+	bool allow_symlink;
+	int fd; /* -1 until master has opened it */
+};
+
+struct ftp_extlog { /* ExtendedLog */
+	struct ftp_item item;
+	struct ftp_logfile *file; /* NULL: syslog */
+	int syslog_level;         /* when file is NULL */
+	const char *classes;      /* second word as written; NULL = ALL */
+	const char *format_name;  /* NULL = default */
+	const char *format;       /* text of that format, never NULL after the load */
+};
+
+/* A limit with its message. max 0 = not limited. */
+struct ftp_max {
+	unsigned max;
+	const char *message; /* %m unexpanded, never NULL */
+};
+
+enum ftp_list_flags { /* ListOptions */
+	FTP_LIST_STRICT = 1,
+	FTP_LIST_ONLY_LIST = 2,
+	FTP_LIST_ONLY_NLST = 4,
+	FTP_LIST_NO_ERROR_IF_ABSENT = 8,
+	FTP_LIST_ADJUSTED_SYMLINKS = 16,
+	FTP_LIST_SORTED_NLST = 32,
+};
+
+struct ftp_list_options { /* ListOptions */
+	struct ftp_item item;
+	const char *options; /* as written, e.g. "-a +R"; may be empty */
+	unsigned flags;
+	unsigned max_files, max_dirs, max_depth; /* 0 = no limit */
+};
+
+enum ftp_sendfile_kind { FTP_SENDFILE_ON, FTP_SENDFILE_OFF, FTP_SENDFILE_PERCENT, FTP_SENDFILE_BYTES };
+struct ftp_sendfile { /* UseSendfile */
+	enum ftp_sendfile_kind kind;
+	double percent; /* 0 < p <= 100 */
+	uint64_t bytes; /* > 0 */
+};
+
+struct ftp_hidden { /* HiddenStores */
+	bool on;
+	const char *prefix, *suffix; /* final forms around the name; %P = pid */
+};
+
+enum ftp_root_revoke {
+	FTP_ROOT_REVOKE_UNSET,
+	FTP_ROOT_REVOKE_ON,
+	FTP_ROOT_REVOKE_OFF,
+	FTP_ROOT_REVOKE_RELAXED
+};
+enum ftp_tristate { FTP_UNSET = 0, FTP_OFF, FTP_ON };
+
+struct ftp_foreign { /* AllowForeignAddress */
+	bool on;
+	const char *class_name; /* NULL unless a class was named */
+};
+
+struct ftp_socket_options { /* SocketOptions; 0 = the system's own choice */
+	unsigned maxseg, rcvbuf, sndbuf;
+	bool keepalive;
+	unsigned keepalive_idle, keepalive_count,
+		keepalive_interval; /* seconds, count, seconds; 0 = system */
+};
+
+struct ftp_display {      /* Display* file */
+	const char *path; /* NULL = none */
+	bool once;        /* DisplayChdir */
+	const char *
+		text; /* content, read at load when the path is absolute; NULL when it is relative or missing */
+};
+
+enum { /* FactsOptions */
+	FTP_FACTS_USE_SLINK = 1,
+	FTP_FACTS_NO_NAMES = 2,
+	FTP_FACTS_ADJUSTED_SYMLINKS = 4
+};
+
+/* --- all values of one scope --- */
+
+struct ftp_conf {
+	/* identity */
+	const char *server_name, *server_admin;
+	bool ident_on;          /* ServerIdent */
+	const char *ident_text; /* NULL = built-in text */
+	bool defer_welcome;
+
+	/* accounts to run as: of a server (login, auth) or of <Anonymous> (its sessions) */
+	const char *user, *group; /* names, NULL = not set */
+
+	/* addresses and sockets */
+	uint16_t port; /* 0 = this server is off */
+	struct ftp_socket_options socket_options;
+	bool nodelay_ctrl, nodelay_data;
+	uint16_t passive_min, passive_max; /* 0 = system's choice */
+	const char *masquerade_name;       /* as written */
+	struct addr masquerade;            /* sa_family 0 = none */
+	struct ftp_foreign foreign;
+	enum ftp_root_revoke root_revoke;
+
+	/* timeouts, ms; 0 = none */
+	uint32_t timeout_login_ms, timeout_idle_ms, timeout_no_transfer_ms, timeout_stalled_ms,
+		timeout_session_ms, timeout_linger_ms;
+
+	/* limits */
+	struct ftp_max max_clients, max_clients_per_host, max_clients_per_user, max_hosts_per_user,
+		max_connections_per_host;
+	struct ftp_class_max *max_clients_per_class;
+	unsigned max_login_attempts; /* 0 = unlimited */
+	unsigned max_password_bytes;
+	unsigned command_buffer_bytes;
+	unsigned max_command_rate, max_command_rate_secs; /* commands per interval; 0 = none */
+	struct ftp_max_xfers *max_transfers_per_host, *max_transfers_per_user;
+
+	/* authentication */
+	const char *auth_order; /* names separated by blanks, '*' kept; NULL = default */
+	const char *auth_user_file, *auth_group_file;
+	uid_t auth_user_id_min, auth_user_id_max; /* "id min-max"; by default 0 and UINT32_MAX */
+	gid_t auth_group_id_min, auth_group_id_max;
+	bool auth_file_insecure_perms, auth_file_syntax_check; /* AuthFileOptions */
+	bool auth_pam;
+	const char *auth_pam_config; /* service name */
+	bool require_valid_shell, use_ftpusers, root_login, allow_empty_passwords;
+	bool auth_alias_only, auth_using_alias;
+	struct ftp_alias *aliases;
+	struct ftp_user_password *user_passwords;
+	struct ftp_dir_rule *default_root, *default_chdir, *cdpath;
+	bool allow_chroot_symlinks;
+	const char *access_grant_msg, *access_deny_msg; /* NULL = built in; %u */
+
+	/* anonymous */
+	bool anon_require_password;
+	const char *anon_reject_regex; /* extended regex, NULL = none */
+	bool anon_reject_negate, anon_reject_nocase;
+
+	/* files */
+	mode_t umask_file, umask_dir;
+	bool allow_overwrite, allow_retrieve_restart, allow_store_restart, allow_override;
+	enum ftp_tristate delete_aborted_stores;
+	struct ftp_hidden hidden_stores;
+	const char *store_unique_prefix;
+	struct ftp_max_size *max_store_size, *max_retrieve_size;
+	struct ftp_rate *rates;
+	struct ftp_sendfile sendfile;
+	bool default_transfer_ascii; /* DefaultTransferMode */
+
+	/* listings */
+	struct ftp_list_options *list_options; /* first one counts */
+	bool list_windows;                     /* ListStyle */
+	bool show_symlinks, use_globbing, times_gmt;
+	bool facts_advertise;
+	unsigned facts_options; /* FTP_FACTS_ bits */
+	bool dirfake_user_on, dirfake_group_on, dirfake_mode_on;
+	const char *dirfake_user, *dirfake_group; /* "~" = the session's own */
+	mode_t dirfake_mode;
+
+	/* language (RFC 2640) */
+	bool lang_engine;
+	const char *encoding_local, *encoding_client; /* UseEncoding; NULL = UTF-8 without conversion */
+	bool encoding_off;                            /* UseEncoding off */
+
+	/* texts */
+	struct ftp_display display_connect, display_login, display_chdir, display_quit, display_file_transfer;
+
+	/* logs */
+	struct ftp_logfile *transfer_log; /* NULL = none */
+	struct ftp_logfile *system_log;   /* NULL = syslog */
+	struct ftp_extlog *extended_logs;
+	struct ftp_log_format *log_formats;
+	int syslog_level;
+	int debug_level; /* -1 = not set */
+	bool allow_log_symlinks;
+
+	struct ftp_env *env;
+};
+
+/* --- scopes --- */
+
+enum ftp_rule_kind {
+	FTP_ALLOW_USER,
+	FTP_ALLOW_GROUP,
+	FTP_ALLOW_CLASS,
+	FTP_ALLOW_ADDR,
+	FTP_ALLOW_ALL,
+	FTP_DENY_ALL,
+	FTP_DENY_USER,
+	FTP_DENY_GROUP,
+	FTP_DENY_CLASS,
+	FTP_DENY_ADDR
+};
+
+struct ftp_limit_rule {
+	struct ftp_limit_rule *next;
+	enum ftp_rule_kind kind;
+	const struct ftp_expr *expr; /* *_USER, *_GROUP, *_CLASS */
+	const struct ftp_acl *acl;   /* *_ADDR */
+	const char *file;
+	unsigned line;
+};
+
+struct ftp_limit { /* one <Limit> section */
+	struct ftp_limit *next;
+	const char *const *commands; /* upper case verbs, SITE_X, or groups READ WRITE DIRS LOGIN ALL */
+	unsigned n_commands;
+	bool deny_first; /* Order deny,allow */
+	struct ftp_limit_rule *rules;
+	const char *file;
+	unsigned line;
+};
+
+struct ftp_scope {
+	enum conf_kind kind; /* CONF_KIND_SERVER, _VHOST, _ANONYMOUS, _DIRECTORY, _FTPACCESS */
+	struct ftp_scope *parent, *next;
+	struct ftp_scope *anons, *dirs; /* children in file order */
+	const char *path; /* <Anonymous> root or <Directory> pattern, normalised; may start with ~ */
+	struct ftp_conf conf;
+	struct ftp_limit *limits;
+	enum ftp_tristate access_all; /* AllowAll: FTP_ON, DenyAll: FTP_OFF, directly in the scope */
+	const char *file;
+	unsigned line;
+};
+
+struct ftp_server {
+	unsigned index; /* position in ftp_config.servers */
+	struct ftp_scope *scope;
+	struct addr *addrs; /* bind addresses without port; the any-address is a wildcard */
+	unsigned n_addrs;
+	const char *const *aliases; /* ServerAlias patterns and names of <VirtualHost>, lower case */
+	unsigned n_aliases;
+	bool is_default;  /* DefaultServer on */
+	const char *fqdn; /* this machine's name, for texts and logs */
+};
+
+struct ftp_class {
+	struct ftp_class *next;
+	const char *name;
+	bool satisfy_all;
+	const struct ftp_acl *const *from;
+	unsigned n_from;
+};
+
+struct ftp_config {
+	unsigned generation; /* 1 for the first load */
+	struct arena *arena;
+	const char *file;            /* main file, NULL for `wherryd share` */
+	struct ftp_server **servers; /* [0] is the main server */
+	unsigned n_servers;
+	struct ftp_class *classes;
+	struct ftp_logfile *logfiles;
+	unsigned n_logfiles;
+
+	/* daemon-wide */
+	bool inetd;
+	const char *pid_file, *scoreboard_file; /* NULL = none */
+	const char *controls_socket;            /* NULL = none */
+	unsigned max_instances;                 /* 0 = none */
+	unsigned max_connection_rate, max_connection_rate_secs;
+	unsigned tcp_backlog;
+	bool use_ipv6, use_reverse_dns, bind_tight;
+	int syslog_facility;
+	unsigned scoreboard_scrub_secs; /* 0 = off */
+};
+
+/* How to load. All borrowed. */
+struct ftp_config_options {
+	const char *file; /* absolute path; NULL with text set */
+	const char *
+		text; /* configuration text instead of a file (share mode, tests); name stands for the file */
+	const char *name;
+	const char *const *defines; /* -D */
+	unsigned n_defines;
+	const char *server_addr; /* -S, or NULL */
+	int family;              /* AF_UNSPEC, AF_INET (-4), AF_INET6 (-6) */
+	bool check_only;         /* -t: also look up users, open auth files, ... but create nothing */
+	bool reload;             /* HUP: names that do not resolve are warnings */
+};
+
+/* Collects what a load had to say, in file order. See ftp/report.h. */
+struct ftp_report;
+
+/* Load a configuration. On success *ret_config is returned (ftp_config_free()). On failure -WE_CONFIG with the first error
+ * in err; all errors (at most 20), warnings and, for -t, the state of each directive are in report (may be NULL). */
+int ftp_config_load(const struct ftp_config_options *opt, unsigned generation, struct ftp_config **ret_config,
+	struct ftp_report *report, struct err *err);
+void ftp_config_free(struct ftp_config *c);
+/* Overwrite what only auth needs (hashes), in a process that is not auth. Only after fork. */
+void ftp_config_wipe_secrets(struct ftp_config *c);
+
+/* The server for a connection that arrived at local: exact address and port, then wildcard, then the default server;
+ * NULL when none serves it. */
+const struct ftp_server *ftp_server_find(const struct ftp_config *c, const struct addr *local);
+/* The one among those bound to the same address and port whose name or alias matches host (HOST, SNI); NULL when none. */
+const struct ftp_server *ftp_server_by_name(
+	const struct ftp_config *c, const struct addr *local, const char *host);
+/* First class whose rules match, or NULL. */
+const struct ftp_class *ftp_class_find(
+	const struct ftp_config *c, const struct addr *client, const char *client_name);
+
+/* Read a .ftpaccess text over the merged scope base. Bad lines are warned about through ctx and skipped. The scope
+ * lives in arena a. 0 or -errno. */
+struct log_ctx;
+int ftp_access_load(struct arena *a, const char *text, size_t len, const char *name,
+	const struct ftp_scope *base, const struct log_ctx *ctx, struct ftp_scope **ret_scope);
+
+#endif
