@@ -1,0 +1,85 @@
+/* The scoreboard reader on arbitrary files. The input is a list of patches (offset u32, length u8, bytes) on a
+ * file with one live process and three sessions; an input that begins with 'R' is the whole file instead. */
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "score/score_priv.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int check(void *arg, const struct score_session *s)
+{
+	volatile size_t n = strlen(s->user) + strlen(s->class_name) + strlen(s->label) + strlen(s->protocol) +
+			    strlen(s->cmd) + strlen(s->client_name) + strlen(s->cwd) + strlen(s->arg) +
+			    strlen(score_path_name(s->path));
+
+	(void)n; /* read: a text without its NUL is found by the sanitizer */
+	return 0;
+}
+
+static void seed(int fd)
+{
+	struct score_header h = {.version = SCORE_VERSION,
+		.proc_bytes = sizeof(struct score_proc),
+		.slot_bytes = sizeof(struct score_hot),
+		.over_bytes = sizeof(struct score_over),
+		.proc_max = SCORE_PROCS_MAX,
+		.proc_used = 2};
+	struct score_proc p = {.state = PROC_LIVE, .pid = getpid(), .slots = 4, .role = SCORE_SESSION};
+	struct score_region_head head = {.used = 3};
+	struct score_hot hot = {.state = SLOT_USED, .flags = FLAG_LOGGED_IN, .user = "u", .cmd = "RETR"};
+	unsigned i;
+
+	memcpy(h.magic, SCORE_MAGIC, sizeof(h.magic));
+	(void)!ftruncate(fd, (off_t)(SCORE_REGION_OFF + score_region_bytes(4)));
+	(void)!pwrite(fd, &h, sizeof(h), 0);
+	(void)!pwrite(fd, &p, sizeof(p), SCORE_TABLE_OFF);
+	(void)!pwrite(fd, &head, sizeof(head), SCORE_REGION_OFF);
+	for (i = 0; i < 3; i++)
+		(void)!pwrite(
+			fd, &hot, sizeof(hot), (off_t)(SCORE_REGION_OFF + SCORE_ALIGN + i * sizeof(hot)));
+}
+
+static void patch(int fd, const uint8_t *data, size_t size)
+{
+	while (size >= 5) {
+		uint32_t off;
+		size_t n = data[4];
+
+		memcpy(&off, data, 4);
+		data += 5;
+		size -= 5;
+		if (n > size)
+			n = size;
+		(void)!pwrite(fd, data, n, off % (SCORE_REGION_OFF + score_region_bytes(4)));
+		data += n;
+		size -= n;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+	struct score_reader *r;
+	struct score_daemon d;
+	struct err e;
+
+	if (fd < 0)
+		return 0;
+	if (size > 0 && data[0] == 'R') {
+		(void)!write(fd, data + 1, size - 1);
+	} else {
+		seed(fd);
+		patch(fd, data, size);
+	}
+	if (score_open_fd(fd, "fuzz", &r, &e) == 0) {
+		score_read_daemon(r, &d);
+		(void)!score_read_all(r, check, NULL, NULL);
+		score_reader_free(r);
+	}
+	fd_close(&fd);
+	return 0;
+}

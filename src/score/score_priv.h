@@ -1,0 +1,149 @@
+/* Layout of the scoreboard file, for score/ only.
+ *
+ *   0           struct score_header        one page
+ *   TABLE_OFF   struct score_proc [4096]   written by the master (and ftpscrub), seq taken by compare-and-swap
+ *   REGION_OFF  region 0, region 1, ...    STRIDE bytes apart; region i belongs to table entry i
+ *
+ * A region: struct score_region_head (64 KiB, the largest page size there is), the hot slots, the overflow
+ * texts. Fixed-width fields, no pointers. */
+#ifndef SCORE_SCORE_PRIV_H
+#define SCORE_SCORE_PRIV_H
+
+#include <stdatomic.h>
+
+#include "score/score.h"
+
+#define SCORE_MAGIC   "WHRSCORE" /* 8 bytes, no NUL */
+#define SCORE_VERSION 1u         /* raise with every change of the layout */
+
+#define SCORE_ALIGN     65536u
+#define SCORE_TABLE_OFF 4096u
+#define SCORE_REGION_OFF                                                                                     \
+	((SCORE_TABLE_OFF + SCORE_PROCS_MAX * 64u + SCORE_ALIGN - 1) / SCORE_ALIGN * SCORE_ALIGN)
+#define SCORE_STRIDE (UINT64_C(64) << 20)
+
+struct score_header {
+	char magic[8];
+	uint32_t version;
+	uint32_t proc_bytes, slot_bytes, over_bytes; /* sizes of the records, checked */
+	uint32_t proc_max;
+	uint32_t server; /* enum score_server */
+	int32_t daemon_pid;
+	_Atomic uint32_t proc_used; /* entries at and above this one were never used */
+	uint64_t daemon_ticks;      /* its start time, /proc/PID/stat field 22 */
+	uint64_t started_ms;
+	char boot_id[40];
+	char program[32];
+};
+
+enum { PROC_FREE, PROC_RESERVED, PROC_LIVE };
+
+struct score_proc {
+	_Atomic uint32_t seq; /* odd: taken by who is changing the entry */
+	_Atomic uint32_t state;
+	int32_t pid;
+	uint32_t role;
+	uint32_t slots;
+	uint32_t spare;
+	uint64_t ticks; /* start time of pid, 0 = unknown */
+	uint64_t pad[4];
+};
+
+struct score_region_head {
+	_Atomic uint32_t used; /* slots at and above this one are free */
+};
+
+enum { SLOT_FREE, SLOT_USED };
+enum { OVER_NAME = 1, OVER_CWD = 2, OVER_ARG = 4 };
+enum { FLAG_LOGGED_IN = 1, FLAG_IDLE = 2, FLAG_TLS_CONTROL = 4, FLAG_TLS_DATA = 8, FLAG_XFER = 16 };
+
+struct score_hot {
+	_Atomic uint32_t seq;
+	uint32_t state;
+	uint32_t id;
+	uint32_t uid, gid;
+	uint16_t client_port, server_port;
+	uint8_t flags, over, dir, path;
+	uint32_t spare;
+	uint64_t begin_ms, since_ms;
+	uint64_t xfer_size, xfer_done, xfer_acked, xfer_elapsed_ms, xfer_updated_ms;
+	uint64_t rate_limit_bps;
+	uint8_t client[16], server[16]; /* IPv6, IPv4 as mapped; all zero = not set */
+	char user[SCORE_USER_MAX];
+	char class_name[SCORE_CLASS_MAX];
+	char label[SCORE_LABEL_MAX];
+	char protocol[SCORE_PROTOCOL_MAX];
+	char cmd[SCORE_CMD_MAX];
+	char name[48]; /* these three: the whole text, or its beginning when the bit in over is set */
+	char cwd[88];
+	char arg[88];
+};
+
+struct score_over {
+	char name[SCORE_NAME_MAX];
+	char cwd[SCORE_CWD_MAX];
+	char arg[SCORE_ARG_MAX];
+};
+
+_Static_assert(sizeof(struct score_header) <= SCORE_TABLE_OFF, "header fits its page");
+_Static_assert(sizeof(struct score_proc) == 64, "process entry");
+_Static_assert(sizeof(struct score_hot) == 512, "hot slot");
+_Static_assert(SCORE_TABLE_OFF + SCORE_PROCS_MAX * 64u <= SCORE_REGION_OFF, "table before regions");
+
+static inline size_t score_align(size_t n)
+{
+	return (n + SCORE_ALIGN - 1) & ~(size_t)(SCORE_ALIGN - 1);
+}
+
+static inline size_t score_over_off(unsigned slots)
+{
+	return SCORE_ALIGN + score_align(slots * sizeof(struct score_hot));
+}
+
+static inline size_t score_region_bytes(unsigned slots)
+{
+	return score_over_off(slots) + score_align(slots * sizeof(struct score_over));
+}
+
+static inline uint64_t score_region_off(unsigned index)
+{
+	return SCORE_REGION_OFF + index * SCORE_STRIDE;
+}
+
+struct score_region {
+	struct score_board *board; /* NULL in the child */
+	struct score_region *next; /* in board->regions, master only */
+	char *map;
+	size_t map_bytes;
+	unsigned index;
+	unsigned slots;
+	uint64_t taken[SCORE_SLOTS_MAX / 64]; /* writer: bit = slot in use */
+};
+
+/* The writer's handle of a slot. */
+struct score_slot {
+	struct score_region *region;
+	struct score_hot *hot;
+	struct score_over *over;
+	unsigned index;
+	bool over_usable; /* its memory is there */
+	bool over_failed;
+};
+
+/* Start time in clock ticks since boot. 0, or -ESRCH (a zombie), -ENOENT (not seen in /proc), -errno. */
+int score_proc_ticks(pid_t pid, uint64_t *ret_ticks);
+/* Is pid the process that started at ticks (0 = unknown)? In doubt, yes. */
+bool score_proc_alive(pid_t pid, uint64_t ticks);
+/* Identity of this boot; "" when the system does not tell. */
+void score_boot_id(char *buf, size_t size);
+/* Was the file written in this boot? In doubt, yes. */
+bool score_same_boot(const struct score_header *h);
+/* Is this a header that this build can use? file_bytes: size of the file. */
+int score_header_check(const struct score_header *h, uint64_t file_bytes, const char *name, struct err *err);
+
+/* Tests only. */
+int score_board_fd(const struct score_board *board);
+/* Tests only: take the path for file systems that cannot punch holes. */
+extern bool score_no_punch;
+
+#endif
