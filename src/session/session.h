@@ -1,0 +1,185 @@
+/* One logged-in user's session, as commands see it.
+ *
+ * The session machine (session.c) reads lines, looks the verb up in the table of ftp/verb.h, asks <Limit> for verbs without
+ * a path, and runs the command (cmd/cmd.h). A command answers at once, or hands its file work to the thread pool with
+ * session_job() and answers from there, or starts a transfer (xfer.h). Until it has answered, further lines wait in the
+ * input; only ABOR, and while a transfer runs NOOP, STAT and QUIT, are looked at.
+ *
+ * Everything here runs on the process's event loop and must not block, except what says that it may be called from a
+ * pool thread. Paths are virtual (vfs/vfs.h). The process's umask is 0: give vfs_open() and vfs_mkdir() the mode from
+ * session_file_mode() or session_dir_mode(). A session outlives its client while a job of it runs; then replies go nowhere.
+ */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "base/addr.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "ftp/conf.h"
+#include "vfs/vfs.h"
+
+struct session;
+struct session_proc; /* proc.h */
+struct session_job;
+struct score_slot;
+struct ctrl; /* ctrl.h: the control connection */
+struct data; /* data.h: how the next data connection is made */
+struct xfer; /* xfer.h: the transfer that runs */
+
+enum session_state {
+	SESSION_STARTING, /* start directory is being looked at; no command is read */
+	SESSION_READY,    /* waits for a command */
+	SESSION_BUSY,     /* a command waits for the pool or another process */
+	SESSION_TRANSFER, /* a transfer is being set up or runs */
+	SESSION_CLOSING,  /* the last reply is on its way out */
+	SESSION_CLOSED,   /* no control connection any more; kept while a job refers to it */
+	SESSION_STATE_COUNT
+};
+
+/* What a command's run() or a job's done() says. */
+enum ftp_result {
+	FTP_DONE,      /* the final reply was given */
+	FTP_WAIT_JOB,  /* session_job() was called: its done() goes on */
+	FTP_WAIT_DATA, /* a transfer was started: it gives the final reply */
+	FTP_WAIT_IPC,  /* another process was asked; session_finish() ends the command */
+	FTP_CLOSE      /* the final reply was given; close when it is flushed */
+};
+
+/* The command being worked on: for replies, records and logs. */
+struct session_command {
+	const char *verb; /* of the verb table, "SITE" for its subcommands; NULL between commands */
+	char *line;       /* the whole line, for records; a secret argument is already replaced */
+	uint64_t started_ms;
+	int reply_code;   /* last final or intermediate one, 0 = none yet */
+	char *reply_text; /* its text without code */
+	char *vpath;      /* session_note_path(): the object it worked on, NULL = none */
+	uint64_t bytes;   /* moved by its transfer */
+};
+
+struct session {
+	struct list link; /* of the process's sessions */
+	struct session_proc *proc;
+	unsigned refs;
+	uint32_t sid;
+	enum session_state state;
+	struct log_ctx log;
+
+	/* who: fixed at the start */
+	const struct ftp_server *server;
+	const struct ftp_scope *scope; /* of the server, or of the <Anonymous> it logged in to */
+	bool anonymous;
+	char *user, *sent_user, *email, *home; /* home: host path */
+	char *group_names;                     /* as granted; who.groups points into it */
+	const char **groups;
+	struct ftp_subject who;
+	struct addr peer, local; /* of the control connection, as master said */
+	char *peer_text;         /* who.client as text */
+	char *clnt;              /* CLNT text, "" = none */
+	bool quiet;              /* no multi-line greetings */
+	struct vfs_root *root;   /* the process's; also for pool threads */
+	uint64_t login_wall_ms;
+
+	/* parameters that commands read and change; pool threads get copies */
+	char cwd[VFS_PATH_SIZE];
+	bool ascii;        /* TYPE A */
+	bool epsv_all;     /* EPSV ALL was given */
+	bool utf8_off;     /* OPTS UTF8 OFF */
+	uint64_t restart;  /* REST, consumed by the next RETR or STOR */
+	char *rename_from; /* RNFR: vpath, owned; NULL = none */
+	unsigned facts;   /* OPTS MLST: bits of facts.h; set to the default at the start by facts_default() */
+	int site_umask;   /* SITE UMASK, -1 = as configured */
+	uint32_t idle_ms; /* TimeoutIdle, or what SITE IDLE made of it; 0 = none */
+	char *display_seen; /* directories where DisplayChdir "once" was shown; owned by its command */
+
+	/* counters of the whole session */
+	uint64_t files_in, files_out, bytes_in, bytes_out;
+
+	struct session_command cmd;
+	struct ctrl *ctrl;
+	struct data *data;
+	struct xfer *xfer;       /* NULL while there is none */
+	struct session_job *job; /* NULL while there is none */
+	struct score_slot *slot; /* NULL without scoreboard */
+	struct session_timers *timers;
+	struct access_dir *cwd_access; /* what applies in cwd */
+};
+
+/* --- replies: text is one line; CR, LF and NUL in it become '_' --- */
+
+/* A final or intermediate reply "<code> <text>"; ends a multi-line reply begun before. Exactly one per command, except
+ * 150 and the like. */
+void session_reply(struct session *s, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* First line "<code>-<text>", and continuation " <text>" (always begins with a blank). */
+void session_reply_first(struct session *s, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void session_reply_more(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* "<code> <arg>: <text of the error>"; error is a negative number as the vfs functions return it. */
+void session_reply_errno(struct session *s, int code, const char *arg, int error);
+/* Lines of a Display* text before the final reply: first "<code>-", then " " lines. NULL or "" sends nothing. Cookies are
+ * expanded here. */
+void session_reply_display(struct session *s, int code, const char *text);
+/* Text of a display file for the pool: conf's own text, or the content of the file relative to dir (a vpath), at most
+ * 64 KiB. Returned (free()), NULL when there is none. May block; any thread. */
+char *session_display_text(struct session *s, const struct ftp_display *d, const char *dir);
+
+/* --- work in the thread pool --- */
+
+/* Run work(arg) in a pool thread, then done(s, arg) on the loop: always exactly once, also when the session was closed
+ * meanwhile, so that done() frees arg; replying is then harmless. *cancel becomes true on ABOR and when the session ends:
+ * work() returns soon then. work() must not touch s except s->root, s->log and functions that say so.
+ * Returns FTP_WAIT_JOB. One job at a time; done() may start the next. */
+typedef void session_work_fn(void *arg, const atomic_bool *cancel);
+typedef enum ftp_result session_done_fn(struct session *s, void *arg);
+enum ftp_result session_job(struct session *s, session_work_fn *work, session_done_fn *done, void *arg);
+/* Was the job that done() belongs to cancelled? */
+bool session_job_cancelled(const struct session *s);
+
+/* End of a command that returned FTP_WAIT_IPC. */
+void session_finish(struct session *s, enum ftp_result result);
+
+/* --- paths and what is allowed --- */
+
+/* Virtual path of a client's argument: vfs_path_resolve() with the session's cwd. 0 or -ENAMETOOLONG. */
+int session_path(const struct session *s, const char *arg, char out[VFS_PATH_SIZE]);
+
+/* What applies to one object. */
+struct session_access {
+	const struct ftp_conf *conf;   /* values of the innermost scope with its .ftpaccess files */
+	const struct ftp_scope *scope; /* that scope */
+	char real[VFS_PATH_SIZE];      /* the vpath that policy has looked at: without links; give it to vfs
+	                                  functions with VFS_NOLINKS (VFS_NOFOLLOW if asked for it) */
+	struct access_dir *ref;        /* private */
+};
+
+/* May the session run verb ("RETR", "SITE_CHMOD"; NULL: only look up conf) on vpath? Decides by <Limit>, AllowAll and
+ * DenyAll on the real path of the object, with the .ftpaccess files on its way.
+ *   flags  VFS_CACHED (needed on the loop: -EAGAIN means ask again from the pool), VFS_NOFOLLOW, VFS_MISSING_OK
+ * 0: *ret must be released with session_access_done(). -EPERM: a rule says no. Else -errno of finding the object.
+ * Any thread; may block without VFS_CACHED. */
+int session_allowed(
+	struct session *s, const char *verb, const char *vpath, unsigned flags, struct session_access *ret);
+void session_access_done(struct session_access *a);
+/* The same question about an entry of a directory that was already asked about (listings): dir's answer, name of an entry
+ * of it (no link is followed). Does not block; any thread. */
+bool session_entry_allowed(
+	struct session *s, const char *verb, const struct session_access *dir, const char *name);
+/* <Limit> for a command without a path: the current directory counts. */
+bool session_verb_allowed(struct session *s, const char *verb);
+
+mode_t session_file_mode(const struct session *s, const struct ftp_conf *conf); /* 0666 without the umask */
+mode_t session_dir_mode(const struct session *s, const struct ftp_conf *conf);  /* 0777 without the umask */
+
+/* Change the current directory (a vpath that is a directory): also for the scoreboard. */
+void session_set_cwd(struct session *s, const char *vpath);
+/* The object the running command works on, for ExtendedLog; copied. */
+void session_note_path(struct session *s, const char *vpath);
+/* A DELE record in the xferlog. */
+void session_log_delete(struct session *s, const char *vpath, uint64_t size_bytes);
+
+#endif
