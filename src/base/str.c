@@ -70,9 +70,9 @@ size_t str_copy(char *dst, size_t size, const char *src)
 	return n;
 }
 
-/* Length of the valid UTF-8 sequence at s (n bytes left), 0 when there is none. */
-static size_t utf8_seq(const unsigned char *s, size_t n)
+size_t utf8_len(const char *text, size_t n)
 {
+	const unsigned char *s = (const unsigned char *)text;
 	uint32_t cp;
 	size_t len, i;
 
@@ -103,7 +103,7 @@ static size_t utf8_seq(const unsigned char *s, size_t n)
 bool utf8_valid(const char *s, size_t n)
 {
 	while (n > 0) {
-		size_t len = utf8_seq((const unsigned char *)s, n);
+		size_t len = utf8_len(s, n);
 
 		if (len == 0)
 			return false;
@@ -154,7 +154,7 @@ const char *str_escape(const char *s, char *dst, size_t size)
 	size_t left = strlen(s), at = 0;
 
 	while (left > 0) {
-		size_t len = utf8_seq((const unsigned char *)s, left);
+		size_t len = utf8_len(s, left);
 		unsigned char c = (unsigned char)*s;
 
 		if (len == 0 || c < 0x20 || c == 0x7f || c == '"' || c == '\\') {

@@ -18,6 +18,8 @@ char ascii_lower(char c);
 size_t str_copy(char *dst, size_t size, const char *src);
 /* Longest prefix of s[0..n) that is at most max bytes and does not cut a UTF-8 sequence. */
 size_t utf8_cut(const char *s, size_t n, size_t max);
+/* Length of the valid UTF-8 sequence at s, n > 0 bytes there; 0 when there is none. */
+size_t utf8_len(const char *s, size_t n);
 bool utf8_valid(const char *s, size_t n); /* RFC 3629: no overlong forms, no surrogates */
 
 /* Whole-string decimal number; no sign, blanks or overflow. 0 or -EINVAL / -ERANGE. */
