@@ -27,7 +27,7 @@ bool vfs_has_glob(const char *pattern);
 int vfs_glob_open(const struct vfs_root *root, const char *cwd, const char *pattern,
 	const atomic_bool *cancel, struct vfs_glob **ret_glob);
 /* 1 and a match (valid until the next call), 0 at the end; -ECANCELED; -E2BIG when a maximum was reached;
- * -errno of the last resort (memory). Directories that cannot be read count as empty. May block. */
+ * Directories that cannot be read count as empty. May block. */
 int vfs_glob_next(struct vfs_glob *glob, struct vfs_match *ret_match);
 void vfs_glob_close(struct vfs_glob **glob); /* NULL inside is fine; sets NULL */
 

@@ -62,8 +62,8 @@ void vfs_set_openat2(bool on);
 bool vfs_has_openat2(void); /* what calls use now */
 
 /* Pure text: join cwd (a vpath) and arg (as a client sent it; absolute or relative, "" is cwd) and normalise
- * "//", ".", ".." (never above "/"). No other byte is changed, none is special. -ENAMETOOLONG when the result
- * exceeds VFS_PATH_MAX or a component VFS_NAME_MAX; out is then undefined. */
+ * "//", ".", ".." (never above "/"). No other byte is changed, none is special. -ENAMETOOLONG when the result, at
+ * any point, exceeds VFS_PATH_MAX or a component VFS_NAME_MAX; out is then undefined. out overlaps neither. */
 int vfs_path_resolve(const char *cwd, const char *arg, char out[VFS_PATH_SIZE]);
 bool vfs_path_is_normal(const char *vpath);   /* does vfs_path_resolve() leave it as it is? */
 const char *vfs_path_base(const char *vpath); /* last component, "" for "/"; points into vpath */
@@ -116,8 +116,8 @@ int vfs_utime(const struct vfs_root *root, const char *vpath, const struct times
 struct vfs_work {
 	const atomic_bool *cancel; /* true: stop soon with -ECANCELED */
 	_Atomic uint64_t *done;    /* counted up: bytes copied, entries removed */
-	/* vfs_rmtree(): asked before each removal and, for directories, before descending too (0 = go on, -errno = leave this
-	 * object). vpath is borrowed; runs in the calling thread. */
+	/* vfs_rmtree(): asked once for each object, for a directory before its entries (0 = go on, -errno = leave
+	 * it and what is in it). vpath is borrowed; runs in the calling thread. */
 	int (*allow)(void *arg, const char *vpath, bool is_dir);
 	void *arg;
 };

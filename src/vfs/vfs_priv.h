@@ -1,0 +1,34 @@
+/* Inside of vfs: resolution of one path to one descriptor. */
+#ifndef VFS_VFS_PRIV_H
+#define VFS_VFS_PRIV_H
+
+#include "vfs/vfs.h"
+
+/* openat2(dirfd, path, ...) with RESOLVE_* bits. Descriptor or -errno; -ENOSYS where it is missing or off. */
+int vfs_openat2(int dirfd, const char *path, int oflags, mode_t mode, uint64_t resolve);
+
+/* The walk over descriptors: opens vpath as vfs_open() does, without openat2's path resolution. ret_canon (may
+ * be NULL) gets the canonical vpath of what was opened, or with VFS_MISSING_OK of what was not there (then the
+ * return is -ENOENT and *ret_canon is not empty). oflags must not hold O_TMPFILE together with ret_canon. */
+int vfs_walk_open(const struct vfs_root *root, const char *vpath, int oflags, mode_t mode, unsigned flags,
+	char *ret_canon);
+
+/* O_PATH descriptor of an object; flags VFS_CACHED, VFS_NOFOLLOW, VFS_NOLINKS. */
+int vfs_path_fd(const struct vfs_root *root, const char *vpath, unsigned flags);
+
+/* rename(2) between open directories, flags as vfs_rename(). */
+int vfs_rename_at(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
+
+static inline bool vfs_cancelled(const struct vfs_work *work)
+{
+	return work != NULL && work->cancel != NULL &&
+	       atomic_load_explicit(work->cancel, memory_order_relaxed);
+}
+
+static inline void vfs_count(const struct vfs_work *work, uint64_t n)
+{
+	if (work != NULL && work->done != NULL)
+		(void)atomic_fetch_add_explicit(work->done, n, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,301 @@
+/* The walk: resolves a path component by component over O_PATH | O_NOFOLLOW descriptors.
+ *
+ * Nothing here ever opens ".." of a descriptor, since a directory that someone moves out of the root meanwhile
+ * would lead outside. Instead the walk knows the canonical path of where it stands, and ".." in a link's text
+ * walks the shortened path again from the root. */
+#include "vfs/vfs_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#define STEPS_MAX 20000 /* opens in one resolution: bounds the walking again */
+#define REST_SIZE (2 * VFS_PATH_SIZE)
+#define FOLLOWED  (-WE_LAST) /* a link was put in front of the rest: go on */
+
+struct walk {
+	const struct vfs_root *root;
+	unsigned flags;
+	int cur;                  /* the directory reached */
+	char done[VFS_PATH_SIZE]; /* its canonical path, "" for the root */
+	size_t done_len;
+	char rest[REST_SIZE]; /* still to go */
+	size_t pos;           /* where in rest */
+	unsigned links, steps;
+};
+
+static int open_one(struct walk *w, int dirfd, const char *name, int oflags, mode_t mode)
+{
+	int fd;
+
+	if (++w->steps > STEPS_MAX)
+		return -ELOOP;
+	if ((w->flags & VFS_CACHED) != 0) {
+		fd = vfs_openat2(dirfd, name, oflags, mode, RESOLVE_CACHED);
+		return fd == -ENOSYS || fd == -EINVAL ? -EAGAIN : fd;
+	}
+	fd = openat(dirfd, name, oflags | O_CLOEXEC, mode);
+	return fd < 0 ? -errno : fd;
+}
+
+static int go_root(struct walk *w)
+{
+	int fd = fcntl(w->root->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	fd_close(&w->cur);
+	w->cur = fd;
+	w->done_len = 0;
+	w->done[0] = '\0';
+	return 0;
+}
+
+static int done_append(struct walk *w, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (w->done_len + 1 + n > VFS_PATH_MAX)
+		return -ENAMETOOLONG;
+	w->done[w->done_len++] = '/';
+	memcpy(w->done + w->done_len, name, n + 1);
+	w->done_len += n;
+	return 0;
+}
+
+/* Next component of a path at *pos: copied to name ("" at the end). */
+static int next_name(const char *path, size_t *pos, char name[VFS_NAME_MAX + 1])
+{
+	size_t n;
+
+	*pos += strspn(path + *pos, "/");
+	n = strcspn(path + *pos, "/");
+	if (n > VFS_NAME_MAX)
+		return -ENAMETOOLONG;
+	memcpy(name, path + *pos, n);
+	name[n] = '\0';
+	*pos += n;
+	return 0;
+}
+
+static int go_up(struct walk *w)
+{
+	char again[VFS_PATH_SIZE], name[VFS_NAME_MAX + 1];
+	size_t pos = 0;
+	int r;
+
+	if (w->done_len == 0)
+		return 0;
+	vfs_path_parent(w->done, again);
+	r = go_root(w);
+	while (r == 0) {
+		int fd;
+
+		(void)next_name(again, &pos, name); /* was checked on the way in */
+		if (name[0] == '\0')
+			return 0;
+		fd = open_one(w, w->cur, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (fd < 0)
+			return fd;
+		fd_close(&w->cur);
+		w->cur = fd;
+		r = done_append(w, name);
+	}
+	return r;
+}
+
+/* What the kernel refuses by itself when it follows a link: links of procfs that are not text (they jump to an
+ * object), and those of fs.protected_symlinks (in /tmp-like directories, of someone else). */
+static int link_allowed(const struct walk *w, const char *name, const char *text)
+{
+	struct statfs fs;
+	struct stat dir, link;
+
+	if (fstatfs(w->cur, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC &&
+		(text[0] == '/' || strchr(text, ':') != NULL))
+		return -ELOOP;
+	if (vfs_has_openat2())
+		return 0; /* only a realpath walks then, and opening will ask the kernel */
+	if (fstat(w->cur, &dir) < 0)
+		return -errno;
+	if ((dir.st_mode & (S_ISVTX | S_IWOTH)) != (S_ISVTX | S_IWOTH))
+		return 0;
+	if (fstatat(w->cur, name, &link, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return link.st_uid == geteuid() || link.st_uid == dir.st_uid ? 0 : -EACCES;
+}
+
+/* name in the current directory is a link: put its text before the rest. FOLLOWED or -errno. */
+static int follow(struct walk *w, const char *name)
+{
+	char text[VFS_PATH_SIZE];
+	size_t rest_len = strlen(w->rest + w->pos);
+	ssize_t n;
+	int r;
+
+	if ((w->flags & VFS_NOLINKS) != 0 || ++w->links > VFS_LINK_MAX)
+		return -ELOOP;
+	n = readlinkat(w->cur, name, text, sizeof(text));
+	if (n < 0)
+		return -errno;
+	if ((size_t)n >= sizeof(text) || (size_t)n + rest_len >= sizeof(w->rest))
+		return -ENAMETOOLONG;
+	text[n] = '\0';
+	if (n == 0)
+		return -ENOENT;
+	r = link_allowed(w, name, text);
+	if (r < 0)
+		return r;
+	if (text[0] == '/') {
+		r = go_root(w);
+		if (r < 0)
+			return r;
+	}
+	/* The rest begins with the '/' after the link's name, or is empty. */
+	memmove(w->rest + n, w->rest + w->pos, rest_len + 1);
+	memcpy(w->rest, text, (size_t)n);
+	w->pos = 0;
+	return FOLLOWED;
+}
+
+static int enter(struct walk *w, const char *name)
+{
+	struct stat st;
+	int r, fd = open_one(w, w->cur, name, O_PATH | O_NOFOLLOW, 0);
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		r = -errno;
+	else if (S_ISLNK(st.st_mode))
+		r = follow(w, name);
+	else
+		r = S_ISDIR(st.st_mode) ? done_append(w, name) : -ENOTDIR;
+	if (r < 0) {
+		fd_close(&fd);
+		return r == FOLLOWED ? 0 : r;
+	}
+	fd_close(&w->cur);
+	w->cur = fd;
+	return 0;
+}
+
+/* Walk until one component is left: into name, "" when the current directory itself is the end. ret_dir: it is
+ * followed by '/', so only a directory will do. */
+static int to_last(struct walk *w, char name[VFS_NAME_MAX + 1], bool *ret_dir)
+{
+	for (;;) {
+		int r = next_name(w->rest, &w->pos, name);
+		size_t slashes = strspn(w->rest + w->pos, "/");
+		bool last = w->rest[w->pos + slashes] == '\0';
+
+		if (r == 0 && strcmp(name, "..") == 0)
+			r = go_up(w);
+		else if (r == 0 && name[0] != '\0' && strcmp(name, ".") != 0) {
+			if (last) {
+				*ret_dir = slashes > 0;
+				return 0;
+			}
+			r = enter(w, name);
+			last = false; /* a link may have added to the rest */
+		}
+		if (r < 0)
+			return r;
+		if (last) {
+			name[0] = '\0';
+			return 0;
+		}
+	}
+}
+
+static bool is_link(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
+/* Open the last component. Descriptor, FOLLOWED or -errno. */
+static int open_last(struct walk *w, const char *name, bool dir, int oflags, mode_t mode)
+{
+	bool follows = (oflags & O_NOFOLLOW) == 0 || dir;
+	char probe[1];
+	int fd;
+
+	if (dir && (oflags & O_CREAT) != 0)
+		return -EISDIR;
+	fd = open_one(
+		w, w->cur, name, oflags | O_NOFOLLOW | (dir && !(oflags & O_PATH) ? O_DIRECTORY : 0), mode);
+	if (fd >= 0) {
+		struct stat st;
+
+		if ((oflags & O_PATH) == 0)
+			return fd;
+		if (follows && is_link(fd)) {
+			fd_close(&fd);
+			return follow(w, name);
+		}
+		if (dir && fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode)) {
+			fd_close(&fd);
+			return -ENOTDIR;
+		}
+		return fd;
+	}
+	/* O_NOFOLLOW meets a link: ELOOP, with O_DIRECTORY ENOTDIR. */
+	if ((fd == -ELOOP || fd == -ENOTDIR) && follows && readlinkat(w->cur, name, probe, 1) >= 0)
+		return follow(w, name);
+	return fd;
+}
+
+static int walk_start(struct walk *w, const struct vfs_root *root, const char *vpath, unsigned flags)
+{
+	w->root = root;
+	w->flags = flags;
+	w->cur = -1;
+	w->pos = 0;
+	w->links = w->steps = 0;
+	strcpy(w->rest, vpath); /* normal, so at most VFS_PATH_MAX */
+	return go_root(w);
+}
+
+int vfs_walk_open(const struct vfs_root *root, const char *vpath, int oflags, mode_t mode, unsigned flags,
+	char *ret_canon)
+{
+	char name[VFS_NAME_MAX + 1];
+	struct walk w;
+	bool dir = false;
+	int fd;
+
+	fd = walk_start(&w, root, vpath, flags);
+	if (fd < 0)
+		return fd;
+	do {
+		dir = false;
+		fd = to_last(&w, name, &dir);
+		if (fd < 0)
+			goto out;
+		if (name[0] == '\0')
+			fd = open_one(&w, w.cur, ".", oflags & ~O_NOFOLLOW, mode);
+		else
+			fd = open_last(&w, name, dir, oflags, mode);
+	} while (fd == FOLLOWED);
+	if (ret_canon != NULL && (fd >= 0 || (fd == -ENOENT && !dir))) {
+		int r = name[0] != '\0' ? done_append(&w, name) : 0;
+
+		if (r < 0) {
+			fd_close(&fd);
+			fd = r;
+			goto out;
+		}
+		strcpy(ret_canon, w.done_len != 0 ? w.done : "/");
+	}
+out:
+	fd_close(&w.cur);
+	return fd;
+}
