@@ -19,6 +19,7 @@
 #include <uv.h>
 
 #include "base/addr.h"
+#include "base/buf.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "ftp/conf.h"
@@ -86,7 +87,7 @@ struct session {
 	uint64_t login_wall_ms;
 
 	/* parameters that commands read and change; pool threads get copies */
-	char cwd[VFS_PATH_SIZE];
+	char *cwd;         /* vpath; changed by session_set_cwd() only */
 	bool ascii;        /* TYPE A */
 	bool epsv_all;     /* EPSV ALL was given */
 	bool utf8_off;     /* OPTS UTF8 OFF */
@@ -121,6 +122,10 @@ void session_reply_first(struct session *s, int code, const char *fmt, ...)
 void session_reply_more(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "<code> <arg>: <text of the error>"; error is a negative number as the vfs functions return it. */
 void session_reply_errno(struct session *s, int code, const char *arg, int error);
+/* For texts that src/ftp/ makes (verb_help(), verb_feat(), reply_path() ...): append to this buffer, then say which code the reply
+ * had and whether it could be appended (r, 0 or negative). */
+struct buf *session_out(struct session *s);
+void session_replied(struct session *s, int code, int r);
 /* Lines of a Display* text before the final reply: first "<code>-", then " " lines. NULL or "" sends nothing. Cookies are
  * expanded here. */
 void session_reply_display(struct session *s, int code, const char *text);

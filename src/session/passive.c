@@ -1,0 +1,103 @@
+#include "session/passive.h"
+
+#include <errno.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+
+void port_walk_init(struct port_walk *w, uint16_t min, uint16_t max, uint32_t random)
+{
+	w->min = min;
+	w->max = max;
+	w->left = (unsigned)(max - min) + 1;
+	w->next = (uint16_t)(min + random % w->left);
+}
+
+uint16_t port_walk_next(struct port_walk *w)
+{
+	uint16_t port = w->next;
+
+	if (w->left == 0)
+		return 0;
+	w->left--;
+	w->next = port == w->max ? w->min : (uint16_t)(port + 1);
+	return port;
+}
+
+static void option_set(int fd, int level, int name, int value)
+{
+	/* An option that the kernel refuses leaves its own choice, which works too. */
+	(void)setsockopt(fd, level, name, &value, sizeof value);
+}
+
+void data_socket_options(int fd, const struct ftp_conf *conf)
+{
+	const struct ftp_socket_options *o = &conf->socket_options;
+
+	if (o->rcvbuf)
+		option_set(fd, SOL_SOCKET, SO_RCVBUF, (int)o->rcvbuf);
+	if (o->sndbuf)
+		option_set(fd, SOL_SOCKET, SO_SNDBUF, (int)o->sndbuf);
+	if (o->maxseg)
+		option_set(fd, IPPROTO_TCP, TCP_MAXSEG, (int)o->maxseg);
+	option_set(fd, IPPROTO_TCP, TCP_NODELAY, conf->nodelay_data);
+	option_set(fd, SOL_SOCKET, SO_KEEPALIVE, o->keepalive);
+	if (o->keepalive && o->keepalive_idle)
+		option_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)o->keepalive_idle);
+	if (o->keepalive && o->keepalive_count)
+		option_set(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)o->keepalive_count);
+	if (o->keepalive && o->keepalive_interval)
+		option_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)o->keepalive_interval);
+	option_set(fd, IPPROTO_IP, IP_TOS, IPTOS_THROUGHPUT);
+}
+
+/* One port. Another process may sit on the same port of the address in either state: bind() notices a listener, and with
+ * SO_REUSEADDR (needed because of TIME_WAIT) only listen() notices one that was bound at the same moment. */
+static int listen_on(const struct addr *host, uint16_t port, const struct ftp_conf *conf)
+{
+	struct addr a = *host;
+	int fd, r;
+
+	fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	addr_set_port(&a, port);
+	if (port)
+		option_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	data_socket_options(fd, conf);
+	if (bind(fd, &a.sa, addr_len(&a)) < 0 || listen(fd, 1) < 0) {
+		r = -errno;
+		fd_close(&fd);
+		return r;
+	}
+	return fd;
+}
+
+int passive_listen(
+	const struct addr *host, const struct ftp_conf *conf, struct addr *ret_bound, bool *ret_fallback)
+{
+	struct port_walk walk;
+	uint32_t random = 0;
+	uint16_t port;
+	int fd = -EADDRINUSE, r;
+
+	*ret_fallback = false;
+	if (conf->passive_min) {
+		(void)getrandom(&random, sizeof random, GRND_NONBLOCK); /* 0 is a start as good as any */
+		port_walk_init(&walk, conf->passive_min, conf->passive_max, random);
+		while (fd == -EADDRINUSE && (port = port_walk_next(&walk)) != 0)
+			fd = listen_on(host, port, conf);
+		*ret_fallback = fd == -EADDRINUSE;
+	}
+	if (fd == -EADDRINUSE)
+		fd = listen_on(host, 0, conf);
+	if (fd < 0)
+		return fd;
+	r = addr_local(fd, ret_bound);
+	if (r < 0)
+		fd_close(&fd);
+	return r < 0 ? r : fd;
+}

@@ -1,0 +1,28 @@
+/* Descriptor watches and timers of the loop that may be freed at any moment, also from inside their own callback: after
+ * watch_free() or alarm_free() the callback is not called any more. (A libuv handle itself lives until its close callback.)
+ */
+#ifndef SESSION_WATCH_H
+#define SESSION_WATCH_H
+
+#include <stdint.h>
+#include <uv.h>
+
+struct watch;
+struct alarm;
+
+/* events: UV_READABLE | UV_WRITABLE | UV_DISCONNECT | UV_PRIORITIZED as they came; after an error of the descriptor all
+ * that were asked for, so that the next read or write shows it. */
+typedef void watch_fn(void *arg, int events);
+typedef void alarm_fn(void *arg);
+
+/* Watch fd (borrowed: free the watch before closing it) for nothing yet. 0 or -errno. */
+int watch_new(uv_loop_t *loop, int fd, watch_fn *fn, void *arg, struct watch **ret_watch);
+void watch_set(struct watch *w, int events); /* 0 = nothing; NULL is fine */
+void watch_free(struct watch **w);           /* NULL inside is fine; sets NULL */
+
+struct alarm *alarm_new(uv_loop_t *loop, alarm_fn *fn, void *arg); /* never NULL */
+void alarm_set(struct alarm *a, uint64_t ms); /* once, from now; replaces an earlier setting */
+void alarm_stop(struct alarm *a);             /* NULL is fine */
+void alarm_free(struct alarm **a);
+
+#endif
