@@ -86,9 +86,12 @@ static int check_socket(int s)
 
 /* ---- The parts ---- */
 
+/* Ways of moving the file part, in the order in which they are tried. */
+enum sending_path { BY_SENDFILE, BY_SPLICE, BY_COPY };
+
 struct sending {
 	int fd, s, flags;
-	enum zsend_path path; /* best one that has not failed yet */
+	enum sending_path path; /* best one that has not failed yet */
 	struct zs_pipe pipe;
 	bool nonblock;
 };
@@ -157,9 +160,9 @@ static int send_vector(
 static int64_t send_by_path(struct sending *sd, int64_t *pos, size_t n)
 {
 	switch (sd->path) {
-	case ZSEND_NATIVE:
+	case BY_SENDFILE:
 		return zsend_native(sd->s, sd->fd, pos, n);
-	case ZSEND_SPLICE:
+	case BY_SPLICE:
 		if (sd->pipe.rd < 0 && zs_pipe_open(&sd->pipe, 0) < 0) {
 			errno = ENOSYS; /* no pipe to be had is no reason to fail */
 			return -1;
@@ -175,7 +178,7 @@ static int64_t send_some(struct sending *sd, int64_t *pos, size_t n)
 {
 	int64_t r = send_by_path(sd, pos, n);
 
-	while (r < 0 && sd->path != ZSEND_COPY && zsend_is_unsupported(errno)) {
+	while (r < 0 && sd->path != BY_COPY && zsend_is_unsupported(errno)) {
 		sd->path++;
 		r = send_by_path(sd, pos, n);
 	}
@@ -277,13 +280,14 @@ static int send_parts(struct sending *sd, int64_t offset, int64_t want, const st
 }
 
 int zsend_bsd(int fd, int s, int64_t offset, int64_t want, const struct zs_hdtr *hdtr,
-	struct zsend_sent *sent, int flags, enum zsend_path first)
+	struct zsend_sent *sent, int flags)
 {
 	static const struct zs_hdtr none;
 	const struct zs_hdtr *h = hdtr != NULL ? hdtr : &none;
 	int64_t head = zsend_iov_bytes(h->headers, h->hdr_cnt),
 		tail = zsend_iov_bytes(h->trailers, h->trl_cnt);
-	struct sending sd = {.fd = fd, .s = s, .flags = flags, .path = first, .pipe = {.rd = -1, .wr = -1}};
+	struct sending sd = {
+		.fd = fd, .s = s, .flags = flags, .path = BY_SENDFILE, .pipe = {.rd = -1, .wr = -1}};
 	struct zsend_sigpipe guard = {0};
 	struct stat st;
 	bool corked;
@@ -297,9 +301,9 @@ int zsend_bsd(int fd, int s, int64_t offset, int64_t want, const struct zs_hdtr 
 	if (want == ZSEND_TO_EOF || want > st.st_size - offset)
 		want = offset < st.st_size ? st.st_size - offset : 0;
 	if ((flags & ZS_SYNC) != 0) /* copied bytes are the only ones that hold on to no page */
-		sd.path = ZSEND_COPY;
-	else if (first == ZSEND_NATIVE && !zsend_cap_usable(ZS_CAP_SENDFILE))
-		sd.path = zsend_cap_usable(ZS_CAP_SPLICE) ? ZSEND_SPLICE : ZSEND_COPY;
+		sd.path = BY_COPY;
+	else if (!zsend_cap_usable(ZS_CAP_SENDFILE))
+		sd.path = zsend_cap_usable(ZS_CAP_SPLICE) ? BY_SPLICE : BY_COPY;
 	sd.nonblock = (fcntl(s, F_GETFL) & O_NONBLOCK) != 0;
 
 	if ((flags & ZS_NOSIGPIPE) != 0)
@@ -334,7 +338,7 @@ int zs_bsd(int fd, int s, int64_t offset, size_t nbytes, struct zs_hdtr *hdtr, i
 	struct zsend_sent sent;
 
 	r = zsend_bsd(fd, s, offset, nbytes == 0 || nbytes > INT64_MAX ? ZSEND_TO_EOF : (int64_t)nbytes, hdtr,
-		&sent, flags, ZSEND_NATIVE);
+		&sent, flags);
 	if (sbytes != NULL)
 		*sbytes = sent.head + sent.file + sent.tail;
 #endif

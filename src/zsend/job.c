@@ -83,8 +83,7 @@ int zs_job_send(struct zs_job *job, int fd, int s, int64_t *sbytes, int flags)
 	struct zsend_sent sent;
 	int r, e;
 
-	r = zsend_bsd(
-		fd, s, job->offset, job->file_done ? 0 : job->nbytes, &job->hdtr, &sent, flags, ZSEND_NATIVE);
+	r = zsend_bsd(fd, s, job->offset, job->file_done ? 0 : job->nbytes, &job->hdtr, &sent, flags);
 	e = errno;
 	if (sbytes != NULL)
 		*sbytes = sent.head + sent.file + sent.tail;

@@ -28,9 +28,6 @@
 
 #define ZSEND_TO_EOF INT64_C(-1)
 
-/* Ways of moving the file part, in the order in which they are tried. */
-enum zsend_path { ZSEND_NATIVE, ZSEND_SPLICE, ZSEND_COPY };
-
 /* What one zs_bsd() put on the socket, by part. */
 struct zsend_sent {
 	int64_t head, file, tail; /* bytes */
@@ -43,10 +40,9 @@ int64_t zsend_copy_stack(int out_fd, int in_fd, int64_t *offset, size_t count);
 /* True for the errno values that mean "this pair has no in-kernel path", where copying may still work. */
 bool zsend_is_unsupported(int e);
 
-/* zs_bsd() with parts counted apart. want: bytes of the file, ZSEND_TO_EOF, or 0 for none at all. first: the best
- * path to try; the tests force worse ones. */
+/* zs_bsd() with parts counted apart. want: bytes of the file, ZSEND_TO_EOF, or 0 for none at all. */
 int zsend_bsd(int fd, int s, int64_t offset, int64_t want, const struct zs_hdtr *hdtr,
-	struct zsend_sent *sent, int flags, enum zsend_path first);
+	struct zsend_sent *sent, int flags);
 /* Bytes in a vector, or -1 when they exceed INT64_MAX or the count is not 0 .. IOV_MAX. */
 int64_t zsend_iov_bytes(const struct iovec *iov, int cnt);
 #ifdef ZSEND_FREEBSD
