@@ -1,0 +1,227 @@
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "ipc/ctl.h"
+#include "tools/tool.h"
+#include "wherry_config.h"
+
+#define DEFAULT_SOCKET  WHERRY_RUN_DIR "/wherry.sock"
+#define ANSWER_MAX_SECS 60
+
+static const struct tool_option options[] = {
+	{'h', "help", NULL, "show this help"},
+	{'j', "json", NULL, "status as JSON"},
+	{'s', "socket", "PATH", "control socket (default " DEFAULT_SOCKET ")"},
+	{0},
+};
+static const struct tool tool = {"wherryctl",
+	"[-s PATH] COMMAND\n"
+	"       status [--json]           what the server is doing\n"
+	"       kick user NAME            end the sessions of a user,\n"
+	"       kick host ADDRESS         of a client address,\n"
+	"       kick class NAME           of a connection class,\n"
+	"       kick session NUMBER       or one session (ftpwho -v shows its number)\n"
+	"       reload                    read the configuration again\n"
+	"       shutdown [graceful|now]   stop, by default when the running sessions have ended",
+	options};
+
+static const struct command {
+	const char *word[2]; /* word[1]: NULL = anything or nothing */
+	int count_min, count_max;
+} commands[] = {
+	{{"status", NULL}, 1, 1},
+	{{"kick", "user"}, 3, 3},
+	{{"kick", "host"}, 3, 3},
+	{{"kick", "class"}, 3, 3},
+	{{"kick", "session"}, 3, 3},
+	{{"reload", NULL}, 1, 1},
+	{{"shutdown", NULL}, 1, 1},
+	{{"shutdown", "graceful"}, 2, 2},
+	{{"shutdown", "now"}, 2, 2},
+};
+
+static bool command_known(int count, char **word)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(commands); i++) {
+		const struct command *c = &commands[i];
+
+		if (count >= c->count_min && count <= c->count_max && str_eq(word[0], c->word[0]) &&
+			(c->word[1] == NULL || str_eq(word[1], c->word[1])))
+			return true;
+	}
+	return false;
+}
+
+/* Connected socket, or -errno with the message printed. */
+static int connect_to(const char *path)
+{
+	const struct timeval limit = {.tv_sec = ANSWER_MAX_SECS};
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd, r;
+
+	if (strlen(path) >= sizeof(sun.sun_path)) {
+		tool_error(
+			&tool, "%s: path of a socket has at most %zu bytes", path, sizeof(sun.sun_path) - 1);
+		return -ENAMETOOLONG;
+	}
+	(void)str_copy(sun.sun_path, sizeof(sun.sun_path), path); /* fits */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0) {
+		(void)setsockopt(
+			fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)); /* else it waits for ever */
+		return fd;
+	}
+	r = -errno;
+	tool_error(&tool, "cannot reach the server at '%s': %s", path, strerror(-r));
+	fd_close(&fd);
+	return r;
+}
+
+/* Is all of it digits, so that it may be a JSON number? */
+static bool whole_number(const char *s, uint64_t *ret_v)
+{
+	return (s[0] != '0' || s[1] == '\0') && str_to_u64(s, ret_v) == 0;
+}
+
+static int print_json(char *line)
+{
+	char *rest = line, *key, *value;
+	struct json j;
+	struct buf out;
+	uint64_t n;
+	int r;
+
+	buf_init(&out, 8 * CTL_REPLY_MAX);
+	json_init(&j, &out, 2);
+	json_open_object(&j, NULL);
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (*line == '\0' || ctl_parse_data(line, &key, &value) < 0)
+			continue;
+		if (whole_number(value, &n))
+			json_u64(&j, key, n);
+		else
+			json_str(&j, key, value);
+	}
+	json_end(&j);
+	r = json_finish(&j);
+	if (r == 0)
+		puts(out.data);
+	buf_done(&out);
+	return r;
+}
+
+static void print_lines(char *line)
+{
+	char *rest = line, *key, *value, shown[4096];
+
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (*line != '\0' && ctl_parse_data(line, &key, &value) == 0)
+			printf("%-20s %s\n", key, str_escape(value, shown, sizeof(shown)));
+	}
+}
+
+/* data: the whole answer. Returns the exit status. */
+static int print_answer(char *data, bool as_json)
+{
+	char *first = strsep(&data, "\n"), *text, shown[4096];
+	bool ok;
+
+	if (ctl_parse_reply(first, &ok, &text) < 0) {
+		tool_error(&tool, "%s",
+			*first != '\0' ? "the answer is not one of a server" : "no answer from the server");
+		return 1;
+	}
+	(void)str_escape(text, shown, sizeof(shown)); /* returns shown */
+	if (!ok) {
+		tool_error(&tool, "%s", shown);
+		return 1;
+	}
+	if (as_json)
+		return data == NULL || print_json(data) < 0;
+	if (*text != '\0')
+		printf("%s: %s\n", tool.name, shown);
+	if (data != NULL)
+		print_lines(data);
+	return 0;
+}
+
+static int ask(const char *path, const struct buf *request, bool as_json)
+{
+	char *data;
+	int fd = connect_to(path), r;
+
+	if (fd < 0)
+		return 1;
+	r = fd_write_all(fd, request->data, request->len);
+	if (r == 0)
+		r = fd_read_all(fd, CTL_REPLY_MAX, &data, NULL);
+	fd_close(&fd);
+	if (r < 0) {
+		tool_error(&tool, "no answer from the server: %s",
+			r == -EAGAIN ? "it takes too long" : err_text(r));
+		return 1;
+	}
+	r = print_answer(data, as_json);
+	free(data);
+	return fflush(stdout) != 0 ? 1 : r;
+}
+
+static int run(const char *path, int count, char **word, bool as_json)
+{
+	struct buf request;
+	int r;
+
+	if (count == 0 || !command_known(count, word) || (as_json && !str_eq(word[0], "status"))) {
+		if (count > 0)
+			tool_error(&tool, "unknown command: %s", word[0]);
+		(void)fprintf(
+			stderr, "usage: %s %s\n", tool.name, tool.usage); /* nothing to do if this fails */
+		return 1;
+	}
+	buf_init(&request, 8 * CTL_LINE_MAX);
+	r = ctl_format(&request, (const char *const *)word, (unsigned)count);
+	if (r < 0)
+		tool_error(&tool, "the command is too long");
+	else
+		r = ask(path, &request, as_json);
+	buf_done(&request);
+	return r == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+	const char *path = DEFAULT_SOCKET;
+	bool as_json = false;
+	int c;
+
+	(void)signal(SIGPIPE, SIG_IGN); /* a server that goes away is an error to tell */
+	while ((c = tool_next_option(&tool, argc, argv)) != -1) {
+		switch (c) {
+		case 'h':
+			return 0;
+		case 'j':
+			as_json = true;
+			break;
+		case 's':
+			path = optarg;
+			break;
+		default:
+			return 1;
+		}
+	}
+	return run(path, argc - optind, argv + optind, as_json);
+}
