@@ -1,0 +1,243 @@
+/* What an event loop asks: zs_send(), residency, and the flags that depend on it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "zsend/zsend_test_fixture.h"
+
+/* ---- The event loop's calls ---- */
+
+static void send_returns_what_a_loop_needs(void **state)
+{
+	struct fds f;
+	uint64_t off = 90;
+
+	bent_reset();
+	base_case(&f);
+	if ((zs_caps(NULL) & ZS_CAP_SENDFILE) == 0) {
+		assert_int_equal(zs_send(f.out, f.in, &off, 10), -ENOTSUP);
+		fds_close(&f);
+		return;
+	}
+	bent.eintr_every = 2;
+	bent.sending = 1;
+	assert_int_equal(
+		zs_send(f.out, f.in, &off, SIZE_MAX / 2), 10); /* clamped to the file, EINTR retried */
+	assert_int_equal(bent.calls[BENT_SENDFILE], 2);
+	assert_int_equal(off, 100);
+	assert_int_equal(zs_send(f.out, f.in, &off, 10), 0);
+	assert_int_equal(zs_send(f.out, f.in, &off, 0), -EINVAL);
+	off = UINT64_MAX;
+	assert_int_equal(zs_send(f.out, f.in, &off, 10), -EINVAL);
+	off = 0;
+	stuff(f.out);
+	assert_int_equal(zs_send(f.out, f.in, &off, 10), -EAGAIN);
+	bent_reset();
+	bent.fail[BENT_SENDFILE] = EIO;
+	assert_int_equal(zs_send(f.out, f.in, &off, 10), -EIO);
+	bent_reset();
+	in_procfs(&f);
+	assert_int_equal(zs_send(f.out, f.in, &off, 10), -ENOTSUP);
+	in_becomes(&f, file_with(content, 100));
+	peer_closed(&f);
+	assert_int_equal(zs_send(f.out, f.in, &off, 10), -EPIPE);
+	assert_int_equal(off, 0);
+	fds_close(&f);
+}
+
+#define PAGE ((int64_t)sysconf(_SC_PAGESIZE))
+
+/* A file on a disk with no page in memory; -1 if the build folder is on no such file system. */
+static int cold_file(int64_t size)
+{
+	int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char *data = malloc((size_t)size);
+
+	if (fd < 0) {
+		free(data);
+		return -1;
+	}
+	memset(data, 'x', (size_t)size);
+	assert_int_equal(pwrite(fd, data, (size_t)size, 0), size);
+	free(data);
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0); /* one page read is one page */
+	if (zs_resident(fd, 0, (size_t)size) != 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void touch(int fd, int64_t page)
+{
+	char c;
+
+	assert_int_equal(pread(fd, &c, 1, page * PAGE + 7), 1);
+}
+
+/* Probing without waiting may start reading ahead; put it back. */
+static void chill(int fd, int64_t page)
+{
+	assert_int_equal(posix_fadvise(fd, page * PAGE, PAGE, POSIX_FADV_DONTNEED), 0);
+}
+
+static void residency_is_told_to_the_byte(void **state)
+{
+	const int64_t n = 64;
+	int fd;
+
+	bent_reset();
+	fd = cold_file(n * PAGE + 100);
+	if (fd < 0)
+		skip();
+	for (int without_cachestat = 0; without_cachestat < 2; without_cachestat++) {
+		bent.fail[BENT_CACHESTAT] = without_cachestat ? EPERM : 0;
+		for (int64_t hole = 0; hole < n - 1; hole += 7) {
+			for (int64_t p = 0; p <= n; p++)
+				touch(fd, p);
+			assert_int_equal(zs_resident(fd, 0, SIZE_MAX), n * PAGE + 100);
+			assert_int_equal(zs_resident(fd, 5, 10), 10);
+			chill(fd, hole);
+			assert_int_equal(zs_resident(fd, 0, (size_t)(n * PAGE)), hole * PAGE);
+			chill(fd, hole);
+			assert_int_equal(zs_resident(fd, (uint64_t)(hole * PAGE + 3), 100), 0);
+			chill(fd, hole);
+			assert_int_equal(zs_resident(fd, (uint64_t)(hole * PAGE + PAGE + 3), 100), 100);
+			if (hole > 0) {
+				chill(fd, hole);
+				assert_int_equal(zs_resident(fd, (uint64_t)(hole * PAGE - 3), 100), 3);
+			}
+		}
+	}
+	close(fd);
+}
+
+static void residency_where_it_cannot_be_told(void **state)
+{
+	int fd = file_with(content, 100), disk, p[2];
+
+	bent_reset();
+	assert_int_equal(zs_resident(fd, 0, 1000), 100);
+	assert_int_equal(zs_resident(fd, 30, 20), 20);
+	assert_int_equal(zs_resident(fd, 100, 20), 0);
+	assert_int_equal(zs_resident(fd, 0, 0), 0);
+	assert_int_equal(zs_resident(fd, UINT64_MAX, 20), -EINVAL);
+	assert_int_equal(zs_resident(-1, 0, 20), -EBADF);
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(zs_resident(p[0], 0, 20), -EINVAL);
+	close2(p);
+	bent.fail[BENT_CACHESTAT] = EPERM;
+	bent.fail[BENT_PREADV2] = EOPNOTSUPP;
+	assert_int_equal(zs_resident(fd, 0, 1000), 100); /* a memory file system needs no probe */
+	close(fd);
+	bent_reset();
+	disk = cold_file(PAGE);
+	if (disk < 0)
+		return;
+	touch(disk, 0);
+	bent.fail[BENT_CACHESTAT] = bent.fail[BENT_PREADV2] = EOPNOTSUPP;
+	assert_int_equal(zs_resident(disk, 0, 10), -ENOTSUP);
+	/* in the cache, yet its reading has not ended */
+	bent_reset();
+	bent.fail[BENT_PREADV2] = EAGAIN;
+	assert_int_equal(zs_resident(disk, 0, 10), 0);
+	close(disk);
+}
+
+static void nodiskio_sends_what_is_in_memory_then_ebusy(void **state)
+{
+	int fd, sv[2];
+	struct zs_hdtr hdtr;
+	struct iovec h = {content, 10};
+	int64_t sbytes;
+
+	bent_reset();
+	fd = cold_file(20 * PAGE);
+	if (fd < 0)
+		skip();
+	for (EACH_WAY(w)) {
+		way_take(w);
+		pair_unix(sv);
+		for (int64_t p = 0; p < 20; p++)
+			chill(fd, p);
+		touch(fd, 0);
+		touch(fd, 1);
+		hdtr = (struct zs_hdtr){&h, 1, NULL, 0};
+		assert_int_equal(zs_bsd(fd, sv[0], 100, 0, &hdtr, &sbytes, ZS_NODISKIO), -1);
+		assert_int_equal(errno, EBUSY);
+		assert_int_equal(sbytes, 10 + 2 * PAGE - 100);
+		close2(sv);
+	}
+	close(fd);
+}
+
+static void sync_copies_and_nocache_forgets(void **state)
+{
+	int fd, sv[2];
+	int64_t sbytes;
+
+	bent_reset();
+	fd = cold_file(16 * PAGE);
+	if (fd < 0)
+		skip();
+	pair_unix(sv);
+	assert_int_equal(zs_bsd(fd, sv[0], 0, 0, NULL, &sbytes, ZS_SYNC), 0);
+	assert_int_equal(sbytes, 16 * PAGE);
+	assert_int_equal(bent.calls[BENT_SENDFILE] + bent.calls[BENT_SPLICE], 0);
+	assert_int_equal(zs_resident(fd, 0, (size_t)(16 * PAGE)), 16 * PAGE);
+	/* the page that is only begun stays */
+	assert_int_equal(zs_bsd(fd, sv[0], 100, (size_t)(8 * PAGE), NULL, &sbytes, ZS_SYNC | ZS_NOCACHE), 0);
+	assert_int_equal(zs_resident(fd, (uint64_t)(8 * PAGE), (size_t)(8 * PAGE)), 8 * PAGE);
+	assert_int_equal(zs_resident(fd, (uint64_t)(7 * PAGE), (size_t)PAGE), 0);
+	assert_int_equal(zs_resident(fd, 0, (size_t)PAGE), 0);
+	close2(sv);
+	close(fd);
+}
+
+static void cork_is_held_for_the_call_only(void **state)
+{
+	struct iovec h = {content, 10};
+	struct zs_hdtr hdtr = {&h, 1, &h, 1};
+	int in = file_with(content, 100), sv[2], on = 1;
+	socklen_t len = sizeof(on);
+
+	bent_reset();
+	pair_tcp(sv);
+	assert_int_equal(zs_bsd(in, sv[0], 0, 0, &hdtr, NULL, 0), 0);
+	assert_int_equal(getsockopt(sv[0], IPPROTO_TCP, TCP_CORK, &on, &len), 0);
+	assert_int_equal(on, 0);
+	on = 1;
+	assert_int_equal(setsockopt(sv[0], IPPROTO_TCP, TCP_CORK, &on, sizeof(on)), 0);
+	assert_int_equal(zs_bsd(in, sv[0], 0, 0, &hdtr, NULL, 0), 0);
+	assert_int_equal(getsockopt(sv[0], IPPROTO_TCP, TCP_CORK, &on, &len), 0);
+	assert_int_equal(on, 1); /* the caller's cork is the caller's */
+	close2(sv);
+	close(in);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(send_returns_what_a_loop_needs),
+		cmocka_unit_test(residency_is_told_to_the_byte),
+		cmocka_unit_test(residency_where_it_cannot_be_told),
+		cmocka_unit_test(nodiskio_sends_what_is_in_memory_then_ebusy),
+		cmocka_unit_test(sync_copies_and_nocache_forgets),
+		cmocka_unit_test(cork_is_held_for_the_call_only),
+	};
+
+	return zsend_run_tests(tests, ARRAY_LEN(tests));
+}
