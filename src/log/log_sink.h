@@ -4,8 +4,8 @@
  *   2026-11-22 04:42:16,123 host wherryd[71] host (192.0.2.7[192.0.2.7]): message [process=session user=alice sid=7]
  * (the client part only where a client is known: login filters look for it), one write() a line. On standard error
  * the host is left out, in syslog what syslog adds itself. As JSON, one object a line:
- *   {"time":"2026-11-22T03:42:16.123Z","level":"notice","pid":71,"process":"session","client":"192.0.2.7",
- *    "user":"alice","sid":7,"message":"..."}
+ *   {"time": "2026-11-22T03:42:16.123Z", "level": "notice", "pid": 71, "process": "session", "client": "192.0.2.7",
+ *    "user": "alice", "sid": 7, "message": "..."}
  */
 #ifndef LOG_LOG_SINK_H
 #define LOG_LOG_SINK_H
