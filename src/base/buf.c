@@ -72,21 +72,30 @@ int buf_putc(struct buf *b, char c)
 	return buf_append(b, &c, 1);
 }
 
-int buf_printf(struct buf *b, const char *fmt, ...)
+int buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
-	va_list ap, again;
+	va_list again;
 	int len, r;
 
-	va_start(ap, fmt);
 	va_copy(again, ap);
-	len = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
+	len = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
 	r = len < 0 ? -EINVAL : buf_reserve(b, (size_t)len);
 	if (r == 0) {
-		(void)vsnprintf(b->data + b->len, (size_t)len + 1, fmt, again); /* length was just measured */
+		(void)vsnprintf(b->data + b->len, (size_t)len + 1, fmt, ap); /* length was just measured */
 		b->len += (size_t)len;
 	}
-	va_end(again);
+	return r;
+}
+
+int buf_printf(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = buf_vprintf(b, fmt, ap);
+	va_end(ap);
 	return r;
 }
 
