@@ -46,20 +46,25 @@ struct line_cmd {
 };
 
 struct line_reader {
-	struct buf in;   /* bytes to come: append here; do not take any out */
+	struct buf in;   /* append what comes here; do not take any out */
 	struct buf line; /* private: the line that was returned last */
-	size_t scanned;  /* private: bytes of in known to hold no LF */
+	size_t start;    /* private: bytes of in that were taken */
+	size_t scanned;  /* private: bytes after start known to hold no LF */
 	size_t max;      /* longest line in bytes, without its end */
 	bool discarding; /* private: inside a line that was too long */
 };
 
 /* max_line: bytes of the longest command line, without its end, > 0. max_pending: bytes that in may hold; it is raised
- * to max_line + 2 when smaller. Stop reading from the client while line_room() is 0. */
+ * to max_line + 3 when smaller. Stop reading from the client while line_room() is 0. */
 void line_init(struct line_reader *r, size_t max_line, size_t max_pending);
 void line_done(struct line_reader *r); /* wipes and frees; may be called twice */
 
 /* Bytes that may still be appended to in. When it is 0, line_next() certainly returns something other than LINE_NONE. */
-size_t line_room(const struct line_reader *r);
+size_t line_room(struct line_reader *r);
+
+/* The bytes that no line_next() has returned, for the hand-over to another process: borrowed until the reader changes. To be
+ * called between commands. */
+const char *line_pending(const struct line_reader *r, size_t *ret_len);
 
 /* The next command, if its line is complete. LINE_TOO_LONG is returned once for a line, as soon as it is known. */
 enum line_result line_next(struct line_reader *r, struct line_cmd *ret_cmd);

@@ -80,7 +80,6 @@ unsigned verb_facts_offered(const struct ftp_conf *conf);
 struct verb_state {
 	const struct ftp_conf *conf; /* server, or <Anonymous> of the session */
 	unsigned facts; /* VERB_FACT_ bits selected by OPTS MLST; at the start verb_facts_offered() */
-	bool tls;       /* AUTH TLS is offered (no such command yet) */
 };
 
 struct ftp_verb {
@@ -89,7 +88,7 @@ struct ftp_verb {
 	enum verb_arg arg;
 	const char *usage;    /* syntax for HELP after the name, "" when there is no argument */
 	const char *summary;  /* one line for the manual */
-	const char *rfc;      /* number and section that define it, or the draft */
+	const char *rfc;      /* number and section that define it, a draft, "de facto" or "local" */
 	unsigned flags;       /* VERB_ bits */
 	unsigned groups;      /* VERB_LIMIT_ bits */
 	unsigned log_classes; /* VERB_LOG_ bits */
