@@ -34,7 +34,7 @@ def raw(line):
 
 
 class Ftp:
-    def __init__(self, port, host="127.0.0.1", timeout=15, user=None, password=None, greet=True, source=None):
+    def __init__(self, port, host="127.0.0.1", timeout=10, user=None, password=None, greet=True, source=None):
         self.timeout = timeout
         self.host, self.port = host, port
         self.sock = socket.create_connection((host, port), timeout, (source, 0) if source else None)

@@ -214,6 +214,7 @@ class Server:
         return {
             "ServerName": '"Test"',
             "ServerType": "standalone",
+            "UseIPv6": "off",
             "DefaultAddress": "127.0.0.1",
             "Port": str(self.port),
             "User": user,
