@@ -25,13 +25,9 @@
 #include "base/err.h"
 #include "conf/conf.h"
 
-/* Head of every entry of a multi-valued directive. Lists are in order of use: innermost scope first, then file order. */
-struct ftp_item {
-	struct ftp_item *next;
-	const char *file;
-	unsigned line;
-	unsigned level; /* precedence: 1 Global, 2 server or vhost, 3 Anonymous, 4 Directory, 5 .ftpaccess */
-};
+/* Head of every entry of a multi-valued directive: next, file, line, level. The engine links and levels them. Lists are
+ * in order of use: innermost scope first, then file order. */
+#define ftp_item conf_item
 
 /* --- expressions and address rules --- */
 
@@ -243,8 +239,9 @@ struct ftp_conf {
 
 	/* authentication */
 	const char *auth_order; /* names separated by blanks, '*' kept; NULL = default */
-	const char *auth_user_file, *auth_group_file;
+	const char *auth_user_file;
 	uid_t auth_user_id_min, auth_user_id_max; /* "id min-max"; by default 0 and UINT32_MAX */
+	const char *auth_group_file;
 	gid_t auth_group_id_min, auth_group_id_max;
 	bool auth_file_insecure_perms, auth_file_syntax_check; /* AuthFileOptions */
 	bool auth_pam;
@@ -279,8 +276,11 @@ struct ftp_conf {
 	bool show_symlinks, use_globbing, times_gmt;
 	bool facts_advertise;
 	unsigned facts_options; /* FTP_FACTS_ bits */
-	bool dirfake_user_on, dirfake_group_on, dirfake_mode_on;
-	const char *dirfake_user, *dirfake_group; /* "~" = the session's own */
+	bool dirfake_user_on;
+	const char *dirfake_user; /* "~" = the session's own */
+	bool dirfake_group_on;
+	const char *dirfake_group; /* "~" = the session's own */
+	bool dirfake_mode_on;
 	mode_t dirfake_mode;
 
 	/* language (RFC 2640) */
@@ -294,6 +294,7 @@ struct ftp_conf {
 	/* logs */
 	struct ftp_logfile *transfer_log; /* NULL = none */
 	struct ftp_logfile *system_log;   /* NULL = syslog */
+	bool system_log_none;             /* SystemLog none: neither file nor syslog */
 	struct ftp_extlog *extended_logs;
 	struct ftp_log_format *log_formats;
 	int syslog_level;
@@ -339,9 +340,14 @@ struct ftp_limit { /* one <Limit> section */
 
 struct ftp_scope {
 	enum conf_kind kind; /* CONF_KIND_SERVER, _VHOST, _ANONYMOUS, _DIRECTORY, _FTPACCESS */
-	struct ftp_scope *parent, *next;
-	struct ftp_scope *anons, *dirs; /* children in file order */
-	const char *path; /* <Anonymous> root or <Directory> pattern, normalised; may start with ~ */
+	/* The scope around: whose values this one inherits and whose limits are asked next. Of a <Directory> that lies in
+	 * another <Directory>'s path it is that one, though both stand in the dirs of their server or <Anonymous>. */
+	struct ftp_scope *parent;
+	struct ftp_scope *next;
+	struct ftp_scope *anons, *dirs; /* children in file order, those of <Global> last */
+	/* <Anonymous> root or <Directory> pattern, normalised, as seen from outside any root; may start with ~ . A path
+	 * that was written relative to <Anonymous> has its root in front. */
+	const char *path;
 	struct ftp_conf conf;
 	struct ftp_limit *limits;
 	enum ftp_tristate access_all; /* AllowAll: FTP_ON, DenyAll: FTP_OFF, directly in the scope */
@@ -382,12 +388,15 @@ struct ftp_config {
 	bool inetd;
 	const char *pid_file, *scoreboard_file; /* NULL = none */
 	const char *controls_socket;            /* NULL = none */
+	bool controls_engine;                   /* ControlsEngine; off: controls_socket is NULL */
 	unsigned max_instances;                 /* 0 = none */
 	unsigned max_connection_rate, max_connection_rate_secs;
 	unsigned tcp_backlog;
 	bool use_ipv6, use_reverse_dns, bind_tight;
 	int syslog_facility;
 	unsigned scoreboard_scrub_secs; /* 0 = off */
+
+	struct ftp_regex *regexes; /* compiled ones, freed with the configuration */
 };
 
 /* How to load. All borrowed. */
@@ -402,6 +411,12 @@ struct ftp_config_options {
 	int family;              /* AF_UNSPEC, AF_INET (-4), AF_INET6 (-6) */
 	bool check_only;         /* -t: also look up users, open auth files, ... but create nothing */
 	bool reload;             /* HUP: names that do not resolve are warnings */
+	const struct ftp_config
+		*old; /* with reload: the generation in use, whose addresses stay for such names */
+	/* Instead of the file system and of name look-ups, for tests and fuzzing; NULL: the real ones. resolve takes an
+	 * address, a host name or an interface and fills at most max addresses; returns how many or -errno. */
+	const struct conf_files *files;
+	int (*resolve)(const char *name, int family, struct addr *ret_addrs, unsigned max);
 };
 
 /* Collects what a load had to say, in file order. See ftp/report.h. */

@@ -1,0 +1,122 @@
+/* wherryd -t: what can be found out by looking, without making anything. */
+#include "ftp/build.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+
+struct checker {
+	const struct conf_tree *tree;
+	struct arena *arena;
+};
+
+/* A file that must be readable. */
+static void file_check(struct checker *c, const struct conf_pos *pos, const char *directive, const char *path)
+{
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0)
+		conf_fail(c->tree->parser, pos, directive, "cannot open '%.250s': %s", path, strerror(errno));
+	else if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+		conf_fail(c->tree->parser, pos, directive, "'%.250s' is not a regular file", path);
+}
+
+/* The directory that a log or a run-time file will be made in. */
+static void parent_check(
+	struct checker *c, const struct conf_pos *pos, const char *directive, const char *path, bool private)
+{
+	char *dir = arena_strdup(c->arena, path), *slash = dir != NULL ? strrchr(dir, '/') : NULL;
+	struct stat st;
+
+	if (slash == NULL)
+		return;
+	slash[slash == dir] = '\0';
+	if (stat(dir, &st) < 0)
+		conf_fail(c->tree->parser, pos, directive, "cannot use directory '%.250s': %s", dir,
+			strerror(errno));
+	else if (!S_ISDIR(st.st_mode))
+		conf_fail(c->tree->parser, pos, directive, "'%.250s' is not a directory", dir);
+	else if (private && (st.st_mode & S_IWOTH) != 0)
+		conf_fail(c->tree->parser, pos, directive, "directory '%.250s' can be written by everybody",
+			dir);
+}
+
+static void log_check(
+	struct checker *c, const struct conf_pos *pos, const char *directive, const char *path, bool links)
+{
+	struct stat st;
+
+	parent_check(c, pos, directive, path, !links);
+	if (lstat(path, &st) < 0)
+		return; /* it will be made */
+	if (S_ISLNK(st.st_mode) && !links)
+		conf_fail(c->tree->parser, pos, directive,
+			"'%.250s' is a symbolic link (see AllowLogSymlinks)", path);
+	else if (S_ISDIR(st.st_mode))
+		conf_fail(c->tree->parser, pos, directive, "'%.250s' is a directory", path);
+}
+
+/* Did the section itself say name? */
+static bool said(
+	const struct checker *c, const struct conf_section *s, const char *name, struct conf_pos *ret_pos)
+{
+	*ret_pos = conf_where(c->tree, s, name);
+	return ret_pos->file != NULL;
+}
+
+static void section_check(struct checker *c, const struct conf_section *s)
+{
+	const struct ftp_conf *own = s->store[FTP_STORE_CONF];
+	struct conf_pos pos;
+
+	if (own == NULL)
+		return;
+	if (said(c, s, "User", &pos) && getpwnam(own->user) == NULL)
+		conf_fail(c->tree->parser, &pos, "User", "unknown user '%.100s'", own->user);
+	if (said(c, s, "Group", &pos) && getgrnam(own->group) == NULL)
+		conf_fail(c->tree->parser, &pos, "Group", "unknown group '%.100s'", own->group);
+	if (said(c, s, "AuthUserFile", &pos))
+		file_check(c, &pos, "AuthUserFile", own->auth_user_file);
+	if (said(c, s, "AuthGroupFile", &pos))
+		file_check(c, &pos, "AuthGroupFile", own->auth_group_file);
+	if (said(c, s, "TransferLog", &pos) && own->transfer_log != NULL)
+		log_check(c, &pos, "TransferLog", own->transfer_log->path, own->transfer_log->allow_symlink);
+	if (said(c, s, "SystemLog", &pos) && own->system_log != NULL)
+		log_check(c, &pos, "SystemLog", own->system_log->path, own->system_log->allow_symlink);
+	for (const struct ftp_extlog *e = own->extended_logs; e != NULL;
+		e = (const struct ftp_extlog *)e->item.next) {
+		pos = (struct conf_pos){e->item.file, e->item.line};
+		if (e->file != NULL)
+			log_check(c, &pos, "ExtendedLog", e->file->path, e->file->allow_symlink);
+	}
+}
+
+static void sections_check(struct checker *c, const struct conf_section *s)
+{
+	for (; s != NULL; s = s->next) {
+		section_check(c, s);
+		sections_check(c, s->children);
+	}
+}
+
+void ftp_check(struct ftp_loader *l, const struct conf_tree *tree, const struct ftp_config *cfg)
+{
+	struct checker c = {tree, l->arena};
+	struct conf_pos pos;
+
+	sections_check(&c, tree->root);
+	if (tree->global != NULL)
+		sections_check(&c, tree->global);
+	if (said(&c, tree->root, "ScoreboardFile", &pos) && cfg->scoreboard_file != NULL)
+		parent_check(&c, &pos, "ScoreboardFile", cfg->scoreboard_file, true);
+	if (said(&c, tree->root, "PidFile", &pos) && cfg->pid_file != NULL)
+		parent_check(&c, &pos, "PidFile", cfg->pid_file, false);
+}

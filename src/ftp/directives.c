@@ -1,0 +1,186 @@
+/* The language made of all tables, and what their parse functions share. */
+#include "ftp/directives.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+
+const char *const ftp_modules[] = {"mod_core.c", "mod_auth.c", "mod_auth_file.c", "mod_auth_pam.c",
+	"mod_auth_unix.c", "mod_cap.c", "mod_copy.c", "mod_ctrls.c", "mod_ctrls_admin.c", "mod_deflate.c",
+	"mod_delay.c", "mod_digest.c", "mod_facts.c", "mod_ident.c", "mod_ifsession.c", "mod_lang.c",
+	"mod_log.c", "mod_ls.c", "mod_rlimit.c", "mod_site.c", "mod_site_misc.c", "mod_tls.c",
+	"mod_tls_shmcache.c", "mod_xfer.c", "mod_xfer_mmap.c", NULL};
+
+static const struct conf_table *const tables[] = {&ftp_table_daemon, &ftp_table_server, &ftp_table_auth,
+	&ftp_table_limits, &ftp_table_files, &ftp_table_lists, &ftp_table_logs, &ftp_table_noeffect,
+	&ftp_table_own, &ftp_table_body};
+
+const struct conf_language ftp_language = {
+	.tables = tables,
+	.n_tables = ARRAY_LEN(tables),
+	.store_size = {[FTP_STORE_CONF] = sizeof(struct ftp_conf),
+		[FTP_STORE_OWN] = sizeof(struct ftp_own),
+		[FTP_STORE_DAEMON] = sizeof(struct ftp_config),
+		[FTP_STORE_BODY] = sizeof(struct ftp_body)},
+	.modules = ftp_modules,
+	.known = ftp_known,
+};
+
+struct ftp_logfile *ftp_logfile_get(struct ftp_loader *l, const char *path)
+{
+	struct ftp_logfile *lf;
+
+	for (lf = l->logfiles; lf != NULL; lf = lf->next) {
+		if (str_eq(lf->path, path))
+			return lf;
+	}
+	lf = arena_alloc(l->arena, sizeof(*lf));
+	if (lf == NULL)
+		return NULL;
+	lf->path = path;
+	lf->index = l->n_logfiles++;
+	lf->fd = -1;
+	*l->logfiles_end = lf;
+	l->logfiles_end = &lf->next;
+	return lf;
+}
+
+int ftp_call_expr(struct conf_call *c, enum ftp_expr_kind kind, char *const *words, unsigned n,
+	const struct ftp_expr **ret_expr)
+{
+	struct ftp_loader *l = c->arg;
+	struct ftp_expr *e;
+	int r = ftp_expr_compile(c->arena, kind, words, n, l->access ? NULL : &l->regexes, &e, c->err);
+
+	if (r == 0)
+		*ret_expr = e;
+	return r;
+}
+
+const char *ftp_call_joined(struct conf_call *c, unsigned from)
+{
+	const char *s = from < c->n_args ? c->args[from] : "";
+
+	for (unsigned i = from + 1; s != NULL && i < c->n_args; i++)
+		s = arena_printf(c->arena, "%s %s", s, c->args[i]);
+	return s;
+}
+
+int ftp_call_xfer_commands(struct conf_call *c, const char *list, unsigned *ret_bits)
+{
+	static const struct conf_word words[] = {{"APPE", FTP_XFER_APPE}, {"RETR", FTP_XFER_RETR},
+		{"STOR", FTP_XFER_STOR}, {"STOU", FTP_XFER_STOU}, {NULL, 0}};
+	char *copy = arena_strdup(c->arena, list), *save = NULL;
+
+	*ret_bits = 0;
+	if (copy == NULL)
+		return err_set(c->err, ENOMEM, "out of memory");
+	for (char *w = strtok_r(copy, ", \t", &save); w != NULL; w = strtok_r(NULL, ", \t", &save)) {
+		int v, r = conf_word_value(words, w, &v, c->err);
+
+		if (r < 0)
+			return r;
+		*ret_bits |= (unsigned)v;
+	}
+	return *ret_bits != 0 ? 0 : err_set(c->err, WE_CONFIG, "empty list of commands");
+}
+
+int ftp_call_selector(struct conf_call *c, unsigned from, bool any, struct ftp_selector *ret_sel)
+{
+	static const struct conf_word words[] = {
+		{"user", FTP_EXPR_USER}, {"group", FTP_EXPR_GROUP}, {"class", FTP_EXPR_CLASS}, {NULL, 0}};
+	struct ftp_loader *l = c->arg;
+	struct ftp_expr *e;
+	int v, r = conf_word_value(words, c->args[from], &v, c->err);
+
+	if (r < 0)
+		return r;
+	if (from + 1 >= c->n_args)
+		return err_set(c->err, WE_CONFIG, "wrong number of parameters: '%s' without an expression",
+			c->args[from]);
+	ret_sel->kind = (enum ftp_expr_kind)v;
+	r = ftp_expr_compile(c->arena, ret_sel->kind, c->args + from + 1, c->n_args - from - 1,
+		l->access ? NULL : &l->regexes, &e, c->err);
+	if (r < 0)
+		return r;
+	if (any)
+		ftp_expr_any(e);
+	ret_sel->expr = e;
+	ret_sel->present = true;
+	return 0;
+}
+
+/* Addresses of a network interface. How many, 0 when there is no such interface. */
+static int interface_addrs(const char *name, int family, struct addr *ret_addrs, unsigned max)
+{
+	struct ifaddrs *list;
+	unsigned n = 0;
+
+	if (strlen(name) >= IFNAMSIZ || getifaddrs(&list) < 0)
+		return 0;
+	for (struct ifaddrs *i = list; i != NULL && n < max; i = i->ifa_next) {
+		socklen_t len = sizeof(struct sockaddr_in);
+
+		if (i->ifa_addr == NULL || !str_eq(i->ifa_name, name) ||
+			(family != AF_UNSPEC && i->ifa_addr->sa_family != family))
+			continue;
+		if (i->ifa_addr->sa_family == AF_INET6) {
+			len = sizeof(struct sockaddr_in6);
+			if (IN6_IS_ADDR_LINKLOCAL(&((struct sockaddr_in6 *)(void *)i->ifa_addr)->sin6_addr))
+				continue;
+		}
+		if (addr_from_sockaddr(i->ifa_addr, len, &ret_addrs[n]) == 0)
+			n++;
+	}
+	freeifaddrs(list);
+	return (int)n;
+}
+
+static int host_addrs(const char *name, int family, struct addr *ret_addrs, unsigned max)
+{
+	struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM}, *list;
+	unsigned n = 0;
+
+	if (getaddrinfo(name, NULL, &hints, &list) != 0)
+		return -ENOENT;
+	for (struct addrinfo *i = list; i != NULL && n < max; i = i->ai_next) {
+		struct addr a;
+		bool seen = false;
+
+		if (addr_from_sockaddr(i->ai_addr, i->ai_addrlen, &a) < 0)
+			continue;
+		for (unsigned k = 0; k < n; k++)
+			seen |= addr_host_equal(&a, &ret_addrs[k]);
+		if (!seen)
+			ret_addrs[n++] = a;
+	}
+	freeaddrinfo(list);
+	return n > 0 ? (int)n : -ENOENT;
+}
+
+int ftp_resolve(struct ftp_loader *l, const char *name, struct addr *ret_addrs, unsigned max)
+{
+	size_t n = strlen(name);
+	int r;
+
+	if (n == 0 || max == 0)
+		return -ENOENT;
+	if (addr_parse(name, 0, ret_addrs) == 0)
+		return 1;
+	if (n > 2 && n < 64 && name[0] == '[' && name[n - 1] == ']') {
+		char inner[64];
+
+		memcpy(inner, name + 1, n - 2);
+		inner[n - 2] = '\0';
+		return addr_parse(inner, 0, ret_addrs) == 0 ? 1 : -ENOENT;
+	}
+	if (l->opt->resolve != NULL)
+		return l->opt->resolve(name, l->opt->family, ret_addrs, max);
+	r = interface_addrs(name, l->opt->family, ret_addrs, max);
+	return r > 0 ? r : host_addrs(name, l->opt->family, ret_addrs, max);
+}

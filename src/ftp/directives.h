@@ -1,0 +1,81 @@
+/* The directives' tables and what their parse functions share. Private to the loader (conf.c, conf_build.c,
+ * directives_*.c). */
+#ifndef FTP_DIRECTIVES_H
+#define FTP_DIRECTIVES_H
+
+#include "ftp/acl.h"
+#include "ftp/conf.h"
+#include "ftp/expr.h"
+
+enum {                    /* stores: see conf_language.store_size */
+	FTP_STORE_CONF,   /* struct ftp_conf */
+	FTP_STORE_OWN,    /* struct ftp_own: what a section says about itself and nobody inherits */
+	FTP_STORE_DAEMON, /* struct ftp_config */
+	FTP_STORE_BODY    /* struct ftp_body: of <Limit> and <Class> */
+};
+
+struct ftp_name { /* ServerAlias, DefaultAddress */
+	struct ftp_item item;
+	const char *name;
+};
+
+struct ftp_own {
+	enum ftp_tristate access_all; /* AllowAll, DenyAll */
+	bool is_default;              /* DefaultServer */
+	struct ftp_name *aliases, *addresses;
+};
+
+struct ftp_from { /* From */
+	struct ftp_item item;
+	const struct ftp_acl *acl;
+};
+
+struct ftp_body {
+	struct ftp_limit limit;
+	bool satisfy_all;
+	struct ftp_from *from;
+};
+
+/* One load. Found in conf_call.arg. */
+struct ftp_loader {
+	const struct ftp_config_options *opt;
+	struct ftp_report *report; /* may be NULL */
+	const struct log_ctx *ctx; /* .ftpaccess: where its warnings go */
+	struct arena *arena;
+	struct ftp_logfile *logfiles, **logfiles_end;
+	unsigned n_logfiles;
+	struct ftp_regex *regexes;
+	struct ftp_env *env; /* SetEnv so far, newest first, for %{env:NAME} */
+	bool access;         /* .ftpaccess: nothing may be opened, nothing is kept outside the arena */
+};
+
+extern const struct conf_language ftp_language;
+extern const struct conf_table ftp_table_daemon, ftp_table_server, ftp_table_auth, ftp_table_limits,
+	ftp_table_files, ftp_table_lists, ftp_table_logs, ftp_table_noeffect, ftp_table_own, ftp_table_body;
+/* Generated from known_directives.tsv. */
+extern const struct conf_known ftp_known[];
+/* Modules that <IfModule> finds. */
+extern const char *const ftp_modules[];
+
+/* The log file of a path, one struct for all who name it. NULL: out of memory. */
+struct ftp_logfile *ftp_logfile_get(struct ftp_loader *l, const char *path);
+/* Expression of words as ftp_expr_compile(), owned by the load. */
+int ftp_call_expr(struct conf_call *c, enum ftp_expr_kind kind, char *const *words, unsigned n,
+	const struct ftp_expr **ret_expr);
+/* Addresses of a literal, interface or host name; at most max. How many, or -errno. */
+int ftp_resolve(struct ftp_loader *l, const char *name, struct addr *ret_addrs, unsigned max);
+/* words from..n joined by blanks, in the arena; NULL without memory. */
+const char *ftp_call_joined(struct conf_call *c, unsigned from);
+/* RETR,STOR,... to FTP_XFER_ bits. */
+int ftp_call_xfer_commands(struct conf_call *c, const char *list, unsigned *ret_bits);
+/* "user|group|class expression" at args[from]. any: group lists are OR lists here. */
+int ftp_call_selector(struct conf_call *c, unsigned from, bool any, struct ftp_selector *ret_sel);
+
+/* Contexts, in the words of config.md 13. */
+#define S_V         (CONF_S | CONF_V)
+#define S_V_G       (S_V | CONF_G)
+#define S_V_G_A     (S_V_G | CONF_A)
+#define S_V_G_A_D   (S_V_G_A | CONF_D)
+#define S_V_G_A_D_F (S_V_G_A_D | CONF_F)
+
+#endif

@@ -1,0 +1,217 @@
+#include "ftp/expr.h"
+
+#include <errno.h>
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+
+enum expr_op { EXPR_OR, EXPR_AND, EXPR_REGEX };
+
+struct element {
+	const char *name; /* "*" for any */
+	bool negate;
+};
+
+struct ftp_regex {
+	struct ftp_regex *next;
+	regex_t re;
+};
+
+struct ftp_expr {
+	enum expr_op op;
+	struct element *elements;
+	unsigned n;
+	const char *pattern; /* EXPR_REGEX */
+	bool negate;         /* EXPR_REGEX: "!pattern" */
+	const regex_t *re;   /* NULL: compile at each match */
+};
+
+void ftp_regexes_free(struct ftp_regex *list)
+{
+	while (list != NULL) {
+		struct ftp_regex *next = list->next;
+
+		regfree(&list->re);
+		free(list);
+		list = next;
+	}
+}
+
+int ftp_regex_check(const char *pattern, bool nocase, struct err *err)
+{
+	regex_t re;
+	char text[200];
+	int r = regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB | (nocase ? REG_ICASE : 0));
+
+	if (r == 0) {
+		regfree(&re);
+		return 0;
+	}
+	regerror(r, &re, text, sizeof(text));
+	return err_set(err, WE_CONFIG, "unusable regular expression '%.200s': %s", pattern, text);
+}
+
+/* Patterns of up to this many bytes: regcomp() may take exponential memory for nested counts of long ones. */
+#define PATTERN_MAX 1024
+
+static int regex_compile(struct ftp_expr *e, const char *pattern, struct ftp_regex **keep, struct err *err)
+{
+	struct ftp_regex *own;
+	int r;
+
+	e->op = EXPR_REGEX;
+	e->negate = pattern[0] == '!';
+	e->pattern = pattern + e->negate;
+	if (strlen(pattern) > PATTERN_MAX)
+		return err_set(err, WE_CONFIG, "regular expression is longer than %u bytes", PATTERN_MAX);
+	r = ftp_regex_check(e->pattern, false, err);
+	if (r < 0 || keep == NULL)
+		return r;
+	own = xmalloc(sizeof(*own));
+	if (regcomp(&own->re, e->pattern, REG_EXTENDED | REG_NOSUB) != 0) {
+		free(own);
+		return err_set(err, ENOMEM, "out of memory");
+	}
+	own->next = *keep;
+	*keep = own;
+	e->re = &own->re;
+	return 0;
+}
+
+/* Elements of "a,!b, c": commas separate, blanks around do not matter. */
+static int elements_parse(struct arena *a, struct ftp_expr *e, char *list, struct err *err)
+{
+	unsigned max = 1;
+	char *save = NULL;
+
+	for (const char *c = list; *c != '\0'; c++)
+		max += *c == ',';
+	e->elements = arena_alloc(a, max * sizeof(*e->elements));
+	if (e->elements == NULL)
+		return err_set(err, ENOMEM, "out of memory");
+	for (char *w = strtok_r(list, ",", &save); w != NULL; w = strtok_r(NULL, ",", &save)) {
+		char *end;
+
+		w += strspn(w, " \t");
+		for (end = w + strlen(w); end > w && (end[-1] == ' ' || end[-1] == '\t');)
+			*--end = '\0';
+		if (w[0] == '\0')
+			continue;
+		e->elements[e->n].negate = w[0] == '!';
+		e->elements[e->n].name = w + (w[0] == '!');
+		if (e->elements[e->n].name[0] == '\0')
+			return err_set(err, WE_CONFIG, "'!' without a name");
+		e->n++;
+	}
+	return e->n > 0 ? 0 : err_set(err, WE_CONFIG, "empty list of names");
+}
+
+/* words joined by sep, in arena. */
+static char *joined(struct arena *a, char *const *words, unsigned n, const char *sep)
+{
+	size_t len = 1, step = strlen(sep);
+	char *s, *p;
+
+	for (unsigned i = 0; i < n; i++)
+		len += strlen(words[i]) + step;
+	s = p = arena_alloc(a, len);
+	for (unsigned i = 0; s != NULL && i < n; i++) {
+		size_t k = strlen(words[i]);
+
+		memcpy(p, words[i], k);
+		p += k;
+		if (i + 1 < n) {
+			memcpy(p, sep, step);
+			p += step;
+		}
+	}
+	return s;
+}
+
+int ftp_expr_compile(struct arena *a, enum ftp_expr_kind kind, char *const *words, unsigned n,
+	struct ftp_regex **keep, struct ftp_expr **ret_expr, struct err *err)
+{
+	struct ftp_expr *e = arena_alloc(a, sizeof(*e));
+	bool regex = n > 1 && str_eq_nocase(words[0], "regex");
+	char *list;
+	int r;
+
+	if (e == NULL)
+		return err_set(err, ENOMEM, "out of memory");
+	e->op = kind == FTP_EXPR_GROUP ? EXPR_AND : EXPR_OR;
+	if (!regex && n > 1 && (str_eq_nocase(words[0], "AND") || str_eq_nocase(words[0], "OR")))
+		e->op = str_eq_nocase(*words++, "AND") ? EXPR_AND : EXPR_OR, n--;
+	list = regex ? joined(a, words + 1, n - 1, " ") : joined(a, words, n, ",");
+	if (list == NULL)
+		return err_set(err, ENOMEM, "out of memory");
+	r = regex ? regex_compile(e, list, keep, err) : elements_parse(a, e, list, err);
+	if (r == 0)
+		*ret_expr = e;
+	return r;
+}
+
+void ftp_expr_any(struct ftp_expr *e)
+{
+	if (e->op == EXPR_AND)
+		e->op = EXPR_OR;
+}
+
+static bool regex_matches(const struct ftp_expr *e, const char *s)
+{
+	regex_t re;
+	bool yes;
+
+	if (e->re != NULL)
+		return regexec(e->re, s, 0, NULL, 0) == 0;
+	if (regcomp(&re, e->pattern, REG_EXTENDED | REG_NOSUB) != 0)
+		return false;
+	yes = regexec(&re, s, 0, NULL, 0) == 0;
+	regfree(&re);
+	return yes;
+}
+
+/* Does any of the names satisfy the regular expression? */
+static bool regex_any(const struct ftp_expr *e, const char *const *names, unsigned n)
+{
+	bool yes = false;
+
+	for (unsigned i = 0; i < n && !yes; i++)
+		yes = names[i] != NULL && regex_matches(e, names[i]);
+	return yes != e->negate;
+}
+
+static bool is_one_of(const char *name, const char *const *names, unsigned n)
+{
+	if (str_eq(name, "*"))
+		return true;
+	for (unsigned i = 0; i < n; i++) {
+		if (names[i] != NULL && str_eq(names[i], name))
+			return true;
+	}
+	return false;
+}
+
+bool ftp_expr_match(const struct ftp_expr *e, enum ftp_expr_kind kind, const struct ftp_subject *who)
+{
+	const char *const *names = kind == FTP_EXPR_USER    ? &who->user
+				   : kind == FTP_EXPR_GROUP ? who->groups
+							    : &who->class_name;
+	unsigned n = kind == FTP_EXPR_GROUP ? who->n_groups : 1;
+
+	if (kind == FTP_EXPR_USER && who->user == NULL)
+		return false; /* not known: neither in a list nor outside of it */
+	if (kind == FTP_EXPR_GROUP && !who->authenticated && who->n_groups == 0)
+		return false;
+	if (e->op == EXPR_REGEX)
+		return regex_any(e, names, n);
+	for (unsigned i = 0; i < e->n; i++) {
+		bool holds = is_one_of(e->elements[i].name, names, n) != e->elements[i].negate;
+
+		if (holds != (e->op == EXPR_AND))
+			return holds;
+	}
+	return e->op == EXPR_AND;
+}
