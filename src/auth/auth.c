@@ -1,0 +1,413 @@
+#include "auth/auth.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "auth/backend.h"
+#include "auth/decide.h"
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "ftp/conf.h"
+#include "ipc/chan.h"
+#include "log/log_file.h"
+#include "wherry_config.h"
+
+#define THREADS "8" /* checks at a time: hashes cost processor, name services wait */
+
+struct auth;
+
+/* A channel: to master, to a login process, or to a session process that asks for names. */
+struct peer {
+	struct list link;
+	struct auth *auth;
+	struct ipc_chan chan;
+	uv_poll_t poll;
+	unsigned id;
+	unsigned jobs; /* in threads; the peer lives until they are back */
+	bool closed;
+};
+
+struct auth {
+	uv_loop_t loop;
+	const struct proc_start *start;
+	struct decide_context ctx;
+	struct list peers;
+	struct peer *master;
+	struct ipc_scratch scratch;
+	unsigned jobs;
+	bool stopping;
+	struct log_ctx log;
+};
+
+/* A request in a thread. */
+struct job {
+	uv_work_t work;
+	struct peer *peer;
+	struct arena *arena;
+	bool is_name;
+	/* a login */
+	struct ipc_auth_request q; /* strings in arena; the password is wiped afterwards */
+	struct ipc_grant grant;
+	int reason;
+	char what[256];
+	/* a name */
+	struct ipc_name_request name;
+	struct ipc_name_reply reply;
+};
+
+static void peer_update(struct peer *p);
+
+/* --- peers --- */
+
+static void peer_closed(uv_handle_t *h)
+{
+	struct peer *p = h->data;
+
+	p->closed = true;
+	if (p->auth->master == p)
+		p->auth->master = NULL;
+	list_del(&p->link);
+	if (p->jobs == 0)
+		free(p);
+}
+
+static void peer_close(struct peer *p)
+{
+	if (uv_is_closing((uv_handle_t *)&p->poll))
+		return;
+	(void)uv_poll_stop(&p->poll); /* cannot fail */
+	ipc_chan_done(&p->chan);
+	uv_close((uv_handle_t *)&p->poll, peer_closed);
+}
+
+static void stop(struct auth *a)
+{
+	a->stopping = true;
+	LIST_EACH(it, tmp, &a->peers)
+	peer_close(LIST_OBJ(it, struct peer, link));
+}
+
+/* --- logins --- */
+
+static void login_work(uv_work_t *w)
+{
+	struct job *j = w->data;
+
+	j->reason = decide(&j->peer->auth->ctx, &j->q, j->arena, &j->grant, j->what, sizeof(j->what));
+}
+
+static void log_refusal(const struct auth *a, const struct job *j)
+{
+	char user[128], client[ADDR_TEXT_MAX];
+	struct log_ctx ctx = {.parent = &a->log, .client = addr_text(&j->q.client, client), .sid = j->q.sid};
+
+	(void)str_escape(j->q.user, user, sizeof(user));
+	if (j->reason == IPC_AUTH_ROOT)
+		log_warn(&ctx, "%s", j->what);
+	log_notice(&ctx, "USER %s (Login failed): %s", user, j->what);
+}
+
+static void login_answer(struct auth *a, struct job *j)
+{
+	struct ipc_auth_failed f = {.sid = j->q.sid, .request = j->q.request, .reason = (uint32_t)j->reason};
+	int r = 0;
+
+	if (j->reason == 0 && a->master != NULL) {
+		r = ipc_send(&a->master->chan, IPC_GRANT, &j->grant, -1);
+		peer_update(a->master);
+		if (r == 0)
+			return;
+		log_err(&a->log, "cannot tell master of a login: %s", err_text(r));
+		f.reason = IPC_AUTH_INTERNAL;
+	} else {
+		log_refusal(a, j);
+	}
+	if (!uv_is_closing((uv_handle_t *)&j->peer->poll)) {
+		(void)ipc_send(
+			&j->peer->chan, IPC_AUTH_FAILED, &f, -1); /* a gone login process waits for nothing */
+		peer_update(j->peer);
+	}
+}
+
+/* --- names --- */
+
+static bool find_name(const struct job *j, const struct ftp_conf *conf, const struct auth_backend *b,
+	char *text, size_t size, unsigned *id)
+{
+	const struct ipc_name_request *q = &j->name;
+	struct auth_account account = {0};
+	bool found = false;
+
+	switch (q->kind) {
+	case IPC_NAME_OF_UID:
+	case IPC_NAME_OF_GID:
+		return b->name_of != NULL &&
+		       b->name_of(conf, q->kind == IPC_NAME_OF_UID ? AUTH_USER_ID : AUTH_GROUP_ID, q->id,
+			       text, size);
+	case IPC_UID_OF_NAME:
+	case IPC_GID_OF_NAME:
+		return b->id_of != NULL &&
+		       b->id_of(conf, q->kind == IPC_UID_OF_NAME ? AUTH_USER_ID : AUTH_GROUP_ID, q->name, id);
+	case IPC_HOME_OF_NAME:
+		found = b->find != NULL && b->find(conf, q->name, &account) > 0;
+		if (found)
+			str_copy(text, size, account.home);
+		auth_account_done(&account);
+		return found;
+	default:
+		return false;
+	}
+}
+
+static void name_work(uv_work_t *w)
+{
+	struct job *j = w->data;
+	const struct ftp_config *config = j->peer->auth->ctx.config;
+	const struct ftp_conf *conf =
+		&config->servers[j->name.server < config->n_servers ? j->name.server : 0]->scope->conf;
+	struct auth_order order;
+	char text[4096] = "";
+
+	auth_order_read(conf, &order);
+	for (size_t i = 0; i < order.n && !j->reply.found; i++)
+		j->reply.found = find_name(j, conf, order.v[i].backend, text, sizeof(text), &j->reply.id);
+	j->reply.name = arena_strdup(j->arena, text);
+}
+
+static void name_answer(struct job *j)
+{
+	if (uv_is_closing((uv_handle_t *)&j->peer->poll))
+		return;
+	(void)ipc_send(
+		&j->peer->chan, IPC_NAME_REPLY, &j->reply, -1); /* a gone session process waits for nothing */
+	peer_update(j->peer);
+}
+
+/* --- jobs --- */
+
+static void job_free(struct job *j)
+{
+	if (j->q.password != NULL)
+		wipe((char *)(uintptr_t)j->q.password, strlen(j->q.password)); /* our copy */
+	arena_free(j->arena);
+	free(j);
+}
+
+static void job_done(uv_work_t *w, int status)
+{
+	struct job *j = w->data;
+	struct peer *p = j->peer;
+	struct auth *a = p->auth;
+
+	if (j->is_name)
+		name_answer(j);
+	else
+		login_answer(a, j);
+	job_free(j);
+	a->jobs--;
+	if (--p->jobs == 0 && p->closed)
+		free(p);
+}
+
+static void job_start(struct peer *p, struct job *j, uv_work_cb work)
+{
+	j->peer = p;
+	j->work.data = j;
+	p->jobs++;
+	p->auth->jobs++;
+	(void)uv_queue_work(
+		&p->auth->loop, &j->work, work, job_done); /* fails only without a work function */
+}
+
+static struct job *job_new(void)
+{
+	struct job *j = xcalloc(1, sizeof(*j));
+
+	j->arena = arena_new(8192, 0); /* what goes in was bounded by the message */
+	return j;
+}
+
+static void on_auth_request(struct peer *p, const struct ipc_auth_request *q)
+{
+	struct job *j = job_new();
+
+	j->q = *q;
+	j->q.user = arena_strdup(j->arena, q->user);
+	j->q.password = arena_strdup(j->arena, q->password);
+	j->q.client_name = arena_strdup(j->arena, q->client_name);
+	job_start(p, j, login_work);
+}
+
+static void on_name_request(struct peer *p, const struct ipc_name_request *q)
+{
+	struct job *j = job_new();
+
+	j->is_name = true;
+	j->name = *q;
+	j->name.name = arena_strdup(j->arena, q->name);
+	job_start(p, j, name_work);
+}
+
+/* --- channels --- */
+
+static struct peer *peer_new(struct auth *a, int fd, enum ipc_role role, unsigned id);
+
+static void on_log_reopen(struct auth *a, struct ipc_msg *m)
+{
+	for (const struct ftp_logfile *f = a->ctx.config->logfiles; f != NULL; f = f->next) {
+		if (f->index == m->log_reopen.index && f->fd >= 0)
+			(void)log_file_replace(f->fd, ipc_msg_take_fd(m)); /* else the old file goes on */
+	}
+}
+
+static int dispatch(struct peer *p, struct ipc_msg *m)
+{
+	struct auth *a = p->auth;
+
+	switch (m->permit->type) {
+	case IPC_AUTH_PEER:
+		(void)peer_new(a, ipc_msg_take_fd(m), IPC_LOGIN, m->peer.id);
+		return 0;
+	case IPC_NAMES_PEER:
+		(void)peer_new(a, ipc_msg_take_fd(m), IPC_SESSION, m->peer.id);
+		return 0;
+	case IPC_AUTH_REQUEST:
+		on_auth_request(p, &m->auth_request);
+		return 0;
+	case IPC_NAME_REQUEST:
+		on_name_request(p, &m->name_request);
+		return 0;
+	case IPC_LOG_REOPEN:
+		on_log_reopen(a, m);
+		return 0;
+	case IPC_RETIRE:
+		stop(a);
+		return 0;
+	default:
+		return -WE_PERMIT;
+	}
+}
+
+static void peer_ready(uv_poll_t *h, int status, int events)
+{
+	struct peer *p = h->data;
+	struct auth *a = p->auth;
+	struct ipc_msg m;
+	int r = 0;
+
+	if ((events & UV_WRITABLE) != 0)
+		r = ipc_chan_flush(&p->chan);
+	while (r >= 0 && p->chan.fd >= 0 && (r = ipc_recv(&p->chan, &a->scratch, &m)) == 1) {
+		r = dispatch(p, &m);
+		ipc_msg_done(&m);
+	}
+	if (p->chan.fd < 0)
+		return; /* closed by dispatch */
+	if (r < 0) {
+		if (r == -WE_PERMIT)
+			log_err(&a->log, "process %u asked for what it may not, not listening to it any more",
+				p->id);
+		if (p == a->master)
+			stop(a); /* master is gone: nobody needs us */
+		else
+			peer_close(p);
+		return;
+	}
+	peer_update(p);
+}
+
+static void peer_update(struct peer *p)
+{
+	if (uv_is_closing((uv_handle_t *)&p->poll))
+		return;
+	(void)uv_poll_start(&p->poll, UV_READABLE | (ipc_chan_wants_write(&p->chan) ? UV_WRITABLE : 0),
+		peer_ready); /* cannot fail for an open descriptor */
+}
+
+static struct peer *peer_new(struct auth *a, int fd, enum ipc_role role, unsigned id)
+{
+	struct peer *p = xcalloc(1, sizeof(*p));
+
+	p->auth = a;
+	p->id = id;
+	ipc_chan_init(&p->chan, fd, IPC_AUTH, role);
+	p->poll.data = p;
+	if (uv_poll_init(&a->loop, &p->poll, fd) < 0) {
+		ipc_chan_done(&p->chan);
+		free(p);
+		return NULL;
+	}
+	list_add(&a->peers, &p->link);
+	peer_update(p);
+	return p;
+}
+
+/* --- the process --- */
+
+static bool wants_pam(const struct ftp_config *config)
+{
+#ifdef HAVE_PAM
+	for (unsigned i = 0; i < config->n_servers; i++) {
+		struct auth_order order;
+
+		auth_order_read(&config->servers[i]->scope->conf, &order);
+		for (size_t k = 0; k < order.n; k++) {
+			if (order.v[k].backend == &auth_backend_pam)
+				return true;
+		}
+	}
+#endif
+	return false;
+}
+
+static void start_pam(const struct auth *a)
+{
+#ifdef HAVE_PAM
+	int r = pam_helper_start(a->start->chan_fd);
+
+	if (r < 0)
+		log_err(&a->log, "cannot start the PAM process: %s; PAM logins will fail", err_text(r));
+#endif
+}
+
+int auth_main(const struct proc_start *start)
+{
+	struct auth *a = xcalloc(1, sizeof(*a));
+	struct err err = ERR_INIT;
+	bool pam = wants_pam(start->config);
+	int status = 1;
+
+	a->start = start;
+	a->ctx = (struct decide_context){.config = start->config, .can_switch_uid = start->can_switch_uid};
+	a->log.process = "auth";
+	list_init(&a->peers);
+	if (pam)
+		start_pam(a);
+	(void)setenv("UV_THREADPOOL_SIZE", THREADS, 1);
+	if (uv_loop_init(&a->loop) < 0 || start->confine(start, -1, &err) < 0) {
+		log_err(&a->log, "auth process cannot start: %s", err.text);
+		goto out;
+	}
+	a->master = peer_new(a, start->chan_fd, IPC_MASTER, 0);
+	if (a->master != NULL) {
+		(void)uv_run(
+			&a->loop, UV_RUN_DEFAULT); /* ends when all peers are closed and all jobs are back */
+		(void)uv_loop_close(&a->loop);
+		status = 0;
+	}
+out:
+#ifdef HAVE_PAM
+	if (pam)
+		pam_helper_stop();
+#endif
+	auth_file_forget();
+	free(a);
+	return status;
+}

@@ -1,0 +1,76 @@
+/* To add a source of accounts: see backend.h. */
+#include "auth/backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "wherry_config.h"
+
+static const struct auth_backend *const backends[] = {
+	&auth_backend_file,
+#ifdef HAVE_PAM
+	&auth_backend_pam,
+#endif
+	&auth_backend_unix,
+};
+
+static void order_add(struct auth_order *o, const char *name, size_t len)
+{
+	bool authoritative = len > 0 && name[len - 1] == '*';
+
+	if (authoritative)
+		len--;
+	for (size_t i = 0; i < ARRAY_LEN(backends) && o->n < AUTH_ORDER_MAX; i++) {
+		if (strlen(backends[i]->module) == len && strncmp(backends[i]->module, name, len) == 0) {
+			o->v[o->n].backend = backends[i];
+			o->v[o->n++].authoritative = authoritative;
+		}
+	}
+}
+
+void auth_order_read(const struct ftp_conf *conf, struct auth_order *ret_order)
+{
+	const char *p = conf->auth_order;
+
+	ret_order->n = 0;
+	if (p == NULL) /* PAM only where it was configured: its default service may not exist */
+		p = conf->auth_pam && conf->auth_pam_config != NULL
+			    ? "mod_auth_file.c mod_auth_pam.c mod_auth_unix.c"
+			    : "mod_auth_file.c mod_auth_unix.c";
+	while (*p != '\0') {
+		size_t len = strcspn(p, " \t");
+
+		if (len != 0)
+			order_add(ret_order, p, len);
+		p += len + (p[len] != '\0');
+	}
+}
+
+static void free_secret(char **s)
+{
+	if (*s != NULL)
+		wipe(*s, strlen(*s));
+	free(*s);
+	*s = NULL;
+}
+
+void auth_account_done(struct auth_account *a)
+{
+	free_secret(&a->hash);
+	free(a->name);
+	free(a->home);
+	free(a->shell);
+	memset(a, 0, sizeof(*a));
+}
+
+void auth_groups_add(struct auth_groups *g, gid_t gid)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		if (g->gids[i] == gid)
+			return;
+	}
+	if (g->n < AUTH_GROUPS_MAX)
+		g->gids[g->n++] = gid;
+}

@@ -1,0 +1,14 @@
+/* Asking PAM in a process of its own. See backend.h for starting and stopping it. */
+#ifndef AUTH_PAM_HELPER_H
+#define AUTH_PAM_HELPER_H
+
+#include <stddef.h>
+
+struct pam_question { /* borrowed */
+	const char *service, *user, *password, *host;
+};
+
+/* Ask and wait, at most 60 s; any thread. Returns an enum auth_verdict, or -errno. */
+int pam_helper_ask(const struct pam_question *q);
+
+#endif
