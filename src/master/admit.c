@@ -1,0 +1,271 @@
+/* The session table, and the limits that are counted over it. Counting walks the table: it happens once per login and only
+ * where a limit is configured. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "master/master.h"
+
+static struct msession **bucket(struct master *m, uint32_t sid)
+{
+	return &m->buckets[sid % SESSION_BUCKETS];
+}
+
+struct msession *msession_find(const struct master *m, uint32_t sid)
+{
+	struct msession *s = m->buckets[sid % SESSION_BUCKETS];
+
+	while (s != NULL && s->sid != sid)
+		s = s->hash_next;
+	return s;
+}
+
+struct msession *msession_new(struct master *m, struct child *owner)
+{
+	struct msession *s = xcalloc(1, sizeof(*s));
+
+	do {
+		s->sid = ++m->next_sid;
+	} while (s->sid == 0 || msession_find(m, s->sid) != NULL);
+	s->owner = owner;
+	s->gen = owner->gen;
+	generation_ref(s->gen);
+	s->connected_wall_ms = clock_wall_ms();
+	s->hash_next = *bucket(m, s->sid);
+	*bucket(m, s->sid) = s;
+	list_add(&m->sessions, &s->link);
+	m->n_sessions++;
+	return s;
+}
+
+void msession_move(struct msession *s, struct child *to)
+{
+	if (s->owner->role == IPC_SESSION)
+		s->owner->n_sessions--;
+	s->owner = to;
+	if (to->role == IPC_SESSION)
+		to->n_sessions++;
+}
+
+void msession_free(struct master *m, struct msession *s)
+{
+	struct msession **p = bucket(m, s->sid);
+
+	while (*p != s)
+		p = &(*p)->hash_next;
+	*p = s->hash_next;
+	list_del(&s->link);
+	m->n_sessions--;
+	if (s->owner->role == IPC_SESSION && --s->owner->n_sessions == 0)
+		s->owner->idle_since_ms = clock_ms();
+	generation_unref(m, s->gen);
+	free(s->user);
+	free(s->sent_user);
+	free(s->email);
+	free(s->group_names);
+	free(s->home);
+	free(s->root);
+	free(s->chdir);
+	free(s->groups);
+	free(s);
+}
+
+const struct ftp_scope *msession_scope(const struct msession *s)
+{
+	const struct ftp_scope *anon = s->server->scope->anons;
+	uint32_t n;
+
+	if (s->anon == 0)
+		return s->server->scope;
+	for (n = 1; anon != NULL && n < s->anon; n++)
+		anon = anon->next;
+	return anon;
+}
+
+/* "530 <message with %m>" */
+static void limit_text(const char *message, unsigned max, char *text, size_t size)
+{
+	size_t n = (size_t)snprintf(text, size, "530 ");
+
+	for (; *message != '\0' && n + 12 < size; message++) {
+		if (message[0] == '%' && message[1] == 'm') {
+			n += (size_t)snprintf(text + n, size - n, "%u", max);
+			message++;
+		} else {
+			text[n++] = *message;
+		}
+	}
+	text[n] = '\0';
+}
+
+/* Which other sessions count for a limit. */
+enum counted {
+	SAME_SERVER = 1,
+	SAME_USER = 2,
+	SAME_HOST = 4,
+	SAME_CLASS = 8,
+	LOGGED_IN = 16,
+	SAME_ANON = 32
+};
+
+static bool counts(const struct msession *o, const struct msession *s, unsigned what)
+{
+	if ((what & LOGGED_IN) != 0 && o->state == MSESSION_CONNECTED)
+		return false;
+	if ((what & SAME_SERVER) != 0 &&
+		(addr_port(&o->local) != addr_port(&s->local) || !addr_host_equal(&o->local, &s->local)))
+		return false;
+	if ((what & SAME_ANON) != 0 && o->anon != s->anon)
+		return false;
+	if ((what & SAME_USER) != 0 && (o->user == NULL || !str_eq(o->user, s->user)))
+		return false;
+	if ((what & SAME_HOST) != 0 && !addr_host_equal(&o->peer, &s->peer))
+		return false;
+	if ((what & SAME_CLASS) != 0 && (o->class == NULL || !str_eq(o->class->name, s->class->name)))
+		return false;
+	return true;
+}
+
+/* Sessions that count, s itself not included. */
+static unsigned count(const struct master *m, const struct msession *s, unsigned what)
+{
+	unsigned n = 0;
+
+	for (struct list *it = m->sessions.next; it != &m->sessions; it = it->next) {
+		const struct msession *o = LIST_OBJ(it, struct msession, link);
+
+		if (o != s && counts(o, s, what))
+			n++;
+	}
+	return n;
+}
+
+/* Distinct hosts of the user's other sessions, other than s's own host. */
+static unsigned count_hosts(const struct master *m, const struct msession *s)
+{
+	unsigned n = 0;
+
+	for (struct list *it = m->sessions.next; it != &m->sessions; it = it->next) {
+		const struct msession *o = LIST_OBJ(it, struct msession, link);
+		bool seen = false;
+
+		if (o == s || !counts(o, s, SAME_SERVER | SAME_USER | LOGGED_IN) ||
+			addr_host_equal(&o->peer, &s->peer))
+			continue;
+		for (struct list *jt = m->sessions.next; jt != it && !seen; jt = jt->next) {
+			const struct msession *p = LIST_OBJ(jt, struct msession, link);
+
+			seen = p != s && counts(p, s, SAME_SERVER | SAME_USER | LOGGED_IN) &&
+			       addr_host_equal(&p->peer, &o->peer);
+		}
+		n += !seen;
+	}
+	return n;
+}
+
+static bool over(const struct master *m, const struct msession *s, const struct ftp_max *max, unsigned what)
+{
+	return max->max != 0 && count(m, s, what) >= max->max;
+}
+
+static bool rate_exceeded(struct master *m, const struct ftp_config *c)
+{
+	uint64_t now = clock_ms();
+	unsigned secs = c->max_connection_rate_secs != 0 ? c->max_connection_rate_secs : 1;
+
+	if (c->max_connection_rate == 0)
+		return false;
+	if (now - m->rate_start_ms >= secs * 1000u) {
+		m->rate_start_ms = now;
+		m->rate_count = 0;
+	}
+	return ++m->rate_count > c->max_connection_rate;
+}
+
+uint32_t admit_connection(struct master *m, const struct msession *s, char *text, size_t size)
+{
+	const struct ftp_config *c = s->gen->config;
+	const struct ftp_conf *conf;
+
+	text[0] = '\0';
+	if ((c->max_instances != 0 && m->n_sessions > c->max_instances) || rate_exceeded(m, c))
+		return IPC_REFUSE_SILENT;
+	if (m->stopping) {
+		(void)snprintf(text, size, "421 Service not available, server is shutting down");
+		return IPC_REFUSE_TEXT;
+	}
+	if (shut_denies(m, text, size))
+		return IPC_REFUSE_TEXT;
+	if (s->server == NULL)
+		return IPC_OK; /* login answers 500 */
+	conf = &s->server->scope->conf;
+	if (over(m, s, &conf->max_connections_per_host, SAME_SERVER | SAME_HOST)) {
+		limit_text(conf->max_connections_per_host.message, conf->max_connections_per_host.max, text,
+			size);
+		return IPC_REFUSE_TEXT;
+	}
+	return IPC_OK;
+}
+
+static const struct ftp_class_max *class_limit(const struct ftp_conf *conf, const struct ftp_class *class)
+{
+	const struct ftp_class_max *l = conf->max_clients_per_class;
+
+	while (l != NULL && (class == NULL || !str_eq(l->class_name, class->name)))
+		l = (const struct ftp_class_max *)l->item.next;
+	return l;
+}
+
+uint32_t admit_login(struct master *m, const struct msession *s, char *text, size_t size)
+{
+	const struct ftp_conf *conf = &msession_scope(s)->conf;
+	const struct ftp_class_max *per_class = class_limit(conf, s->class);
+	const struct ftp_max *hit = NULL;
+	unsigned anon = s->anon != 0 ? SAME_ANON : 0;
+
+	if (per_class != NULL && per_class->max != 0 &&
+		count(m, s, SAME_SERVER | SAME_CLASS | LOGGED_IN) >= per_class->max) {
+		limit_text(per_class->message, per_class->max, text, size);
+		return IPC_REFUSE_TEXT;
+	}
+	if (over(m, s, &conf->max_clients_per_user, SAME_SERVER | SAME_USER | LOGGED_IN))
+		hit = &conf->max_clients_per_user;
+	else if (over(m, s, &conf->max_clients, SAME_SERVER | LOGGED_IN | anon))
+		hit = &conf->max_clients;
+	else if (over(m, s, &conf->max_clients_per_host, SAME_SERVER | SAME_HOST | LOGGED_IN | anon))
+		hit = &conf->max_clients_per_host;
+	else if (conf->max_hosts_per_user.max != 0 && count_hosts(m, s) >= conf->max_hosts_per_user.max)
+		hit = &conf->max_hosts_per_user;
+	if (hit == NULL)
+		return IPC_OK;
+	limit_text(hit->message, hit->max, text, size);
+	return IPC_REFUSE_TEXT;
+}
+
+/* Counted transfers of the same command by others with the same user or host. */
+static unsigned count_transfers(
+	const struct master *m, const struct msession *s, uint32_t command, unsigned what)
+{
+	unsigned n = 0;
+
+	for (struct list *it = m->sessions.next; it != &m->sessions; it = it->next) {
+		const struct msession *o = LIST_OBJ(it, struct msession, link);
+
+		if (o != s && o->xfer_command == command && counts(o, s, SAME_SERVER | what))
+			n++;
+	}
+	return n;
+}
+
+uint32_t admit_transfer(struct master *m, struct msession *s, const struct ipc_xfer_claim *claim)
+{
+	if (claim->max_user != 0 && count_transfers(m, s, claim->command, SAME_USER) >= claim->max_user)
+		return 1;
+	if (claim->max_host != 0 && count_transfers(m, s, claim->command, SAME_HOST) >= claim->max_host)
+		return 2;
+	s->xfer_command = claim->command;
+	return 0;
+}

@@ -1,0 +1,332 @@
+/* wherryctl's socket: one request line, one answer, then it is closed (ipc/ctl.h). Only root and the account that the daemon
+ * runs as may ask. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "ipc/ctl.h"
+#include "master/master.h"
+#include "wherry_config.h"
+
+#define PEERS_MAX       32    /* waiting administrators */
+#define PEER_TIMEOUT_MS 10000 /* an unfinished request is dropped */
+
+struct control {
+	struct loop_watch watch;
+	int fd;
+	char *path;
+	struct list peers;
+	unsigned n_peers;
+};
+
+struct peer {
+	struct list link;
+	struct master *m;
+	struct loop_watch watch;
+	int fd;
+	uint64_t deadline_ms;
+	size_t in_len;
+	char in[CTL_LINE_MAX];
+	struct buf out;
+};
+
+static void peer_free(struct peer *p)
+{
+	loop_del(&p->m->loop, &p->watch);
+	list_del(&p->link);
+	p->m->control->n_peers--;
+	fd_close(&p->fd);
+	buf_done(&p->out);
+	free(p);
+}
+
+/* --- the requests --- */
+
+static void data_u(struct buf *out, const char *key, uint64_t v)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)v);
+	(void)ctl_data(out, key, text); /* a full answer is cut */
+}
+
+static void count_children(const struct master *m, unsigned n[IPC_ROLE_COUNT])
+{
+	for (struct list *it = m->children.next; it != &m->children; it = it->next)
+		n[LIST_OBJ(it, struct child, link)->role]++;
+}
+
+static void do_status(struct master *m, struct buf *out)
+{
+	unsigned n[IPC_ROLE_COUNT] = {0}, logged_in = 0, transfers = 0;
+
+	count_children(m, n);
+	for (struct list *it = m->sessions.next; it != &m->sessions; it = it->next) {
+		const struct msession *s = LIST_OBJ(it, struct msession, link);
+
+		logged_in += s->state == MSESSION_ACTIVE;
+		transfers += s->xfer_command != 0;
+	}
+	(void)ctl_reply(out, true, "%s", m->stopping ? "stopping" : "running");
+	(void)ctl_data(out, "version", WHERRY_VERSION);
+	data_u(out, "pid", (uint64_t)getpid());
+	data_u(out, "started_ms", m->started_wall_ms);
+	data_u(out, "generation", m->gen->config->generation);
+	(void)ctl_data(out, "config", m->gen->config->file != NULL ? m->gen->config->file : "");
+	data_u(out, "servers", m->gen->config->n_servers);
+	data_u(out, "sessions", m->n_sessions);
+	data_u(out, "sessions_logged_in", logged_in);
+	data_u(out, "login_processes", n[IPC_LOGIN]);
+	data_u(out, "auth_processes", n[IPC_AUTH]);
+	data_u(out, "session_processes", n[IPC_SESSION]);
+	data_u(out, "counted_transfers", transfers);
+	data_u(out, "descriptors", (uint64_t)fd_count());
+}
+
+static bool kick_matches(const struct msession *s, const char *what, const char *value)
+{
+	struct addr a;
+	uint64_t sid;
+
+	if (str_eq(what, "user"))
+		return s->user != NULL && str_eq(s->user, value);
+	if (str_eq(what, "host"))
+		return addr_parse(value, 0, &a) == 0 && addr_host_equal(&a, &s->peer);
+	if (str_eq(what, "class"))
+		return s->class != NULL && str_eq(s->class->name, value);
+	return str_to_u64(value, &sid) == 0 && sid == s->sid;
+}
+
+static void do_kick(struct master *m, const struct ctl_words *w, struct buf *out)
+{
+	static const char *const kinds[] = {"user", "host", "class", "session"};
+	unsigned n = 0;
+	bool known = false;
+
+	for (size_t i = 0; w->count == 3 && i < ARRAY_LEN(kinds); i++)
+		known = known || str_eq(w->word[1], kinds[i]);
+	if (!known) {
+		(void)ctl_reply(
+			out, false, "usage: kick user NAME | host ADDRESS | class NAME | session NUMBER");
+		return;
+	}
+	LIST_EACH(it, tmp, &m->sessions)
+	{
+		struct msession *s = LIST_OBJ(it, struct msession, link);
+		struct ipc_kick k = {.sid = s->sid, .text = "421 Disconnected by the administrator"};
+
+		if (s->state != MSESSION_ACTIVE || !kick_matches(s, w->word[1], w->word[2]))
+			continue;
+		if (child_send(s->owner, IPC_KICK, &k, -1) == 0)
+			n++;
+	}
+	if (n == 0)
+		(void)ctl_reply(out, false, "no session of %s %s", w->word[1], w->word[2]);
+	else
+		(void)ctl_reply(out, true, "kicked %u session%s", n, n == 1 ? "" : "s");
+	log_notice(&m->log, "kick %s by the control socket: %u sessions", w->word[1], n);
+}
+
+static void do_reload(struct master *m, struct buf *out)
+{
+	struct err err = ERR_INIT;
+
+	if (master_reload(m, &err) < 0)
+		(void)ctl_reply(out, false, "%s", err.text);
+	else
+		(void)ctl_reply(out, true, "configuration %u is in force", m->gen->config->generation);
+}
+
+static void do_shutdown(struct master *m, const struct ctl_words *w, struct buf *out)
+{
+	bool now = w->count > 1 && str_eq(w->word[1], "now");
+
+	if (w->count > 2 || (w->count == 2 && !now && !str_eq(w->word[1], "graceful"))) {
+		(void)ctl_reply(out, false, "usage: shutdown [graceful|now]");
+		return;
+	}
+	(void)ctl_reply(out, true, "stopping %s", now ? "now" : "when the running transfers have ended");
+	master_stop(m, now, NULL);
+}
+
+static void answer(struct master *m, const struct ctl_words *w, struct buf *out)
+{
+	if (str_eq(w->word[0], "status"))
+		do_status(m, out);
+	else if (str_eq(w->word[0], "kick"))
+		do_kick(m, w, out);
+	else if (str_eq(w->word[0], "reload"))
+		do_reload(m, out);
+	else if (str_eq(w->word[0], "shutdown"))
+		do_shutdown(m, w, out);
+	else
+		(void)ctl_reply(out, false, "unknown request '%s'", w->word[0]);
+}
+
+/* --- connections --- */
+
+static void peer_write(struct peer *p)
+{
+	ssize_t k = send(p->fd, p->out.data, p->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (k < 0 && errno == EAGAIN)
+		k = 0;
+	if (k < 0) {
+		peer_free(p);
+		return;
+	}
+	buf_consume(&p->out, (size_t)k);
+	if (p->out.len == 0)
+		peer_free(p);
+	else
+		loop_mod(&p->m->loop, &p->watch, EPOLLOUT);
+}
+
+static void peer_line(struct peer *p, size_t len)
+{
+	struct ctl_words words;
+	int r = ctl_parse(p->in, len, &words);
+
+	if (r < 0)
+		(void)ctl_reply(&p->out, false, "request cannot be read: %s", err_text(r));
+	else
+		answer(p->m, &words, &p->out);
+	peer_write(p);
+}
+
+static void peer_event(void *arg, uint32_t events)
+{
+	struct peer *p = arg;
+	const char *end;
+	ssize_t k;
+
+	if (p->out.len != 0) {
+		peer_write(p);
+		return;
+	}
+	k = recv(p->fd, p->in + p->in_len, sizeof(p->in) - p->in_len, MSG_DONTWAIT);
+	if (k < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (k <= 0) {
+		peer_free(p);
+		return;
+	}
+	p->in_len += (size_t)k;
+	end = memchr(p->in, '\n', p->in_len);
+	if (end != NULL) {
+		peer_line(p, (size_t)(end - p->in));
+	} else if (p->in_len == sizeof(p->in)) {
+		(void)ctl_reply(&p->out, false, "request is too long");
+		peer_write(p);
+	}
+}
+
+static bool may_ask(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
+	       (cred.uid == 0 || cred.uid == geteuid());
+}
+
+static void drop_stale(struct control *c, uint64_t now)
+{
+	LIST_EACH(it, tmp, &c->peers)
+	{
+		struct peer *p = LIST_OBJ(it, struct peer, link);
+
+		if (p->deadline_ms <= now)
+			peer_free(p);
+	}
+}
+
+static void control_event(void *arg, uint32_t events)
+{
+	struct master *m = arg;
+	struct control *c = m->control;
+	int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct peer *p;
+
+	if (fd < 0)
+		return;
+	drop_stale(c, clock_ms());
+	if (c->n_peers >= PEERS_MAX || !may_ask(fd)) {
+		fd_close(&fd);
+		return;
+	}
+	p = xcalloc(1, sizeof(*p));
+	p->m = m;
+	p->fd = fd;
+	p->deadline_ms = clock_ms() + PEER_TIMEOUT_MS;
+	buf_init(&p->out, CTL_REPLY_MAX);
+	list_add(&c->peers, &p->link);
+	c->n_peers++;
+	if (loop_add(&m->loop, &p->watch, fd, EPOLLIN, peer_event, p) < 0)
+		peer_free(p);
+}
+
+/* Is another daemon answering there? Then its socket is not ours to replace. */
+static bool in_use(const struct sockaddr_un *sun)
+{
+	auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0;
+}
+
+int control_open(struct master *m, const char *path, struct err *err)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct control *c;
+	auto_fd int fd = -1;
+	mode_t old;
+	int r;
+
+	if (strlen(path) >= sizeof(sun.sun_path))
+		return err_set(err, ENAMETOOLONG, "control socket path '%s' is too long", path);
+	memcpy(sun.sun_path, path, strlen(path) + 1);
+	if (in_use(&sun))
+		return err_set(err, EADDRINUSE, "another daemon answers on control socket '%s'", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot make the control socket");
+	(void)unlink(path); /* a stale one, or there is none */
+	old = umask(0177);
+	r = bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 || listen(fd, 16) < 0 ? -errno : 0;
+	(void)umask(old); /* cannot fail */
+	if (r < 0)
+		return err_sys(err, -r, "cannot listen on control socket '%s'", path);
+	c = xcalloc(1, sizeof(*c));
+	list_init(&c->peers);
+	c->path = xstrdup(path);
+	c->fd = fd;
+	fd = -1;
+	m->control = c;
+	r = loop_add(&m->loop, &c->watch, c->fd, EPOLLIN, control_event, m);
+	return r < 0 ? err_sys(err, -r, "cannot watch the control socket") : 0;
+}
+
+void control_close(struct master *m)
+{
+	struct control *c = m->control;
+
+	if (c == NULL)
+		return;
+	LIST_EACH(it, tmp, &c->peers)
+	peer_free(LIST_OBJ(it, struct peer, link));
+	loop_del(&m->loop, &c->watch);
+	fd_close(&c->fd);
+	(void)unlink(c->path); /* it may be gone */
+	free(c->path);
+	free(c);
+	m->control = NULL;
+}

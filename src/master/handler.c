@@ -1,0 +1,325 @@
+/* Requests of the children. Each has passed the permit table (ipc/message.h): the sender's role may send it, it is
+ * well-formed, and a descriptor is there when one must be. What is left to check is whether *this* process may ask this
+ * *now*: a login process only about connections it holds, a session process only about its sessions. A request that no
+ * honest process makes ends its sender. No string is kept past the message except what a grant says.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "master/master.h"
+
+struct master *master_the;
+
+/* The sender's session number sid, or NULL (it may just have ended: not a violation). */
+static struct msession *own_session(struct master *m, struct child *c, uint32_t sid)
+{
+	struct msession *s = msession_find(m, sid);
+
+	return s != NULL && s->owner == c ? s : NULL;
+}
+
+/* --- login --- */
+
+static void on_connect(struct master *m, struct child *c, const struct ipc_connect *q)
+{
+	char text[1024];
+	struct msession *s = msession_new(m, c);
+	struct ipc_admit a = {.cid = q->cid, .sid = s->sid, .text = text};
+
+	s->peer = q->peer;
+	s->local = q->local;
+	s->server = ftp_server_find(c->gen->config, &q->local);
+	s->class = ftp_class_find(c->gen->config, &q->peer, NULL);
+	a.verdict = admit_connection(m, s, text, sizeof(text));
+	(void)child_send(c, IPC_ADMIT, &a, -1); /* a dead child is reaped soon */
+	if (a.verdict != IPC_OK)
+		msession_free(m, s);
+}
+
+static void on_disconnect(struct master *m, struct child *c, const struct ipc_disconnect *q)
+{
+	struct msession *s = own_session(m, c, q->sid);
+
+	if (s != NULL)
+		msession_free(m, s);
+}
+
+static int on_host(struct master *m, struct child *c, const struct ipc_host *q)
+{
+	struct msession *s = own_session(m, c, q->sid);
+
+	if (q->server >= c->gen->config->n_servers)
+		return -WE_PERMIT;
+	if (s != NULL && s->state == MSESSION_CONNECTED)
+		s->server = c->gen->config->servers[q->server];
+	return 0;
+}
+
+/* A client whose session cannot be carried: tell it, without waiting. */
+static void say_unavailable(int fd)
+{
+	static const char text[] = "421 Service not available, closing control connection.\r\n";
+
+	(void)send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT); /* best effort */
+}
+
+static void fill_start(const struct msession *s, const struct ipc_handoff *h, struct ipc_session_start *st)
+{
+	memset(st, 0, sizeof(*st));
+	st->grant = (struct ipc_grant){.sid = s->sid,
+		.request = s->request,
+		.server = s->server->index,
+		.anon = s->anon,
+		.user = s->user,
+		.sent_user = s->sent_user,
+		.email = s->email,
+		.uid = s->uid,
+		.gid = s->gid,
+		.groups = {s->groups, s->n_groups},
+		.group_names = s->group_names,
+		.home = s->home,
+		.root = s->root,
+		.chdir = s->chdir};
+	st->handoff = *h;
+	st->handoff.generation = s->gen->config->generation;
+	st->peer = s->peer;
+	st->local = s->local;
+	st->class_name = s->class != NULL ? s->class->name : "";
+	st->connected_wall_ms = s->connected_wall_ms;
+}
+
+static int is_stream_socket(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
+{
+	struct msession *s = own_session(m, c, msg->handoff.sid);
+	struct ipc_session_start start;
+	struct identity id;
+	struct child *to;
+	struct err err = ERR_INIT;
+	int r;
+
+	if (s == NULL)
+		return 0;
+	if (s->state != MSESSION_GRANTED || !is_stream_socket(msg->fd))
+		return -WE_PERMIT;
+	id = (struct identity){s->uid, s->gid, (gid_t *)s->groups, s->n_groups, s->user, s->root};
+	r = child_for_identity(m, s->gen, &id, &to, &err);
+	if (r == 0) {
+		fill_start(s, &msg->handoff, &start);
+		msession_move(s, to);
+		s->state = MSESSION_ACTIVE;
+		r = child_send(to, IPC_SESSION_START, &start, msg->fd);
+		if (r < 0)
+			(void)err_set(
+				&err, -r, "session process %u does not take it: %s", to->id, err_text(r));
+	}
+	if (r < 0) {
+		log_err(&m->log, "session %u of user '%s' cannot start: %s", s->sid, s->user, err.text);
+		say_unavailable(msg->fd);
+		msession_free(m, s);
+	}
+	return 0;
+}
+
+/* --- auth --- */
+
+static void keep(char **dst, const char *src)
+{
+	free(*dst);
+	*dst = xstrdup(src);
+}
+
+static void keep_grant(struct msession *s, const struct ipc_grant *g)
+{
+	s->request = g->request;
+	s->anon = g->anon;
+	keep(&s->user, g->user);
+	keep(&s->sent_user, g->sent_user);
+	keep(&s->email, g->email);
+	keep(&s->group_names, g->group_names);
+	keep(&s->home, g->home);
+	keep(&s->root, g->root);
+	keep(&s->chdir, g->chdir);
+	s->uid = g->uid;
+	s->gid = g->gid;
+	free(s->groups);
+	s->groups = xcalloc(g->groups.n + 1, sizeof(*s->groups));
+	if (g->groups.n != 0)
+		memcpy(s->groups, g->groups.v, g->groups.n * sizeof(*s->groups));
+	s->n_groups = g->groups.n;
+}
+
+/* Is it an identity that this daemon gives out? Auth has asked the same; this is the second look. */
+static bool grant_allowed(const struct master *m, const struct msession *s)
+{
+	const struct ftp_scope *scope = msession_scope(s);
+
+	if (scope == NULL || s->root[0] != '/')
+		return false;
+	if (s->uid == 0 && !scope->conf.root_login)
+		return false;
+	return m->can_switch_uid || s->uid == geteuid();
+}
+
+static int on_grant(struct master *m, struct child *c, const struct ipc_grant *g)
+{
+	struct msession *s = msession_find(m, g->sid);
+	struct ipc_login_result res = {.sid = g->sid, .request = g->request};
+	char text[1024] = "";
+
+	if (s == NULL || s->state != MSESSION_CONNECTED || s->gen != c->gen)
+		return 0; /* the client has gone meanwhile */
+	if (g->server >= c->gen->config->n_servers)
+		return -WE_PERMIT;
+	s->server = c->gen->config->servers[g->server];
+	keep_grant(s, g);
+	if (!grant_allowed(m, s))
+		return -WE_PERMIT;
+	s->state = MSESSION_GRANTED; /* check and claim are one step */
+	res.verdict = admit_login(m, s, text, sizeof(text));
+	res.text = text;
+	if (res.verdict != IPC_OK) {
+		log_notice(&m->log, "login of user '%s' refused: %s", s->user, text);
+		s->state = MSESSION_CONNECTED;
+	}
+	(void)child_send(s->owner, IPC_LOGIN_RESULT, &res, -1); /* a dead child is reaped soon */
+	return 0;
+}
+
+/* --- session --- */
+
+static void on_session_end(struct master *m, struct child *c, const struct ipc_sid *q)
+{
+	struct msession *s = own_session(m, c, q->sid);
+
+	if (s != NULL)
+		msession_free(m, s);
+}
+
+static void on_xfer_claim(struct master *m, struct child *c, const struct ipc_xfer_claim *q)
+{
+	struct msession *s = own_session(m, c, q->sid);
+	struct ipc_xfer_verdict v = {.sid = q->sid};
+
+	if (s == NULL)
+		return;
+	v.refused = admit_transfer(m, s, q);
+	(void)child_send(c, IPC_XFER_VERDICT, &v, -1); /* a dead child is reaped soon */
+}
+
+static void on_xfer_done(struct master *m, struct child *c, const struct ipc_sid *q)
+{
+	struct msession *s = own_session(m, c, q->sid);
+
+	if (s != NULL)
+		s->xfer_command = 0;
+}
+
+/* A socket bound to the control connection's address and the port before it (RFC 959 3.2: L-1). */
+static int active_socket(const struct msession *s, int *ret_fd)
+{
+	struct addr a = s->local;
+	uint16_t port = addr_port(&s->local);
+	auto_fd int fd = -1;
+	int one = 1;
+
+	if (msession_scope(s)->conf.root_revoke == FTP_ROOT_REVOKE_ON || port < 2)
+		return -EACCES;
+	addr_set_port(&a, (uint16_t)(port - 1));
+	fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+		bind(fd, &a.sa, addr_len(&a)) < 0)
+		return -errno;
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+static void on_active_request(struct master *m, struct child *c, const struct ipc_active_request *q)
+{
+	struct msession *s = own_session(m, c, q->sid);
+	struct ipc_active_socket a = {.sid = q->sid};
+	auto_fd int fd = -1;
+
+	if (s == NULL)
+		return;
+	a.error = (uint32_t)-active_socket(s, &fd);
+	(void)child_send(c, IPC_ACTIVE_SOCKET, &a, fd); /* a dead child is reaped soon */
+}
+
+/* --- dispatch --- */
+
+static int dispatch(struct master *m, struct child *c, struct ipc_msg *msg)
+{
+	switch (msg->permit->type) {
+	case IPC_CONNECT:
+		on_connect(m, c, &msg->connect);
+		return 0;
+	case IPC_DISCONNECT:
+		on_disconnect(m, c, &msg->disconnect);
+		return 0;
+	case IPC_HOST:
+		return on_host(m, c, &msg->host);
+	case IPC_HANDOFF:
+		return on_handoff(m, c, msg);
+	case IPC_GRANT:
+		return on_grant(m, c, &msg->grant);
+	case IPC_SESSION_END:
+		on_session_end(m, c, &msg->sid);
+		return 0;
+	case IPC_XFER_CLAIM:
+		on_xfer_claim(m, c, &msg->xfer_claim);
+		return 0;
+	case IPC_XFER_DONE:
+		on_xfer_done(m, c, &msg->sid);
+		return 0;
+	case IPC_ACTIVE_REQUEST:
+		on_active_request(m, c, &msg->active_request);
+		return 0;
+	default:
+		return -WE_PERMIT;
+	}
+}
+
+#define BATCH 64 /* messages of one child before the others get their turn */
+
+void handler_event(void *arg, uint32_t events)
+{
+	struct child *c = arg;
+	struct master *m = master_the;
+	struct ipc_msg msg;
+	int i, r = 0;
+
+	if ((events & EPOLLOUT) != 0)
+		r = ipc_chan_flush(&c->chan);
+	for (i = 0; i < BATCH && r >= 0; i++) {
+		r = ipc_recv(&c->chan, &m->scratch, &msg);
+		if (r != 1)
+			break;
+		r = dispatch(m, c, &msg);
+		ipc_msg_done(&msg);
+	}
+	if (r == -WE_PERMIT) {
+		child_kill(m, c, "it asked for what it may not");
+		return;
+	}
+	if (r < 0) { /* closed: SIGCHLD follows */
+		loop_del(&m->loop, &c->watch);
+		return;
+	}
+	loop_mod(&m->loop, &c->watch, EPOLLIN | (ipc_chan_wants_write(&c->chan) ? EPOLLOUT : 0u));
+}

@@ -1,0 +1,175 @@
+/* Listening sockets: one per address and port that a server wants. A server on all addresses gets one socket for IPv4
+ * and one for IPv6; specific addresses of the same port then share it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "master/master.h"
+
+static bool same(const struct addr *a, const struct addr *b)
+{
+	return a->sa.sa_family == b->sa.sa_family && addr_port(a) == addr_port(b) && addr_host_equal(a, b);
+}
+
+static struct listener *find(const struct list *l, const struct addr *a)
+{
+	for (struct list *it = l->next; it != l; it = it->next) {
+		struct listener *li = LIST_OBJ(it, struct listener, link);
+
+		if (same(&li->addr, a))
+			return li;
+	}
+	return NULL;
+}
+
+static void want(struct list *l, const struct addr *a, uint16_t port)
+{
+	struct listener *li = xcalloc(1, sizeof(*li));
+
+	li->fd = -1;
+	li->addr = *a;
+	addr_set_port(&li->addr, port);
+	if (find(l, &li->addr) != NULL)
+		free(li);
+	else
+		list_add(l, &li->link);
+}
+
+static void want_any(struct list *l, const struct ftp_config *config, uint16_t port)
+{
+	struct addr any;
+
+	if (addr_parse("0.0.0.0", 0, &any) == 0)
+		want(l, &any, port);
+	if (config->use_ipv6 && addr_parse("::", 0, &any) == 0)
+		want(l, &any, port);
+}
+
+static void wanted(const struct ftp_config *config, struct list *l)
+{
+	for (unsigned i = 0; i < config->n_servers; i++) {
+		const struct ftp_server *s = config->servers[i];
+		uint16_t port = s->scope->conf.port;
+
+		for (unsigned k = 0; port != 0 && k < s->n_addrs; k++) {
+			if (addr_is_any(&s->addrs[k]))
+				want_any(l, config, port);
+			else
+				want(l, &s->addrs[k], port);
+		}
+	}
+}
+
+/* Is a covered by the wildcard socket of its family and port? Then it needs none of its own. */
+static bool covered(const struct list *l, const struct listener *li)
+{
+	for (struct list *it = l->next; it != l; it = it->next) {
+		const struct listener *o = LIST_OBJ(it, struct listener, link);
+
+		if (o != li && addr_is_any(&o->addr) && o->addr.sa.sa_family == li->addr.sa.sa_family &&
+			addr_port(&o->addr) == addr_port(&li->addr))
+			return true;
+	}
+	return false;
+}
+
+static int open_one(struct listener *li, unsigned backlog, struct err *err)
+{
+	auto_fd int fd = -1;
+	char text[ADDR_TEXT_MAX];
+	int one = 1;
+
+	fd = socket(li->addr.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot make a socket for address %s", addr_text(&li->addr, text));
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+		(li->addr.sa.sa_family == AF_INET6 &&
+			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) < 0) ||
+		bind(fd, &li->addr.sa, addr_len(&li->addr)) < 0 ||
+		listen(fd, (int)(backlog != 0 ? backlog : 511)) < 0)
+		return err_sys(err, errno, "cannot listen on address %s, port %u", addr_text(&li->addr, text),
+			(unsigned)addr_port(&li->addr));
+	li->fd = fd;
+	fd = -1;
+	return 0;
+}
+
+static void listener_free(struct listener *li)
+{
+	list_del(&li->link);
+	fd_close(&li->fd);
+	free(li);
+}
+
+static void free_all(struct list *l)
+{
+	LIST_EACH(it, tmp, l)
+	listener_free(LIST_OBJ(it, struct listener, link));
+}
+
+/* Open what is new in next; where IPv6 is missing altogether its wildcard is left out. */
+static int open_new(const struct list *old, struct list *next, unsigned backlog, struct err *err)
+{
+	LIST_EACH(it, tmp, next)
+	{
+		struct listener *li = LIST_OBJ(it, struct listener, link);
+		int r;
+
+		if (covered(next, li) || find(old, &li->addr) != NULL)
+			continue;
+		r = open_one(li, backlog, err);
+		if ((r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL) && addr_is_any(&li->addr) &&
+			li->addr.sa.sa_family == AF_INET6)
+			continue;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int listeners_update(struct master *m, const struct ftp_config *config, struct err *err)
+{
+	struct list next;
+	int r;
+
+	list_init(&next);
+	wanted(config, &next);
+	if (list_empty(&next))
+		return err_set(err, WE_CONFIG, "no server has an address and a port to listen on");
+	r = open_new(&m->listeners, &next, config->tcp_backlog, err);
+	if (r < 0) {
+		free_all(&next);
+		return r;
+	}
+	LIST_EACH(it, tmp, &next)
+	{
+		struct listener *li = LIST_OBJ(it, struct listener, link),
+				*old = find(&m->listeners, &li->addr);
+
+		if (li->fd < 0 && old != NULL && !covered(&next, li)) {
+			li->fd = old->fd;
+			old->fd = -1;
+		}
+	}
+	free_all(&m->listeners);
+	LIST_EACH(it, tmp, &next)
+	{
+		struct listener *li = LIST_OBJ(it, struct listener, link);
+
+		if (li->fd < 0) {
+			listener_free(li);
+			continue;
+		}
+		list_del(&li->link);
+		list_add(&m->listeners, &li->link);
+	}
+	return 0;
+}
+
+void listeners_close(struct master *m)
+{
+	free_all(&m->listeners);
+}

@@ -1,0 +1,409 @@
+/* Start, reload, stop. */
+#include "master/master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "ftp/report.h"
+#include "wherry_config.h"
+
+#define FAREWELL      "Service not available, server is shutting down"
+#define STOP_NOW_MS   3000   /* after a stop "now" children have this long */
+#define STOP_QUIET_MS 300000 /* a graceful stop waits this long for transfers */
+
+/* --- generations --- */
+
+void generation_ref(struct generation *g)
+{
+	g->refs++;
+}
+
+void generation_unref(struct master *m, struct generation *g)
+{
+	if (--g->refs > 0 || g == m->gen)
+		return;
+	list_del(&g->link);
+	logfiles_close(g->config);
+	ftp_config_free(g->config);
+	free(g);
+}
+
+static struct generation *generation_new(struct master *m, struct ftp_config *config)
+{
+	struct generation *g = xcalloc(1, sizeof(*g));
+
+	g->config = config;
+	list_add(&m->generations, &g->link);
+	return g;
+}
+
+static void generation_drop(struct master *m, struct generation *g)
+{
+	if (g->refs == 0) {
+		g->refs = 1;
+		generation_unref(m, g);
+	}
+}
+
+/* --- loading --- */
+
+static void log_warnings(const struct master *m, const struct ftp_report *report)
+{
+	for (unsigned i = 0; i < ftp_report_warnings(report); i++)
+		log_warn(&m->log, "%s", ftp_report_warning(report, i));
+}
+
+static int load(
+	struct master *m, bool reload, unsigned generation, struct ftp_config **ret_config, struct err *err)
+{
+	struct ftp_config_options opt = m->opt.load;
+	struct ftp_report *report = ftp_report_new();
+	int r;
+
+	opt.reload = reload;
+	r = ftp_config_load(&opt, generation, ret_config, report, err);
+	if (r == 0)
+		log_warnings(m, report);
+	ftp_report_free(report);
+	if (r == 0 && (*ret_config)->inetd) {
+		r = err_set(err, WE_CONFIG, "ServerType inetd is not supported: use standalone");
+		ftp_config_free(*ret_config);
+	}
+	return r;
+}
+
+/* What HUP does: load, check and open everything first; then switch. */
+int master_reload(struct master *m, struct err *err)
+{
+	struct generation *old = m->gen, *g;
+	struct ftp_config *config;
+	int r;
+
+	if (m->stopping)
+		return err_set(err, EBUSY, "the server is stopping");
+	r = load(m, true, old->config->generation + 1, &config, err);
+	if (r < 0)
+		return r;
+	r = logfiles_open(config, err);
+	if (r == 0)
+		r = listeners_update(m, config, err);
+	if (r < 0) {
+		logfiles_close(config);
+		ftp_config_free(config);
+		return r;
+	}
+	g = generation_new(m, config);
+	m->gen = g;
+	logsink_select(m, config);
+	r = children_start(m, err);
+	if (r < 0) {
+		m->gen = old;
+		logsink_select(m, old->config);
+		generation_drop(m, g);
+		return r;
+	}
+	LIST_EACH(it, tmp, &m->children)
+	{
+		struct child *c = LIST_OBJ(it, struct child, link);
+
+		if (c->gen == old && c->role == IPC_LOGIN)
+			child_retire(c, false, NULL);
+	}
+	logfiles_reopen(m);
+	generation_drop(m, old);
+	log_notice(&m->log, "configuration %u is in force", config->generation);
+	return 0;
+}
+
+/* --- stopping --- */
+
+void master_stop(struct master *m, bool now, const char *text)
+{
+	uint64_t end = clock_ms() + (now ? STOP_NOW_MS : STOP_QUIET_MS);
+
+	if (m->stopping && end >= m->stop_deadline_ms)
+		return;
+	log_notice(&m->log, "stopping %s", now ? "now" : "when the running transfers have ended");
+	m->stopping = true;
+	m->stop_deadline_ms = end;
+	listeners_close(m);
+	LIST_EACH(it, tmp, &m->children)
+	{
+		struct child *c = LIST_OBJ(it, struct child, link);
+
+		if (c->role != IPC_AUTH)
+			child_retire(c, now, text != NULL ? text : FAREWELL);
+	}
+}
+
+/* Auth goes last: sessions may still ask it for names. */
+static uint64_t stop_tick(struct master *m, uint64_t now)
+{
+	bool others = false;
+
+	LIST_EACH(it, tmp, &m->children)
+	{
+		struct child *c = LIST_OBJ(it, struct child, link);
+
+		if (c->role != IPC_AUTH)
+			others = true;
+		if (m->stop_deadline_ms <= now)
+			child_kill(m, c, "it has not stopped in time");
+	}
+	if (m->stop_deadline_ms <= now)
+		m->stop_deadline_ms = now + STOP_NOW_MS;
+	LIST_EACH(it, tmp, &m->children)
+	{
+		struct child *c = LIST_OBJ(it, struct child, link);
+
+		if (!others && !c->retiring)
+			child_retire(c, true, NULL);
+	}
+	if (list_empty(&m->children))
+		m->loop.stop = true;
+	return m->stop_deadline_ms;
+}
+
+/* --- the loop's calls --- */
+
+static void dump_state(const struct master *m)
+{
+	log_notice(&m->log, "state: configuration %u, %u sessions, %u processes, %d descriptors",
+		m->gen->config->generation, m->n_sessions, children_count(m), fd_count());
+	for (struct list *it = m->sessions.next; it != &m->sessions; it = it->next) {
+		const struct msession *s = LIST_OBJ(it, struct msession, link);
+		char from[ADDR_TEXT_MAX];
+
+		log_notice(&m->log, "state: session %u of '%s' from %s in process %d", s->sid,
+			s->user != NULL ? s->user : "", addr_text(&s->peer, from), (int)s->owner->pid);
+	}
+}
+
+static void on_signal(void *arg, int signo)
+{
+	struct master *m = arg;
+	struct err err = ERR_INIT;
+
+	switch (signo) {
+	case SIGCHLD:
+		children_reap(m);
+		break;
+	case SIGHUP:
+		if (master_reload(m, &err) < 0)
+			log_err(&m->log, "%s; the configuration in force stays", err.text);
+		break;
+	case SIGTERM:
+	case SIGINT:
+		master_stop(m, true, NULL);
+		break;
+	case SIGUSR1:
+		dump_state(m);
+		break;
+	default:
+		break;
+	}
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t on_turn(void *arg, uint64_t now)
+{
+	struct master *m = arg;
+	uint64_t next = live_tick(m, now);
+
+	if (m->stopping)
+		return min_u64(next, stop_tick(m, now));
+	next = min_u64(next, children_tick(m, now));
+	return min_u64(next, shut_tick(m, now));
+}
+
+/* --- starting --- */
+
+/* The run directory and the empty root of login processes below it, when we are root and use the default places. */
+static void make_run_dirs(const struct master *m)
+{
+	if (geteuid() != 0)
+		return;
+	if ((mkdir(WHERRY_RUN_DIR, 0755) < 0 && errno != EEXIST) ||
+		(mkdir(WHERRY_RUN_DIR "/empty", 0555) < 0 && errno != EEXIST))
+		log_debug(&m->log, 1, "cannot make %s: %s", WHERRY_RUN_DIR, strerror(errno));
+}
+
+static int write_pid_file(struct master *m, const char *path, struct err *err)
+{
+	auto_fd int fd = -1;
+	char text[24];
+	int n;
+
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot write pid file '%s'", path);
+	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	if (fd_write_all(fd, text, (size_t)n) < 0)
+		return err_sys(err, errno, "cannot write pid file '%s'", path);
+	m->pid_file_made = xstrdup(path);
+	return 0;
+}
+
+static bool limits_configured(const struct ftp_conf *c)
+{
+	return c->max_clients.max != 0 || c->max_clients_per_host.max != 0 ||
+	       c->max_clients_per_user.max != 0 || c->max_hosts_per_user.max != 0 ||
+	       c->max_connections_per_host.max != 0 || c->max_clients_per_class != NULL;
+}
+
+static int make_scoreboard(struct master *m, struct err *err)
+{
+	const struct ftp_config *config = m->gen->config;
+	struct score_info info = {.program = "wherryd", .server = SCORE_STANDALONE};
+
+	if (config->scoreboard_file == NULL && !m->opt.memory_scoreboard) {
+		if (limits_configured(&config->servers[0]->scope->conf))
+			log_warn(&m->log, "ScoreboardFile is off: ftpwho, ftptop and ftpcount show nothing; "
+					  "the Max* limits still hold");
+		return 0;
+	}
+	return score_create(m->opt.memory_scoreboard ? NULL : config->scoreboard_file, &info, &m->board, err);
+}
+
+static int start(struct master *m, struct err *err)
+{
+	struct ftp_config *config;
+	sigset_t set;
+	int r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	(void)signal(SIGPIPE, SIG_IGN);
+	r = load(m, false, 1, &config, err);
+	if (r < 0)
+		return r;
+	m->gen = generation_new(m, config);
+	make_run_dirs(m);
+	r = logfiles_open(config, err);
+	if (r < 0)
+		return r;
+	logsink_select(m, config);
+	r = loop_init(&m->loop, &set, err);
+	if (r < 0)
+		return r;
+	m->loop.on_signal = on_signal;
+	m->loop.on_turn = on_turn;
+	m->loop.arg = m;
+	r = listeners_update(m, config, err);
+	if (r == 0)
+		r = make_scoreboard(m, err);
+	if (r == 0 && config->controls_socket != NULL)
+		r = control_open(m, config->controls_socket, err);
+	if (r == 0 && config->pid_file != NULL)
+		r = write_pid_file(m, config->pid_file, err);
+	if (r == 0)
+		r = children_start(m, err);
+	return r;
+}
+
+static void finish(struct master *m)
+{
+	live_stop(m);
+	control_close(m);
+	listeners_close(m);
+	score_close(m->board, true);
+	if (m->pid_file_made != NULL)
+		(void)unlink(m->pid_file_made); /* it may be gone */
+	free(m->pid_file_made);
+	free(m->shut);
+	loop_done(&m->loop);
+	LIST_EACH(it, tmp, &m->generations)
+	{
+		struct generation *g = LIST_OBJ(it, struct generation, link);
+
+		list_del(&g->link);
+		logfiles_close(g->config);
+		ftp_config_free(g->config);
+		free(g);
+	}
+}
+
+/* Start-up failed with some children alive: let them go. */
+static void abandon(struct master *m)
+{
+	LIST_EACH(it, tmp, &m->children)
+	child_kill(m, LIST_OBJ(it, struct child, link), "the server cannot start");
+	while (!list_empty(&m->children)) {
+		children_reap(m);
+		(void)usleep(1000); /* SIGKILL takes a moment */
+	}
+}
+
+/* Tell the waiting parent, and as a daemon leave the terminal. */
+static void tell_ready(const struct master *m, int fd)
+{
+	int null = -1;
+
+	if (m->opt.announcement != NULL) {
+		fputs(m->opt.announcement, stdout);
+		(void)fflush(stdout); /* a closed standard output is no reason not to serve */
+	}
+	if (!m->opt.foreground)
+		null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int i = 0; i < 3 && null >= 0; i++)
+		(void)dup2(null, i); /* cannot fail for these numbers */
+	fd_close(&null);
+	if (fd >= 0)
+		(void)fd_write_all(fd, "", 1); /* the reader is our parent */
+	fd_close(&fd);
+}
+
+int master_run(const struct master_options *opt, int ready_fd)
+{
+	struct master *m = xcalloc(1, sizeof(*m));
+	struct err err = ERR_INIT;
+	int r;
+
+	master_the = m;
+	m->opt = *opt;
+	m->log.process = "master";
+	m->loop.epoll_fd = m->loop.signal_fd = -1;
+	m->started_wall_ms = clock_wall_ms();
+	m->can_switch_uid = geteuid() == 0;
+	list_init(&m->generations);
+	list_init(&m->children);
+	list_init(&m->listeners);
+	list_init(&m->sessions);
+	(void)setenv("TZ", ":/etc/localtime", 0); /* confined processes keep the zone they have read */
+	r = start(m, &err);
+	if (r < 0) {
+		if (m->gen != NULL) /* errors of the configuration were printed with their lines */
+			fprintf(stderr, "wherryd: %s\n", err.text);
+		abandon(m);
+		fd_close(&ready_fd);
+	} else {
+		log_notice(&m->log, "wherryd %s serving, pid %d", WHERRY_VERSION, (int)getpid());
+		tell_ready(m, ready_fd);
+		if (opt->live)
+			live_start(m);
+		loop_run(&m->loop);
+		log_notice(&m->log, "wherryd has stopped");
+	}
+	finish(m);
+	free(m);
+	master_the = NULL;
+	return r < 0 ? 1 : 0;
+}

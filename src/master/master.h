@@ -1,0 +1,217 @@
+/* The master process: configuration, listeners, log files, scoreboard, children, limits. It never parses what a client
+ * wrote; the only bytes of clients that pass through are opaque ones inside IPC_HANDOFF.
+ *
+ *   main.c     options and the other entrances (-t, share, ...)
+ *   master.c   start, reload, stop
+ *   child.c    forking, what a child does first, reaping, restarting
+ *   handler.c  requests of the children: one function each, all in one place to read
+ *   admit.c    the session table and the limits counted over it
+ *   listen.c   listening sockets     logfile.c  log files     control.c  wherryctl's socket
+ *   shut.c     the shutdown message file     share.c, live.c  `wherryd share`
+ */
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/addr.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "ftp/conf.h"
+#include "ipc/chan.h"
+#include "master/loop.h"
+#include "score/score.h"
+
+struct child;
+
+/* One loaded configuration and who still uses it. */
+struct generation {
+	struct list link; /* master.generations */
+	struct ftp_config *config;
+	struct child *auth; /* NULL while it is down */
+	unsigned refs;      /* children and sessions */
+};
+
+struct listener {
+	struct list link; /* master.listeners */
+	struct addr addr; /* with port */
+	int fd;
+};
+
+/* Who a session process is. Strings are owned. */
+struct identity {
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups;
+	size_t n_groups;
+	char *user, *root;
+};
+
+struct child {
+	struct list link; /* master.children */
+	enum ipc_role role;
+	unsigned id;
+	pid_t pid;
+	struct ipc_chan chan;
+	struct loop_watch watch;
+	struct generation *gen; /* a reference */
+	bool retiring;
+	uint64_t started_ms;
+	/* session processes */
+	struct identity identity;
+	unsigned n_sessions;
+	uint64_t idle_since_ms; /* when n_sessions became 0 */
+};
+
+enum msession_state { MSESSION_CONNECTED, MSESSION_GRANTED, MSESSION_ACTIVE };
+
+/* What master knows of one session. */
+struct msession {
+	struct list link; /* master.sessions */
+	struct msession *hash_next;
+	uint32_t sid;
+	enum msession_state state;
+	struct child *owner;
+	struct generation *gen; /* a reference */
+	const struct ftp_server *server;
+	const struct ftp_class *class; /* NULL = none */
+	struct addr peer, local;
+	uint64_t connected_wall_ms;
+	uint32_t xfer_command; /* FTP_XFER_ bit of the counted transfer, 0 = none */
+	/* from the grant; strings owned */
+	uint32_t request, anon;
+	char *user, *sent_user, *email, *group_names, *home, *root, *chdir;
+	uid_t uid;
+	gid_t gid;
+	uint32_t *groups;
+	size_t n_groups;
+};
+
+#define SESSION_BUCKETS 4096
+
+struct master_options {
+	struct ftp_config_options load;
+	bool foreground, quiet;
+	int debug_level;
+	bool live;                /* print live lines to standard output (share) */
+	const char *announcement; /* printed when serving, NULL = nothing */
+	bool memory_scoreboard;   /* no file */
+};
+
+struct master {
+	struct master_options opt;
+	struct log_ctx log;
+	struct loop loop;
+	struct list generations, children, listeners, sessions;
+	struct generation *gen; /* the current one */
+	struct msession *buckets[SESSION_BUCKETS];
+	struct score_board *board; /* NULL = none */
+	struct ipc_scratch scratch;
+	unsigned next_child_id;
+	uint32_t next_sid, n_sessions;
+	bool can_switch_uid;
+	uint64_t started_wall_ms;
+
+	/* connections in the running interval of MaxConnectionRate */
+	uint64_t rate_start_ms;
+	unsigned rate_count;
+
+	/* restarts of login and auth after they died */
+	uint64_t restart_at_ms; /* 0 = nothing to restart */
+	unsigned fast_deaths;
+
+	/* stopping */
+	bool stopping;
+	uint64_t stop_deadline_ms; /* UINT64_MAX: wait for sessions to end by themselves */
+
+	struct control *control; /* wherryctl's socket, NULL = none */
+	struct shut *shut;
+	struct live *live;
+	char *pid_file_made; /* path to remove at the end */
+};
+
+/* --- master.c --- */
+/* Start and serve until stopped. ready_fd (given, -1 = none) gets one byte when serving, and is closed without it when the start
+ * fails; why is then on standard error. Returns the exit status. */
+int master_run(const struct master_options *opt, int ready_fd);
+int master_reload(struct master *m, struct err *err);
+/* now: end transfers too; else sessions finish what they do. text: reply line of the farewell without code, NULL = default. */
+void master_stop(struct master *m, bool now, const char *text);
+void generation_ref(struct generation *g);
+void generation_unref(struct master *m, struct generation *g);
+
+/* --- child.c --- */
+int children_start(
+	struct master *m, struct err *err); /* auth and login processes of the current generation */
+/* The process for that identity of generation g: an existing one or a new one. Identity is copied. */
+int child_for_identity(struct master *m, struct generation *g, const struct identity *id,
+	struct child **ret_c, struct err *err);
+void child_retire(struct child *c, bool now, const char *text);
+void child_kill(struct master *m, struct child *c, const char *why); /* it broke the rules */
+void children_reap(struct master *m);                                /* after SIGCHLD */
+/* Housekeeping: idle session processes, restarts. Returns the time of the next such work. */
+uint64_t children_tick(struct master *m, uint64_t now_ms);
+unsigned children_count(const struct master *m);
+int child_send(struct child *c, enum ipc_type type, const void *msg, int fd);
+
+/* --- handler.c --- */
+void handler_event(void *child, uint32_t events); /* loop_fn of every child */
+extern struct master *master_the;                 /* there is one per process */
+
+/* --- admit.c --- */
+struct msession *msession_new(struct master *m, struct child *owner);
+struct msession *msession_find(const struct master *m, uint32_t sid);
+void msession_free(struct master *m, struct msession *s);
+void msession_move(struct msession *s, struct child *to);
+/* May this new connection stay? IPC_OK, or a verdict with the reply line in text. */
+uint32_t admit_connection(struct master *m, const struct msession *s, char *text, size_t size);
+/* May this granted login go on? */
+uint32_t admit_login(struct master *m, const struct msession *s, char *text, size_t size);
+/* 0: yes (and it is counted), 1: too many of this user, 2: too many of this host. */
+uint32_t admit_transfer(struct master *m, struct msession *s, const struct ipc_xfer_claim *claim);
+/* The scope that holds for a session: its <Anonymous> section or the server. */
+const struct ftp_scope *msession_scope(const struct msession *s);
+
+/* --- listen.c --- */
+/* Make m->listeners what config asks for; sockets that stay are kept. On error nothing has changed. */
+int listeners_update(struct master *m, const struct ftp_config *config, struct err *err);
+void listeners_close(struct master *m);
+
+/* --- logfile.c --- */
+int logfiles_open(struct ftp_config *config, struct err *err);
+void logfiles_close(struct ftp_config *config);
+/* Give every child of every generation fresh descriptors (log rotation, reload). */
+void logfiles_reopen(struct master *m);
+/* Where this process's diagnostics go, by config and options. */
+void logsink_select(const struct master *m, const struct ftp_config *config);
+
+/* --- control.c --- */
+int control_open(struct master *m, const char *path, struct err *err);
+void control_close(struct master *m);
+void control_after_fork(
+	void); /* in a child: nothing of it may stay open (descriptors are closed by child.c) */
+
+/* --- shut.c --- */
+/* Is the server shut for new logins (fills the reply line)? Looks at the file at most once a second. */
+bool shut_denies(struct master *m, char *text, size_t size);
+/* Checks the file; starts the disconnection of sessions when its time has come. Returns the next check time. */
+uint64_t shut_tick(struct master *m, uint64_t now_ms);
+
+/* --- live.c --- */
+void live_start(struct master *m);
+uint64_t live_tick(struct master *m, uint64_t now_ms);
+void live_stop(struct master *m);
+
+/* --- share.c --- */
+/* `wherryd share`: fills opt with a configuration text made from the words after "share". Returns 0, 1 (help was printed)
+ * or -WE_CONFIG with err. */
+int share_options(int argc, char **argv, struct master_options *opt, struct err *err);
+
+/* --- title.c --- */
+void title_init(int argc, char **argv);
+void title_set(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
