@@ -224,23 +224,27 @@ static int send_file(struct sending *sd, int64_t offset, int64_t want, int64_t *
 
 static void read_ahead(int fd, int64_t offset, int flags)
 {
+#ifdef POSIX_FADV_WILLNEED
 	int64_t pages = (int64_t)((unsigned)flags >> 16);
 
 	if ((flags & ZS_USER_READAHEAD) != 0 && pages > 0)
 		(void)posix_fadvise(
 			fd, offset, pages * sysconf(_SC_PAGESIZE), POSIX_FADV_WILLNEED); /* a hint */
+#endif
 }
 
 /* Pages that are through. The first one counts as a whole: its beginning was sent by the call before this one, if at
  * all. Pages that the socket still references stay; that is as good as a hint gets. */
 static void drop_sent(int fd, int64_t offset, int64_t sent, int64_t size)
 {
+#ifdef POSIX_FADV_DONTNEED
 	int64_t page = sysconf(_SC_PAGESIZE);
 	int64_t from = offset / page * page;
 	int64_t to = offset + sent >= size ? offset + sent : (offset + sent) / page * page;
 
 	if (sent > 0 && to > from)
 		(void)posix_fadvise(fd, from, to - from, POSIX_FADV_DONTNEED); /* a hint */
+#endif
 }
 
 /* Hold back small segments while the parts go out. Returns true if it was this call that did it. */
@@ -326,21 +330,23 @@ int zsend_bsd(int fd, int s, int64_t offset, int64_t want, const struct zs_hdtr 
 
 int zs_bsd(int fd, int s, int64_t offset, size_t nbytes, struct zs_hdtr *hdtr, int64_t *sbytes, int flags)
 {
-	int r;
-#ifdef ZSEND_FREEBSD
-	struct zsend_sigpipe guard = {0};
-
-	if ((flags & ZS_NOSIGPIPE) != 0)
-		zsend_sigpipe_block(&guard);
-	r = zsend_bsd_native(fd, s, offset, nbytes, hdtr, sbytes, flags);
-	zsend_sigpipe_restore(&guard);
-#else
+	int64_t want = nbytes == 0 || nbytes > INT64_MAX ? ZSEND_TO_EOF : (int64_t)nbytes;
 	struct zsend_sent sent;
+	int r;
 
-	r = zsend_bsd(fd, s, offset, nbytes == 0 || nbytes > INT64_MAX ? ZSEND_TO_EOF : (int64_t)nbytes, hdtr,
-		&sent, flags);
+#ifdef ZSEND_FREEBSD
+	if ((flags & ZS_SYNC) == 0) { /* newer systems have no flag for that any more: copy below */
+		struct zsend_sigpipe guard = {0};
+
+		if ((flags & ZS_NOSIGPIPE) != 0)
+			zsend_sigpipe_block(&guard);
+		r = zsend_bsd_native(fd, s, offset, nbytes, hdtr, sbytes, flags);
+		zsend_sigpipe_restore(&guard);
+		return r;
+	}
+#endif
+	r = zsend_bsd(fd, s, offset, want, hdtr, &sent, flags);
 	if (sbytes != NULL)
 		*sbytes = sent.head + sent.file + sent.tail;
-#endif
 	return r;
 }

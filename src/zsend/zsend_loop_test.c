@@ -110,6 +110,7 @@ static void residency_is_told_to_the_byte(void **state)
 				touch(fd, p);
 			assert_int_equal(zs_resident(fd, 0, SIZE_MAX), n * PAGE + 100);
 			assert_int_equal(zs_resident(fd, 5, 10), 10);
+			assert_int_equal(zs_resident(fd, (uint64_t)(3 * PAGE - 3), 100), 100);
 			chill(fd, hole);
 			assert_int_equal(zs_resident(fd, 0, (size_t)(n * PAGE)), hole * PAGE);
 			chill(fd, hole);

@@ -225,6 +225,16 @@ static void pipe_never_sends_bytes_of_another_place(void **state)
 	assert_int_equal(zs_splice(sv[0], in, &off, 4000, &p), 4000);
 	a = (struct arrival){.want = rewritten, .len = 4000};
 	arrive_rest(sv[1], &a);
+	/* the same place in a file that has become shorter: nothing is there any more */
+	bent.room = 100;
+	assert_int_equal(zs_splice(sv[0], in, &off, 5000, &p), 100);
+	assert_true(p.held > 0);
+	a = (struct arrival){.want = rewritten, .len = 100};
+	arrive_rest(sv[1], &a);
+	usleep(20000);
+	assert_int_equal(ftruncate(in, 100), 0);
+	bent.room = -1;
+	assert_int_equal(zs_splice(sv[0], in, &off, 4000, &p), 0);
 	/* without a pipe of one's own */
 	off = 5;
 	bent.room = 3;
