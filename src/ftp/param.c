@@ -1,0 +1,104 @@
+#include "ftp/param.h"
+
+#include <string.h>
+
+#include "base/str.h"
+#include "ftp/reply.h"
+#include "ftp/text.h"
+
+#define ECHO_MAX 256 /* bytes of a refused line that are echoed */
+
+static bool word_is(const struct line_word *w, const char *text)
+{
+	if (w->len != strlen(text))
+		return false;
+	for (size_t i = 0; i < w->len; i++)
+		if (ascii_upper(w->text[i]) != text[i])
+			return false;
+	return true;
+}
+
+int param_not_understood(struct buf *out, unsigned code, const struct line_cmd *cmd)
+{
+	size_t n = cmd->raw_len < ECHO_MAX ? cmd->raw_len : ECHO_MAX;
+
+	return reply(out, code, "'%.*s' not understood", (int)n, cmd->raw);
+}
+
+/* 1 ASCII, 0 binary, -1 a type we do not have. */
+static int type_of(const struct line_word *w, unsigned n)
+{
+	if (word_is(&w[0], "A") && (n == 1 || word_is(&w[1], "N")))
+		return 1;
+	if (word_is(&w[0], "I") && n == 1)
+		return 0;
+	if (word_is(&w[0], "L") && n == 2 && word_is(&w[1], "8"))
+		return 0;
+	if (word_is(&w[0], "L") && n == 2 && word_is(&w[1], "7"))
+		return 1;
+	return -1;
+}
+
+int param_type(struct buf *out, const struct line_cmd *cmd, bool *ascii)
+{
+	struct line_word w[2];
+	unsigned n = line_words(cmd->arg, w, 2);
+	int type;
+
+	if (n < 1 || n > 2)
+		return param_not_understood(out, 500, cmd);
+	type = type_of(w, n);
+	if (type < 0)
+		return reply(out, 504, "TYPE not implemented for '%s' parameter", cmd->arg);
+	*ascii = type == 1;
+	return reply(out, 200, "Type set to %.*s", (int)w[0].len, w[0].text);
+}
+
+int param_lang(struct buf *out, const struct line_cmd *cmd, const struct ftp_conf *conf)
+{
+	struct line_word w;
+	unsigned n = line_words(cmd->arg, &w, 1);
+	char tag[32];
+
+	if (!conf->lang_engine)
+		return reply_unknown(out, cmd);
+	if (n == 0)
+		return reply(out, 200, "Using default language " TEXT_LANG_DEFAULT);
+	if (n > 1)
+		return reply(out, 501, "Invalid number of parameters");
+	if (w.len < sizeof(tag)) {
+		memcpy(tag, w.text, w.len);
+		tag[w.len] = '\0';
+		if (text_lang_known(tag))
+			return reply(out, 200, "Using language %s", tag);
+	}
+	return reply(out, 504, "Language %.*s not supported", (int)w.len, w.text);
+}
+
+const char *param_utf8_args(const struct line_cmd *cmd)
+{
+	struct line_word w;
+
+	if (line_words(cmd->arg, &w, 1) == 0 || (!word_is(&w, "UTF8") && !word_is(&w, "UTF-8")))
+		return NULL;
+	return w.text + w.len + strspn(w.text + w.len, " ");
+}
+
+int param_utf8(struct buf *out, const struct line_cmd *cmd, const char *args, const struct ftp_conf *conf,
+	bool *utf8_off)
+{
+	struct line_word w;
+	bool on, off;
+
+	if (!conf->lang_engine || line_words(args, &w, 1) != 1)
+		return param_not_understood(out, 501, cmd);
+	on = word_is(&w, "ON") ||
+	     word_is(&w, "NLST"); /* NLST: an early draft's form, which asks for UTF-8 too */
+	off = word_is(&w, "OFF");
+	if (!on && !off)
+		return param_not_understood(out, 501, cmd);
+	if (conf->encoding_off || conf->encoding_client != NULL)
+		return reply(out, 451, "Unable to accept OPTS UTF8");
+	*utf8_off = off;
+	return reply(out, 200, "UTF8 set to %s", off ? "off" : "on");
+}
