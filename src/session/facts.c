@@ -1,0 +1,194 @@
+#include "session/facts.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+
+unsigned facts_default(const struct ftp_conf *conf)
+{
+	return verb_facts_offered(conf);
+}
+
+static int fact_find(const char *s, size_t n)
+{
+	for (int i = 0; i < VERB_FACT_COUNT; i++) {
+		size_t k = 0;
+
+		while (k < n && verb_fact_name[i][k] &&
+			ascii_lower(s[k]) == ascii_lower(verb_fact_name[i][k]))
+			k++;
+		if (k == n && !verb_fact_name[i][k])
+			return i;
+	}
+	return -1;
+}
+
+static char *put_str(char *p, const char *s)
+{
+	size_t n = strlen(s);
+
+	memcpy(p, s, n);
+	return p + n;
+}
+
+int facts_choose(const char *text, unsigned offered, char *ret_names)
+{
+	unsigned set = 0;
+	char *p = ret_names;
+
+	if (strchr(text, ' '))
+		return -1;
+	while (*text) {
+		size_t n = strcspn(text, ";");
+		int i = fact_find(text, n);
+
+		if (i >= 0 && offered & 1u << i && !(set & 1u << i)) {
+			set |= 1u << i;
+			p = put_str(p, verb_fact_name[i]);
+			*p++ = ';';
+		}
+		text += n + (text[n] == ';');
+	}
+	*p = '\0';
+	return (int)set;
+}
+
+size_t facts_line_room(const char *name, const char *slink)
+{
+	/* names of all facts, numbers of at most 20 digits, two owner names */
+	return FACTS_TEXT_MAX + 7 * 21 + 20 + 2 * FACTS_NAME_MAX + 1 + strlen(name) +
+	       (slink ? strlen(slink) : 0);
+}
+
+static char *put_num(char *p, uint64_t v, unsigned base, unsigned width)
+{
+	char digits[24];
+	unsigned n = 0;
+
+	do {
+		digits[n++] = "0123456789abcdef"[v % base];
+		v /= base;
+	} while (v);
+	while (n < width)
+		digits[n++] = '0';
+	while (n)
+		*p++ = digits[--n];
+	return p;
+}
+
+void facts_time(int64_t secs, char dst[15])
+{
+	struct civil c;
+	char *p = dst;
+
+	if (secs < -62167219200) /* 0000-01-01 00:00:00 */
+		secs = -62167219200;
+	if (secs > 253402300799) /* 9999-12-31 23:59:59 */
+		secs = 253402300799;
+	clock_utc(secs, &c);
+	p = put_num(p, (uint64_t)c.year, 10, 4);
+	p = put_num(p, (uint64_t)c.month, 10, 2);
+	p = put_num(p, (uint64_t)c.day, 10, 2);
+	p = put_num(p, (uint64_t)c.hour, 10, 2);
+	p = put_num(p, (uint64_t)c.minute, 10, 2);
+	p = put_num(p, (uint64_t)c.second, 10, 2);
+	*p = '\0';
+}
+
+static char *put_perm(char *p, unsigned perm)
+{
+	static const char letters[] = "acdeflmprw"; /* in the order of the FACTS_MAY_ bits */
+
+	for (unsigned i = 0; letters[i]; i++)
+		if (perm & 1u << i)
+			*p++ = letters[i];
+	return p;
+}
+
+/* Text inside a fact or a name: what would end the line is replaced; in a fact ';' too would end it. */
+static char *put_safe(char *p, const char *s, const char *bad, size_t max)
+{
+	for (; *s && max; s++, max--)
+		*p++ = strchr(bad, *s) ? (*s == ' ' ? '_' : '?') : *s;
+	return p;
+}
+
+static char *put_type(char *p, const struct facts_line *l)
+{
+	static const char *const kinds[16] = {
+		[S_IFIFO >> 12] = "OS.unix=fifo",
+		[S_IFCHR >> 12] = "OS.unix=chr",
+		[S_IFDIR >> 12] = "dir",
+		[S_IFBLK >> 12] = "OS.unix=blk",
+		[S_IFREG >> 12] = "file",
+		[S_IFLNK >> 12] = "OS.unix=symlink",
+		[S_IFSOCK >> 12] = "OS.unix=socket",
+	};
+	const char *kind = kinds[l->mode >> 12 & 15];
+
+	if (l->kind != FACTS_ENTRY)
+		return put_str(p, l->kind == FACTS_CDIR ? "cdir" : "pdir");
+	if (l->slink)
+		return put_safe(put_str(p, "OS.unix=slink:"), l->slink, "\r\n;", SIZE_MAX);
+	if (l->symlink)
+		return put_str(p, "OS.unix=symlink");
+	return put_str(p, kind ? kind : "OS.unix=unknown");
+}
+
+static char *put_unique(char *p, const struct statx *st)
+{
+	p = put_num(p, makedev(st->stx_dev_major, st->stx_dev_minor), 16, 1);
+	*p++ = 'U';
+	return put_num(p, st->stx_ino, 16, 1);
+}
+
+static char *put_value(char *p, enum verb_fact f, const struct facts_line *l)
+{
+	switch (f) {
+	case VERB_FACT_MODIFY:
+		facts_time(l->st->stx_mtime.tv_sec, p);
+		return p + strlen(p);
+	case VERB_FACT_PERM:
+		return put_perm(p, l->perm);
+	case VERB_FACT_SIZE:
+		return put_num(p, l->st->stx_size, 10, 1);
+	case VERB_FACT_TYPE:
+		return put_type(p, l);
+	case VERB_FACT_UNIQUE:
+		return put_unique(p, l->st);
+	case VERB_FACT_UNIX_GROUP:
+		return put_num(p, l->gid, 10, 1);
+	case VERB_FACT_UNIX_GROUPNAME:
+		return put_safe(p, l->group, "\r\n; ", FACTS_NAME_MAX);
+	case VERB_FACT_UNIX_MODE:
+		return put_num(p, l->mode & 07777, 8, 4);
+	case VERB_FACT_UNIX_OWNER:
+		return put_num(p, l->uid, 10, 1);
+	case VERB_FACT_UNIX_OWNERNAME:
+		return put_safe(p, l->owner, "\r\n; ", FACTS_NAME_MAX);
+	default:
+		return p;
+	}
+}
+
+size_t facts_format(unsigned set, const struct facts_line *l, char *dst)
+{
+	char *p = dst;
+
+	if (S_ISDIR(l->mode))
+		set &= ~(unsigned)VERB_FACT_SIZE;
+	for (unsigned i = 0; i < VERB_FACT_COUNT; i++) {
+		if (!(set & 1u << i))
+			continue;
+		p = put_str(p, verb_fact_name[i]);
+		*p++ = '=';
+		p = put_value(p, (enum verb_fact)(1u << i), l);
+		*p++ = ';';
+	}
+	*p++ = ' ';
+	p = put_safe(p, l->name, "\r\n", SIZE_MAX);
+	return (size_t)(p - dst);
+}
