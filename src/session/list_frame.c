@@ -1,0 +1,392 @@
+/* One directory of a listing: collected and sorted, in columns, or streamed; and the way down with -R. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "session/list_priv.h"
+
+enum { LINE_WIDTH = 80 }; /* of -C */
+
+bool list_is_full(const struct listing *l)
+{
+	return l->max_files && l->files >= l->max_files;
+}
+
+void list_log_budget(struct listing *l)
+{
+	if (!l->budget_logged)
+		log_notice(&l->s->log, "listing holds more names than can be sorted, the rest is unsorted");
+	l->budget_logged = true;
+}
+
+int list_frame_open(struct listing *l, struct session_access *access, const char *shown, bool header)
+{
+	struct list_frame *f = calloc(1, sizeof *f);
+	int r;
+
+	if (!f) {
+		session_access_done(access);
+		return -ENOMEM;
+	}
+	nameset_init(&f->names, &l->budget);
+	nameset_init(&f->subdirs, &l->budget);
+	f->access = *access;
+	f->header = header;
+	f->depth = l->frame ? l->frame->depth + 1 : 0;
+	(void)str_copy(f->shown, sizeof f->shown, shown);
+	f->up = l->frame;
+	l->frame = f;
+	r = vfs_dir_open(l->root, f->access.real, VFS_NOLINKS, 0, &f->dir);
+	if (r < 0)
+		list_frame_pop(l);
+	else
+		l->dirs++;
+	return r;
+}
+
+int list_frame_push(struct listing *l, const char *vpath, const char *shown, bool header)
+{
+	struct session_access access;
+	int r = session_allowed(l->s, l->verb, vpath, 0, &access);
+
+	return r < 0 ? r : list_frame_open(l, &access, shown, header);
+}
+
+void list_frame_pop(struct listing *l)
+{
+	struct list_frame *f = l->frame;
+
+	l->frame = f->up;
+	vfs_dir_close(&f->dir);
+	nameset_done(&f->names);
+	nameset_done(&f->subdirs);
+	session_access_done(&f->access);
+	free(f);
+}
+
+/* --- entries --- */
+
+static struct list_spot spot_of(const struct list_frame *f, const char *name)
+{
+	return (struct list_spot){vfs_dir_fd(f->dir), f->access.real, name};
+}
+
+/* May the client see it? Files that a rule hides are as if they were not there. */
+static bool entry_shown(struct listing *l, struct list_frame *f, const struct vfs_dirent *ent)
+{
+	if (ent->name[0] == '.' && l->opts.dots == LIST_NO_DOTS)
+		return false;
+	if (l->per_entry && !session_entry_allowed(l->s, l->verb, &f->access, ent->name))
+		return false;
+	if (l->opts.kind == LIST_KIND_NLST) {
+		struct list_spot spot = spot_of(f, ent->name);
+
+		return list_spot_plain(l, &spot, ent->type);
+	}
+	return true;
+}
+
+static bool entry_is_dir(const struct list_frame *f, const struct vfs_dirent *ent)
+{
+	struct statx st;
+
+	if (ent->type != DT_UNKNOWN)
+		return ent->type == DT_DIR;
+	return statx(vfs_dir_fd(f->dir), ent->name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &st) ==
+		       0 &&
+	       S_ISDIR(st.stx_mode);
+}
+
+/* Remember a subdirectory for -R. What does not fit in the budget is not gone into. */
+static void note_subdir(struct listing *l, struct list_frame *f, const struct vfs_dirent *ent, int64_t key)
+{
+	if (!l->opts.recursive || !entry_is_dir(f, ent))
+		return;
+	if (nameset_add(&f->subdirs, ent->name, key) < 0)
+		list_log_budget(l);
+}
+
+static int64_t sort_key(struct listing *l, const struct list_spot *spot)
+{
+	char target[VFS_PATH_SIZE];
+	struct statx st;
+
+	if (l->opts.sort != LIST_BY_TIME && l->opts.sort != LIST_BY_SIZE)
+		return 0;
+	if (list_spot_stat(l, spot, &st, target) < 0)
+		return INT64_MIN;
+	if (l->opts.sort == LIST_BY_SIZE)
+		return st.stx_size > INT64_MAX ? INT64_MAX : (int64_t)st.stx_size;
+	return list_time_of(&st, l->opts.time);
+}
+
+static int put_entry(struct listing *l, struct list_frame *f, const char *name)
+{
+	struct list_spot spot = spot_of(f, name);
+	char shown[VFS_PATH_SIZE];
+	int r;
+
+	if (l->opts.kind == LIST_KIND_NLST && !l->opts.bare) {
+		if (list_join(f->shown, name, shown) < 0)
+			return LIST_MORE; /* longer than any path that could be asked for */
+		name = shown;
+	}
+	r = list_put_entry(l, &spot, f->access.conf, name);
+	if (r == LIST_MORE)
+		l->files++;
+	return r;
+}
+
+/* --- collected --- */
+
+/* Columns need the width of the longest name; how many bytes a character has does not matter to the eye. */
+static size_t text_width(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}
+
+static size_t column_width(const struct listing *l, const struct list_frame *f)
+{
+	size_t width = 0;
+
+	for (size_t i = 0; i < f->names.count; i++) {
+		size_t w = text_width(nameset_name(&f->names, i));
+
+		if (w > width)
+			width = w;
+	}
+	return width + (l->opts.classify ? 1 : 0) + 2;
+}
+
+static void columns_init(struct listing *l, struct list_frame *f)
+{
+	size_t cols;
+
+	f->width = column_width(l, f);
+	cols = f->width < LINE_WIDTH ? LINE_WIDTH / f->width : 1;
+	f->rows = (f->names.count + cols - 1) / cols;
+}
+
+/* Names are read until the directory or the budget ends; f->ent is then the first one that was not kept, or NULL. 0,
+ * -ENOMEM, -ECANCELED. */
+static int collect(struct listing *l, struct list_frame *f)
+{
+	static const struct vfs_dirent dots[2] = {
+		{.name = ".", .type = DT_DIR}, {.name = "..", .type = DT_DIR}};
+	int r = 1;
+
+	for (unsigned i = 0; i < 2 && l->opts.dots == LIST_ALL; i++) {
+		struct list_spot spot = spot_of(f, dots[i].name);
+
+		(void)nameset_add(
+			&f->names, dots[i].name, sort_key(l, &spot)); /* a full budget shows below */
+	}
+	while (r > 0 && (r = vfs_dir_next(f->dir, &f->ent)) > 0) {
+		struct list_spot spot = spot_of(f, f->ent->name);
+		int64_t key;
+
+		if (atomic_load(l->cancel))
+			return -ECANCELED;
+		if (!entry_shown(l, f, f->ent))
+			continue;
+		key = sort_key(l, &spot);
+		r = nameset_add(&f->names, f->ent->name, key);
+		if (r == 0) {
+			note_subdir(l, f, f->ent, key);
+			r = 1;
+		}
+	}
+	if (r == -ENOBUFS) {
+		list_log_budget(l);
+		r = 0;
+	} else {
+		f->ent = NULL;
+	}
+	if (l->opts.sort != LIST_UNSORTED) {
+		nameset_sort(&f->names);
+		nameset_sort(&f->subdirs);
+	}
+	if (l->opts.layout == LIST_COLUMNS)
+		columns_init(l, f);
+	return r < 0 && r != -ENOMEM ? 0 : r;
+}
+
+static const char *nth_name(const struct listing *l, const struct nameset *set, size_t i)
+{
+	return nameset_name(set, l->opts.reverse ? set->count - 1 - i : i);
+}
+
+/* One name of a row with its suffix at p, filled up to the column's width unless it is the last one. Returns where it ends. */
+static char *put_cell(struct listing *l, struct list_frame *f, size_t i, char *p)
+{
+	const char *name = nth_name(l, &f->names, i);
+	struct list_spot spot = spot_of(f, name);
+	char target[VFS_PATH_SIZE];
+	struct statx st;
+	size_t used = text_width(name);
+	char suffix = 0;
+
+	p += list_put_name(p, name, l->style.escape);
+	if (l->style.classify && list_spot_stat(l, &spot, &st, target) == 0)
+		suffix = list_suffix(list_shown_mode(f->access.conf, st.stx_mode));
+	if (suffix) {
+		*p++ = suffix;
+		used++;
+	}
+	if (i + f->rows < f->names.count)
+		for (; used < f->width; used++)
+			*p++ = ' ';
+	return p;
+}
+
+/* A row of -C: every rows-th name. */
+static int put_row(struct listing *l, struct list_frame *f)
+{
+	size_t row = f->next, need = 2;
+	char *begin, *p;
+	int failure;
+
+	for (size_t i = row; i < f->names.count; i += f->rows)
+		need += 4 * strlen(nth_name(l, &f->names, i)) + 1 + f->width;
+	begin = p = list_line_begin(l, need, &failure);
+	if (!p)
+		return failure;
+	for (size_t i = row; i < f->names.count; i += f->rows, l->files++)
+		p = put_cell(l, f, i, p);
+	*p++ = '\r';
+	*p++ = '\n';
+	list_line_end(l, (size_t)(p - begin));
+	f->next++;
+	return LIST_MORE;
+}
+
+static int names_step(struct listing *l, struct list_frame *f)
+{
+	int r;
+
+	if (f->rows) {
+		if (f->next < f->rows)
+			return put_row(l, f);
+	} else if (f->next < f->names.count) {
+		r = put_entry(l, f, nth_name(l, &f->names, f->next));
+		if (r == LIST_MORE)
+			f->next++;
+		return r;
+	}
+	nameset_done(&f->names);
+	f->dots = 2; /* were among them */
+	f->state = f->ent ? FRAME_STREAM : FRAME_SUBDIRS;
+	return LIST_MORE;
+}
+
+/* --- streamed --- */
+
+static int stream_step(struct listing *l, struct list_frame *f)
+{
+	int r;
+
+	if (l->opts.dots == LIST_ALL && f->dots < 2) {
+		r = put_entry(l, f, f->dots ? ".." : ".");
+		if (r == LIST_MORE)
+			f->dots++;
+		return r;
+	}
+	if (!f->ent) {
+		r = vfs_dir_next(f->dir, &f->ent);
+		if (r <= 0) {
+			f->ent = NULL;
+			f->state = FRAME_SUBDIRS;
+			return LIST_MORE; /* a directory that cannot be read further ends there */
+		}
+		if (!entry_shown(l, f, f->ent)) {
+			f->ent = NULL;
+			return LIST_MORE;
+		}
+		note_subdir(l, f, f->ent, 0);
+	}
+	r = put_entry(l, f, f->ent->name);
+	if (r == LIST_MORE)
+		f->ent = NULL;
+	return r;
+}
+
+/* --- the way down --- */
+
+static int subdirs_step(struct listing *l, struct list_frame *f)
+{
+	char shown[VFS_PATH_SIZE], vpath[VFS_PATH_SIZE];
+	const char *name;
+	int r;
+
+	vfs_dir_close(&f->dir);
+	if (f->next_subdir >= f->subdirs.count || (l->max_dirs && l->dirs >= l->max_dirs)) {
+		list_frame_pop(l);
+		return LIST_MORE;
+	}
+	name = nth_name(l, &f->subdirs, f->next_subdir++);
+	if (f->depth + 1 >= VFS_TREE_DEPTH || (l->max_depth && f->depth + 1 > l->max_depth))
+		return LIST_MORE;
+	if (list_join(f->shown, name, shown) < 0 || list_join(f->access.real, name, vpath) < 0)
+		return LIST_MORE;
+	r = list_frame_push(l, vpath, shown, l->opts.kind != LIST_KIND_NLST);
+	return r == -ENOMEM ? r : LIST_MORE; /* one that may not be read is left out */
+}
+
+/* "\r\n<shown>:\r\n" in front of a directory that is not the only one. */
+static int header_step(struct listing *l, struct list_frame *f)
+{
+	size_t n = strlen(f->shown);
+	char *p, *end;
+	int failure;
+
+	p = list_line_begin(l, list_line_room(f->shown, NULL) + 8, &failure);
+	if (!p)
+		return failure;
+	end = p;
+	if (l->written) {
+		end = mempcpy(end, "\r\n", 2);
+		if (l->opts.kind == LIST_KIND_STAT)
+			*end++ = ' ';
+	}
+	end += n ? list_put_name(end, f->shown, l->style.escape) : list_put_name(end, ".", false);
+	end = mempcpy(end, ":\r\n", 3);
+	list_line_end(l, (size_t)(end - p));
+	f->header = false;
+	return LIST_MORE;
+}
+
+int list_frame_step(struct listing *l)
+{
+	struct list_frame *f = l->frame;
+	int r;
+
+	if (!f)
+		return LIST_END;
+	if (list_is_full(l)) {
+		list_frame_pop(l);
+		return LIST_MORE;
+	}
+	if (f->header)
+		return header_step(l, f);
+	switch (f->state) {
+	case FRAME_NEW:
+		f->state = l->opts.sort == LIST_UNSORTED && l->opts.layout != LIST_COLUMNS ? FRAME_STREAM
+											   : FRAME_NAMES;
+		r = f->state == FRAME_NAMES ? collect(l, f) : 0;
+		return r < 0 ? r : LIST_MORE;
+	case FRAME_NAMES:
+		return names_step(l, f);
+	case FRAME_STREAM:
+		return stream_step(l, f);
+	default:
+		return subdirs_step(l, f);
+	}
+}
