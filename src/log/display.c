@@ -46,10 +46,10 @@ static int put_size(struct buf *out, uint64_t bytes)
 static int put_ctime(struct buf *out, int64_t wall_secs)
 {
 	char text[64];
-	struct line l;
+	struct log_line l;
 
-	line_init(&l, text, sizeof(text));
-	line_add_ctime(&l, wall_secs);
+	log_line_init(&l, text, sizeof(text));
+	log_line_add_ctime(&l, wall_secs);
 	return buf_append(out, text, l.at);
 }
 

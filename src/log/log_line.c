@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-void line_init(struct line *l, char *buf, size_t size)
+void log_line_init(struct log_line *l, char *buf, size_t size)
 {
 	l->buf = buf;
 	l->size = size;
@@ -14,7 +14,7 @@ void line_init(struct line *l, char *buf, size_t size)
 	buf[0] = '\0';
 }
 
-void line_add(struct line *l, const char *fmt, ...)
+void log_line_add(struct log_line *l, const char *fmt, ...)
 {
 	size_t room = l->size - l->at;
 	va_list ap;
@@ -32,7 +32,7 @@ void line_add(struct line *l, const char *fmt, ...)
 	}
 }
 
-void line_add_field(struct line *l, const char *s)
+void log_line_add_field(struct log_line *l, const char *s)
 {
 	for (; *s != '\0'; s++) {
 		unsigned char c = (unsigned char)*s;
@@ -54,20 +54,20 @@ void log_local_time(int64_t wall_secs, struct tm *ret_tm)
 		memset(ret_tm, 0, sizeof(*ret_tm));
 }
 
-void line_add_ctime(struct line *l, int64_t wall_secs)
+void log_line_add_ctime(struct log_line *l, int64_t wall_secs)
 {
 	struct tm tm;
 
 	log_local_time(wall_secs, &tm);
-	line_add(l, "%s %s %2d %02d:%02d:%02d %d", clock_day_name[tm.tm_wday], clock_month_name[tm.tm_mon],
-		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, tm.tm_year + 1900);
+	log_line_add(l, "%s %s %2d %02d:%02d:%02d %d", clock_day_name[tm.tm_wday],
+		clock_month_name[tm.tm_mon], tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, tm.tm_year + 1900);
 }
 
-void line_add_iso(struct line *l, int64_t wall_ms)
+void log_line_add_iso(struct log_line *l, int64_t wall_ms)
 {
 	struct tm tm;
 
 	log_local_time(wall_ms / 1000, &tm);
-	line_add(l, "%04d-%02d-%02d %02d:%02d:%02d,%03d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+	log_line_add(l, "%04d-%02d-%02d %02d:%02d:%02d,%03d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
 		tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(wall_ms % 1000));
 }

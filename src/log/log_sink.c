@@ -37,56 +37,56 @@ static struct log_ctx gather(const struct log_ctx *ctx)
 }
 
 /* " name=value" inside brackets; *open says whether the bracket is there. Values with blanks are quoted. */
-static void add_text_field(struct line *l, bool *open, const char *name, const char *value)
+static void add_text_field(struct log_line *l, bool *open, const char *name, const char *value)
 {
 	char safe[512];
 
 	if (value == NULL)
 		return;
 	(void)str_escape(value, safe, sizeof(safe)); /* cut is fine */
-	line_add(l, "%s%s=", *open ? " " : " [", name);
-	line_add(l, strpbrk(safe, " []") != NULL || *safe == '\0' ? "\"%s\"" : "%s", safe);
+	log_line_add(l, "%s%s=", *open ? " " : " [", name);
+	log_line_add(l, strpbrk(safe, " []") != NULL || *safe == '\0' ? "\"%s\"" : "%s", safe);
 	*open = true;
 }
 
-static void add_message(struct line *l, const struct log_ctx *ctx, const char *text)
+static void add_message(struct log_line *l, const struct log_ctx *ctx, const char *text)
 {
 	bool open = false;
 
-	line_add(l, "%s", text);
+	log_line_add(l, "%s", text);
 	add_text_field(l, &open, "process", ctx->process);
 	add_text_field(l, &open, "user", ctx->user);
 	if (ctx->sid != 0) {
-		line_add(l, "%ssid=%u", open ? " " : " [", ctx->sid);
+		log_line_add(l, "%ssid=%u", open ? " " : " [", ctx->sid);
 		open = true;
 	}
 	if (open)
-		line_add(l, "]");
+		log_line_add(l, "]");
 }
 
-static void add_client(struct line *l, const struct log_ctx *ctx)
+static void add_client(struct log_line *l, const struct log_ctx *ctx)
 {
 	if (ctx->client != NULL)
-		line_add(l, " (%s[%s])", ctx->client, ctx->client);
+		log_line_add(l, " (%s[%s])", ctx->client, ctx->client);
 }
 
-static void format_text(struct line *l, const struct log_ctx *ctx, const char *text)
+static void format_text(struct log_line *l, const struct log_ctx *ctx, const char *text)
 {
-	line_add_iso(l, (int64_t)clock_wall_ms());
+	log_line_add_iso(l, (int64_t)clock_wall_ms());
 	if (sink.kind == LOG_SINK_FILE)
-		line_add(l, " %s %s[%d] %s", host, sink.program, (int)getpid(), host);
+		log_line_add(l, " %s %s[%d] %s", host, sink.program, (int)getpid(), host);
 	else
-		line_add(l, " %s[%d]", sink.program, (int)getpid());
+		log_line_add(l, " %s[%d]", sink.program, (int)getpid());
 	add_client(l, ctx);
-	line_add(l, ": ");
+	log_line_add(l, ": ");
 	add_message(l, ctx, text);
 }
 
-static void format_syslog(struct line *l, const struct log_ctx *ctx, const char *text)
+static void format_syslog(struct log_line *l, const struct log_ctx *ctx, const char *text)
 {
-	line_add(l, "%s", host);
+	log_line_add(l, "%s", host);
 	add_client(l, ctx);
-	line_add(l, ": ");
+	log_line_add(l, ": ");
 	add_message(l, ctx, text);
 }
 
@@ -143,7 +143,7 @@ static void write_line(void *arg, const struct log_ctx *ctx, int level, int debu
 	struct log_ctx all = gather(ctx);
 	char buf[TEXT_SIZE + 1]; /* one for the newline */
 	struct buf json;
-	struct line l;
+	struct log_line l;
 
 	if (sink.json) {
 		buf_init(&json, 4 * TEXT_SIZE);
@@ -154,7 +154,7 @@ static void write_line(void *arg, const struct log_ctx *ctx, int level, int debu
 		buf_done(&json);
 		return;
 	}
-	line_init(&l, buf, TEXT_SIZE);
+	log_line_init(&l, buf, TEXT_SIZE);
 	if (sink.kind == LOG_SINK_SYSLOG)
 		format_syslog(&l, &all, text);
 	else

@@ -40,7 +40,7 @@ void log_syslog_close(struct log_syslog *s)
 	fd_close(&s->fd);
 }
 
-static int send_line(const struct log_syslog *s, const struct line *l)
+static int send_line(const struct log_syslog *s, const struct log_line *l)
 {
 	return send(s->fd, l->buf, l->at, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
@@ -48,14 +48,14 @@ static int send_line(const struct log_syslog *s, const struct line *l)
 void log_syslog_write(struct log_syslog *s, int priority, const char *line)
 {
 	char buf[SYSLOG_LINE_SIZE];
-	struct line l;
+	struct log_line l;
 	struct tm tm;
 
 	if (s->fd < 0)
 		return;
 	log_local_time((int64_t)(clock_wall_ms() / 1000), &tm);
-	line_init(&l, buf, sizeof(buf));
-	line_add(&l, "<%d>%s %2d %02d:%02d:%02d %s[%d]: %s", priority, clock_month_name[tm.tm_mon],
+	log_line_init(&l, buf, sizeof(buf));
+	log_line_add(&l, "<%d>%s %2d %02d:%02d:%02d %s[%d]: %s", priority, clock_month_name[tm.tm_mon],
 		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, s->ident, (int)getpid(), line);
 	switch (send_line(s, &l)) {
 	case -ECONNREFUSED:

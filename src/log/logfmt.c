@@ -83,7 +83,7 @@ static int put_text(struct buf *out, const char *s, const char *unset)
 	return s != NULL && *s != '\0' ? put_escaped(out, s) : put(out, unset, strlen(unset));
 }
 
-static int put_line(struct buf *out, const struct line *l)
+static int put_line(struct buf *out, const struct log_line *l)
 {
 	return put(out, l->buf, l->at);
 }
@@ -91,12 +91,12 @@ static int put_line(struct buf *out, const struct line *l)
 static int put_number(struct buf *out, int64_t v)
 {
 	char text[24];
-	struct line l;
+	struct log_line l;
 
 	if (v < 0)
 		return put(out, "-", 1);
-	line_init(&l, text, sizeof(text));
-	line_add(&l, "%" PRId64, v);
+	log_line_init(&l, text, sizeof(text));
+	log_line_add(&l, "%" PRId64, v);
 	return put_line(out, &l);
 }
 
@@ -145,10 +145,10 @@ static int render_epoch(const struct item *it, const struct log_record *rec, str
 static int render_fraction(const struct log_record *rec, int digits, struct buf *out)
 {
 	char text[24];
-	struct line l;
+	struct log_line l;
 
-	line_init(&l, text, sizeof(text));
-	line_add(&l, "%0*d", digits, (int)(rec->wall_us % 1000000) / (digits == 3 ? 1000 : 1));
+	log_line_init(&l, text, sizeof(text));
+	log_line_add(&l, "%0*d", digits, (int)(rec->wall_us % 1000000) / (digits == 3 ? 1000 : 1));
 	return put_line(out, &l);
 }
 
@@ -165,10 +165,10 @@ static int render_microsecs(const struct item *it, const struct log_record *rec,
 static int render_iso8601(const struct item *it, const struct log_record *rec, struct buf *out)
 {
 	char text[64];
-	struct line l;
+	struct log_line l;
 
-	line_init(&l, text, sizeof(text));
-	line_add_iso(&l, rec->wall_us / 1000);
+	log_line_init(&l, text, sizeof(text));
+	log_line_add_iso(&l, rec->wall_us / 1000);
 	return put_line(out, &l);
 }
 
@@ -207,24 +207,24 @@ static int render_note(const struct item *it, const struct log_record *rec, stru
 static int render_transfer_secs(const struct item *it, const struct log_record *rec, struct buf *out)
 {
 	char text[40];
-	struct line l;
+	struct log_line l;
 
 	if (rec->transfer_ms < 0)
 		return put(out, "-", 1);
-	line_init(&l, text, sizeof(text));
-	line_add(&l, "%" PRId64 ".%03d", rec->transfer_ms / 1000, (int)(rec->transfer_ms % 1000));
+	log_line_init(&l, text, sizeof(text));
+	log_line_add(&l, "%" PRId64 ".%03d", rec->transfer_ms / 1000, (int)(rec->transfer_ms % 1000));
 	return put_line(out, &l);
 }
 
 static int render_speed(const struct item *it, const struct log_record *rec, struct buf *out)
 {
 	char text[64];
-	struct line l;
+	struct log_line l;
 
 	if (rec->transfer_ms < 0 || rec->bytes < 0)
 		return put(out, "-", 1);
-	line_init(&l, text, sizeof(text));
-	line_add(&l, "%.2f",
+	log_line_init(&l, text, sizeof(text));
+	log_line_add(&l, "%.2f",
 		(double)rec->bytes / 1024.0 * 1000.0 /
 			(rec->transfer_ms > 0 ? (double)rec->transfer_ms : 1.0));
 	return put_line(out, &l);

@@ -6,30 +6,30 @@
 #include "log/log_file.h"
 #include "log/log_priv.h"
 
-static void add(struct line *l, const char *s, const char *unknown)
+static void add(struct log_line *l, const char *s, const char *unknown)
 {
-	line_add(l, " ");
-	line_add_field(l, s != NULL && *s != '\0' ? s : unknown);
+	log_line_add(l, " ");
+	log_line_add_field(l, s != NULL && *s != '\0' ? s : unknown);
 }
 
 int xferlog_format(const struct xferlog *x, char *buf, size_t size)
 {
-	struct line l;
+	struct log_line l;
 
 	if (size == 0)
 		return -ENOBUFS;
-	line_init(&l, buf, size);
-	line_add_ctime(&l, x->wall_secs);
-	line_add(&l, " %" PRIu64, x->duration_ms / 1000);
+	log_line_init(&l, buf, size);
+	log_line_add_ctime(&l, x->wall_secs);
+	log_line_add(&l, " %" PRIu64, x->duration_ms / 1000);
 	add(&l, x->remote_host, "-");
-	line_add(&l, " %" PRIu64, x->bytes);
+	log_line_add(&l, " %" PRIu64, x->bytes);
 	add(&l, x->path, "-");
-	line_add(&l, " %c _ %c %c", x->ascii ? 'a' : 'b', (char)x->direction, x->anonymous ? 'a' : 'r');
+	log_line_add(&l, " %c _ %c %c", x->ascii ? 'a' : 'b', (char)x->direction, x->anonymous ? 'a' : 'r');
 	add(&l, x->user, "UNKNOWN");
 	add(&l, x->service, "ftp");
-	line_add(&l, x->ident != NULL ? " 1" : " 0");
+	log_line_add(&l, x->ident != NULL ? " 1" : " 0");
 	add(&l, x->ident, "*");
-	line_add(&l, " %c\n", x->complete ? 'c' : 'i');
+	log_line_add(&l, " %c\n", x->complete ? 'c' : 'i');
 	return l.cut ? -ENOBUFS : (int)l.at;
 }
 
