@@ -112,6 +112,12 @@ void ftp_report_print(const struct ftp_report *r, FILE *out)
 		r->counts[CONF_EV_ERROR], r->counts[CONF_EV_WARNING]);
 }
 
+void ftp_modules_list(FILE *out)
+{
+	for (const char *const *m = ftp_modules; *m != NULL; m++)
+		fprintf(out, "%s\n", *m);
+}
+
 void ftp_directives_list(FILE *out)
 {
 	conf_list(&ftp_language, out);

@@ -22,7 +22,8 @@ void ftp_report_log_problems(const struct ftp_report *r, const struct log_ctx *c
  * "... refused (<why>)"; then how many of each. */
 void ftp_report_print(const struct ftp_report *r, FILE *out);
 
-/* wherryd --list-directives. */
+/* wherryd --list, --list-directives. */
+void ftp_modules_list(FILE *out);
 void ftp_directives_list(FILE *out);
 /* The directives' part of wherry.conf(5). */
 void ftp_directives_man(FILE *out);
