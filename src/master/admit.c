@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "ftp/text.h"
 #include "master/master.h"
 
 static struct msession **bucket(struct master *m, uint32_t sid)
@@ -88,17 +89,14 @@ const struct ftp_scope *msession_scope(const struct msession *s)
 /* "530 <message with %m>" */
 static void limit_text(const char *message, unsigned max, char *text, size_t size)
 {
-	size_t n = (size_t)snprintf(text, size, "530 ");
+	struct buf b;
 
-	for (; *message != '\0' && n + 12 < size; message++) {
-		if (message[0] == '%' && message[1] == 'm') {
-			n += (size_t)snprintf(text + n, size - n, "%u", max);
-			message++;
-		} else {
-			text[n++] = *message;
-		}
-	}
-	text[n] = '\0';
+	buf_init(&b, size - 1);
+	if (buf_puts(&b, "530 ") == 0)
+		(void)text_expand(&b, message,
+			&(struct text_vars){.max = max}); /* a message over the limit stays short */
+	str_copy(text, size, b.data != NULL ? b.data : "530");
+	buf_done(&b);
 }
 
 /* Which other sessions count for a limit. */

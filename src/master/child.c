@@ -20,6 +20,7 @@
 #include "master/master.h"
 #include "master/sandbox.h"
 #include "session/proc.h"
+#include "wherry_config.h"
 
 #define IDLE_EXIT_MS    10000 /* a session process ends this long after its last session */
 #define SPREAD_SESSIONS 64    /* sessions of one process before another of the same identity is started */
@@ -173,6 +174,7 @@ static int become(const struct child *c, struct err *err)
 		id = (struct sandbox_identity){
 			c->identity.uid, c->identity.gid, c->identity.groups, c->identity.n_groups};
 	}
+	sandbox_drop_bounding(0);
 	r = sandbox_switch(&id, err);
 	return r < 0 ? r : sandbox_drop_caps(0, err);
 }

@@ -1,5 +1,5 @@
-/* Listening sockets: one per address and port that a server wants. A server on all addresses gets one socket for IPv4
- * and one for IPv6; specific addresses of the same port then share it. */
+/* Listening sockets: one per address and port that a server wants. Where a server takes all addresses of a family, specific
+ * addresses of the same port share its socket. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,28 +38,14 @@ static void want(struct list *l, const struct addr *a, uint16_t port)
 		list_add(l, &li->link);
 }
 
-static void want_any(struct list *l, const struct ftp_config *config, uint16_t port)
-{
-	struct addr any;
-
-	if (addr_parse("0.0.0.0", 0, &any) == 0)
-		want(l, &any, port);
-	if (config->use_ipv6 && addr_parse("::", 0, &any) == 0)
-		want(l, &any, port);
-}
-
 static void wanted(const struct ftp_config *config, struct list *l)
 {
 	for (unsigned i = 0; i < config->n_servers; i++) {
 		const struct ftp_server *s = config->servers[i];
 		uint16_t port = s->scope->conf.port;
 
-		for (unsigned k = 0; port != 0 && k < s->n_addrs; k++) {
-			if (addr_is_any(&s->addrs[k]))
-				want_any(l, config, port);
-			else
-				want(l, &s->addrs[k], port);
-		}
+		for (unsigned k = 0; port != 0 && k < s->n_addrs; k++)
+			want(l, &s->addrs[k], port);
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -205,10 +206,34 @@ static int background(int *ret_fd)
 		return read(fds[0], &byte, 1) == 1 ? 0 : 1;
 	}
 	fd_close(&fds[0]);
-	(void)setsid();   /* a fresh child can always */
-	(void)chdir("/"); /* hold no file system; it exists */
+	(void)setsid(); /* a fresh child can always */
+	if (chdir("/") < 0)
+		fprintf(stderr, "wherryd: cannot change to /: %s\n", strerror(errno));
 	*ret_fd = fds[1];
 	return -1;
+}
+
+/* -t: errors and warnings on standard error, the state of each directive on standard output. */
+static int configtest(const struct master_options *opt)
+{
+	struct ftp_config_options load = opt->load;
+	struct ftp_report *report = ftp_report_new();
+	struct ftp_config *config = NULL;
+	struct err err = ERR_INIT;
+	int r;
+
+	load.check_only = true;
+	r = ftp_config_load(&load, 1, &config, report, &err);
+	ftp_report_print_problems(report, stderr);
+	if (r < 0 && ftp_report_errors(report) == 0)
+		fprintf(stderr, "fatal: %s\n", err.text);
+	if (!opt->quiet)
+		ftp_report_print(report, stdout);
+	if (r == 0)
+		puts("Syntax check complete.");
+	ftp_report_free(report);
+	ftp_config_free(config);
+	return r < 0 ? 1 : 0;
 }
 
 static int run(const struct master_options *opt)
@@ -247,12 +272,12 @@ static int enter(struct arguments *a)
 	case RUN:
 		return settle_config(a) < 0 ? 1 : run(&a->opt);
 	case CONFIGTEST:
-		return settle_config(a) < 0 ? 1 : ftp_report_configtest(&a->opt.load, stdout, stderr);
+		return settle_config(a) < 0 ? 1 : configtest(&a->opt);
 	case LIST_DIRECTIVES:
-		ftp_report_list_directives(stdout);
+		ftp_directives_list(stdout);
 		return 0;
 	case LIST_MODULES:
-		ftp_report_list_modules(stdout);
+		ftp_modules_list(stdout);
 		return 0;
 	case SETTINGS:
 		return print_settings();

@@ -57,12 +57,6 @@ static void generation_drop(struct master *m, struct generation *g)
 
 /* --- loading --- */
 
-static void log_warnings(const struct master *m, const struct ftp_report *report)
-{
-	for (unsigned i = 0; i < ftp_report_warnings(report); i++)
-		log_warn(&m->log, "%s", ftp_report_warning(report, i));
-}
-
 static int load(
 	struct master *m, bool reload, unsigned generation, struct ftp_config **ret_config, struct err *err)
 {
@@ -72,8 +66,12 @@ static int load(
 
 	opt.reload = reload;
 	r = ftp_config_load(&opt, generation, ret_config, report, err);
-	if (r == 0)
-		log_warnings(m, report);
+	if (reload)
+		ftp_report_log_problems(report, &m->log);
+	else
+		ftp_report_print_problems(report, stderr);
+	if (r < 0 && !reload && ftp_report_errors(report) == 0)
+		fprintf(stderr, "fatal: %s\n", err->text);
 	ftp_report_free(report);
 	if (r == 0 && (*ret_config)->inetd) {
 		r = err_set(err, WE_CONFIG, "ServerType inetd is not supported: use standalone");

@@ -60,17 +60,22 @@ int sandbox_switch(const struct sandbox_identity *id, struct err *err)
 	return 0;
 }
 
+void sandbox_drop_bounding(uint64_t keep)
+{
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
+		if ((keep >> cap & 1) == 0)
+			(void)prctl(PR_CAPBSET_DROP, cap, 0, 0,
+				0); /* without CAP_SETPCAP there is none to gain */
+	}
+}
+
 int sandbox_drop_caps(uint64_t keep, struct err *err)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2];
 	int cap;
 
-	for (cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
-		if ((keep >> cap & 1) == 0)
-			(void)prctl(PR_CAPBSET_DROP, cap, 0, 0,
-				0); /* EPERM without CAP_SETPCAP: nothing to drop */
-	}
+	sandbox_drop_bounding(keep);
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* since Linux 4.3 */
 	if (syscall(SYS_capget, &head, data) < 0)
 		return err_sys(err, errno, "cannot read capabilities");

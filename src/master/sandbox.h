@@ -20,7 +20,9 @@ struct sandbox_identity {
 /* Become that identity for good (real, effective, saved), and check that there is no way back. Needs root, or the
  * identity must be the present one (groups are then left alone). 0 or -errno with err. */
 int sandbox_switch(const struct sandbox_identity *id, struct err *err);
-/* Give up all capabilities (bounding set included where possible), or all but those in keep, a bit mask. */
+/* Capabilities outside keep (a bit mask) can never be gained again. Needs CAP_SETPCAP, so call it before the switch. */
+void sandbox_drop_bounding(uint64_t keep);
+/* Give up all capabilities but those in keep, and the bounding set where that is still possible. 0 or -errno. */
 int sandbox_drop_caps(uint64_t keep, struct err *err);
 
 enum sandbox_level { SANDBOX_NONE = 0, SANDBOX_LANDLOCK = 1, SANDBOX_SECCOMP = 2 };

@@ -57,9 +57,10 @@ static const char *const common_calls[] = {"read", "write", "readv", "writev", "
 	"pipe2", "poll", "ppoll", "ppoll_time64", "select", "pselect6", "recvfrom", "recvmsg", "sendto",
 	"sendmsg", "getsockname", "getpeername", "getsockopt", "setsockopt", "shutdown", "fcntl", "fcntl64",
 	"dup", "dup2", "dup3", "ioctl", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending",
-	"sigaltstack", "sigreturn", "sched_yield", "sched_getaffinity", "getrandom", "exit", "exit_group",
-	"set_robust_list", "rseq", "restart_syscall", "tgkill", "uname", "sysinfo", "membarrier", "prlimit64",
-	"getrlimit", "getrusage", "timerfd_create", "timerfd_settime", "umask", "getcpu", "set_tid_address"};
+	"rt_sigtimedwait", "sigaltstack", "sigreturn", "sched_yield", "sched_getaffinity", "getrandom",
+	"exit", "exit_group", "set_robust_list", "rseq", "restart_syscall", "tgkill", "uname", "sysinfo",
+	"membarrier", "prlimit64", "getrlimit", "getrusage", "timerfd_create", "timerfd_settime", "umask",
+	"getcpu", "set_tid_address"};
 
 static const char *const login_calls[] = {"accept4", "accept"};
 
