@@ -35,10 +35,8 @@ void auth_order_read(const struct ftp_conf *conf, struct auth_order *ret_order)
 	const char *p = conf->auth_order;
 
 	ret_order->n = 0;
-	if (p == NULL) /* PAM only where it was configured: its default service may not exist */
-		p = conf->auth_pam && conf->auth_pam_config != NULL
-			    ? "mod_auth_file.c mod_auth_pam.c mod_auth_unix.c"
-			    : "mod_auth_file.c mod_auth_unix.c";
+	if (p == NULL) /* PAM only where AuthOrder names it: its service may not be set up */
+		p = "mod_auth_file.c mod_auth_unix.c";
 	while (*p != '\0') {
 		size_t len = strcspn(p, " \t");
 
