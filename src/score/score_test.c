@@ -339,6 +339,8 @@ static int check_torn(void *arg, const struct score_session *s)
 	size_t len = strlen(s->arg);
 	struct torn *t = arg;
 
+	if (s->idle) /* the writer has not begun */
+		return 0;
 	t->count++;
 	t->kinds |= s->cmd[0] == 'A' ? 1u : 2u;
 	if (len != (s->cmd[0] == 'A' ? 40u : 899u) || strspn(s->arg, (char[]){s->arg[0], '\0'}) != len ||
