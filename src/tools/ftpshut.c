@@ -26,7 +26,7 @@ static const struct tool_option options[] = {
 static const struct tool tool = {"ftpshut",
 	"[-f FILE] [-l MINUTES] [-d MINUTES] now|+MINUTES|HHMM [MESSAGE...]\n"
 	"       ftpshut [-f FILE] -R",
-	options};
+	options, .options_first = true};
 
 struct shut {
 	const char *path;

@@ -285,13 +285,13 @@ static void ftpshut_writes_and_removes(void **state)
 	int fd;
 
 	assert_int_equal(run("ftpshut -R -f $D/shutmsg"), 1);
-	assert_int_equal(run("ftpshut -l 90 -d 3 -f $D/shutmsg +120 back at %s, 'be \nquick'"), 0);
+	assert_int_equal(run("ftpshut -l 90 -d 3 -f $D/shutmsg +120 back at %s, -R 'be \nquick'"), 0);
 	assert_int_equal(stat(path_of("shutmsg"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0644);
 	fd = open(path_of("shutmsg"), O_RDONLY | O_CLOEXEC);
 	assert_int_equal(fd_read_all(fd, 10000, &text, NULL), 0);
 	fd_close(&fd);
-	assert_non_null(strstr(text, " 0130 0003\nback at %s, be  quick\n"));
+	assert_non_null(strstr(text, " 0130 0003\nback at %s, -R be  quick\n"));
 	free(text);
 	assert_int_equal(run("ftpshut -f $D/shutmsg -R"), 0);
 	has("ftpshut: ");

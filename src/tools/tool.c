@@ -51,9 +51,11 @@ void tool_help(const struct tool *t)
 int tool_next_option(const struct tool *t, int argc, char **argv)
 {
 	struct option longs[TOOL_OPTIONS_MAX + 1] = {0};
-	char shorts[2 * TOOL_OPTIONS_MAX + 2], *s = shorts;
+	char shorts[2 * TOOL_OPTIONS_MAX + 3], *s = shorts;
 	int i, c, at = optind;
 
+	if (t->options_first)
+		*s++ = '+';
 	*s++ = ':'; /* a missing argument is ':' */
 	for (i = 0; t->options[i].letter != 0 && i < TOOL_OPTIONS_MAX; i++) {
 		const struct tool_option *o = &t->options[i];

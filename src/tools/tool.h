@@ -22,6 +22,7 @@ struct tool {
 	const char *name;                  /* "ftpwho" */
 	const char *usage;                 /* what follows the name in the usage line */
 	const struct tool_option *options; /* ends with letter 0 */
+	bool options_first;                /* what follows the first other word is no option */
 };
 
 /* The next option as getopt_long(3): its letter with optarg set, -1 at the end. 'h' has printed the help; '?' has
