@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,6 +69,7 @@ static pid_t spawn(struct score_board *b, unsigned slots, void (*fn)(struct scor
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test must leave nobody behind */
 		score_region_child(r);
 		fn(r);
 		(void)!write(pipefd[1], "", 1);
@@ -319,6 +321,7 @@ static void write_for_ever(struct score_region *r)
 
 	if (fork() != 0)
 		return; /* the parent reports that we are there, and is killed; the writer is its child */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (n = 0; getppid() == parent && n < 100000000; n++) {
 		char arg[900];
 

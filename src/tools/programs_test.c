@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -102,6 +103,7 @@ static pid_t spawn(enum score_role role, void (*fn)(struct score_region *r))
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test must leave nobody behind */
 		score_region_child(r);
 		fn(r);
 		(void)!write(pipefd[1], "", 1);
