@@ -215,6 +215,7 @@ int conf_parse_file(
 		r = conf_fail(p, pos != NULL ? pos : &top, directive, "'%.250s' includes itself", path);
 	else
 		r = conf_parse_text(p, &src, text, len);
+	wipe(text, len); /* it may hold password hashes */
 	free(text);
 	return r;
 }

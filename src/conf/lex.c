@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/buf.h"
 
 static bool blank(char c)
@@ -75,6 +76,8 @@ int conf_lines_next(
 		r = err_set(err, WE_SYNTAX, "line is longer than %u bytes", CONF_MAX_LINE);
 	else if ((*ret_text = trimmed_copy(a, b.len > 0 ? b.data : "", b.len)) == NULL)
 		r = err_set(err, ENOMEM, "out of memory");
+	if (b.cap > 0)
+		wipe(b.data, b.cap); /* the line may hold a password hash */
 	buf_done(&b);
 	return r;
 }
@@ -225,6 +228,8 @@ int conf_split(struct arena *a, const char *text, const char *(*env)(void *arg, 
 	memset(ret_words, 0, sizeof(*ret_words));
 	buf_init(&b, CONF_MAX_LINE);
 	r = split(&sp, text, &b);
+	if (b.cap > 0)
+		wipe(b.data, b.cap);
 	buf_done(&b);
 	return r;
 }

@@ -26,6 +26,17 @@ static int list_merge(struct arena *a, const struct conf_row *row, void *dst, co
 	return 0;
 }
 
+/* Has an earlier row of the table, over the same list (SetEnv, UnsetEnv), taken the entries in already? */
+static bool list_done(const struct conf_table *table, unsigned k, const struct conf_pos *set)
+{
+	for (unsigned i = 0; i < k; i++) {
+		if (table->rows[i].type == CONF_T_LIST && set[i].file != NULL &&
+			table->rows[i].field.offset == table->rows[k].field.offset)
+			return true;
+	}
+	return false;
+}
+
 void *conf_merge(const struct conf_tree *t, unsigned store, struct arena *arena, const void *base,
 	const struct conf_section *own, unsigned level, bool anon)
 {
@@ -52,7 +63,8 @@ void *conf_merge(const struct conf_tree *t, unsigned store, struct arena *arena,
 				continue;
 			if (row->type != CONF_T_LIST)
 				memcpy(dst + row->field.offset, values + row->field.offset, row->field.size);
-			else if (list_merge(arena, row, dst, values, level) < 0)
+			else if (!list_done(table, k, own->set + index - k) &&
+				 list_merge(arena, row, dst, values, level) < 0)
 				return NULL;
 		}
 	}

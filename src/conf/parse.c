@@ -44,6 +44,8 @@ static void complain(struct conf_parser *p, bool error, const struct conf_pos *p
 
 	if (fatal ? p->n_errors >= CONF_MAX_ERRORS : p->n_warnings >= 20 * CONF_MAX_ERRORS)
 		return;
+	if (error && !fatal && tail[0] == '\0')
+		tail = ", line skipped";
 	err_set(&line, WE_CONFIG, "%s: %s%s%s on line %u of '%.250s'%s", fatal ? "fatal" : "warning",
 		directive != NULL ? directive : "", directive != NULL ? ": " : "", reason, pos->line,
 		pos->file, tail);
@@ -184,6 +186,9 @@ static int conditional_open(
 	yes = str_eq_nocase(name, "<IfModule>") ? module_present(p, what) : is_defined(p, what);
 	if (yes != negate)
 		return tag_push(p, name, pos, NULL);
+	if (!negate && str_eq_nocase(name, "<IfModule>"))
+		note(p, CONF_EV_NO_EFFECT, name, "the module is not part of this version: content skipped",
+			pos);
 	skip_start(p, name, pos);
 	return 0;
 }
@@ -231,6 +236,26 @@ static const char *known_module(const struct conf_language *lang, const char *na
 	return NULL;
 }
 
+static bool is_ascii(const char *s)
+{
+	while (*s != '\0' && (*s & 0x80) == 0)
+		s++;
+	return *s == '\0';
+}
+
+/* s with every byte that is no visible ASCII as \xHH: what looks like a blank must not look like one. */
+static void bytes_shown(const char *s, char *dst, size_t size)
+{
+	size_t n = 0;
+
+	for (; *s != '\0' && n + 5 <= size; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		n += (size_t)snprintf(dst + n, size - n, c > 0x20 && c < 0x7f ? "%c" : "\\x%02x", c);
+	}
+	dst[n] = '\0';
+}
+
 /* A name that no row has: it exists elsewhere, or nowhere. */
 static void unknown(struct conf_parser *p, const char *name, const struct conf_pos *pos)
 {
@@ -246,12 +271,11 @@ static void unknown(struct conf_parser *p, const char *name, const struct conf_p
 		complain(p, true, pos, shown, text, "");
 		return;
 	}
-	for (const char *c = name; *c != '\0'; c++) {
-		if ((*c & 0x80) != 0) {
-			complain(p, true, pos, shown,
-				"non-ASCII byte in directive name, perhaps a pasted no-break space", "");
-			return;
-		}
+	if (!is_ascii(name)) {
+		bytes_shown(name, shown, sizeof(shown));
+		complain(p, true, pos, shown,
+			"non-ASCII byte in directive name, perhaps a pasted no-break space", "");
+		return;
 	}
 	n = conf_near(p->lang, name, near, 4);
 	for (unsigned i = 0; i < n; i++)
@@ -473,7 +497,7 @@ static int row_apply(struct conf_parser *p, const struct conf_row *row, const st
 	return 0;
 }
 
-static int directive_line(struct conf_parser *p, const char *line, const struct conf_pos *pos)
+static int directive_line(struct conf_parser *p, char *line, const struct conf_pos *pos)
 {
 	struct err err = ERR_INIT;
 	struct conf_words w;
@@ -494,8 +518,12 @@ static int directive_line(struct conf_parser *p, const char *line, const struct 
 		conf_warn(p, pos, w.word[0], "environment variable '%.100s' is not set, using an empty value",
 			w.unset_env);
 	row = conf_row_find(p->lang, w.word[0], p->cur->kind, &other);
-	if (row != NULL)
-		return row_apply(p, row, &w, pos);
+	if (row != NULL) {
+		r = row_apply(p, row, &w, pos);
+		if ((row->flags & CONF_SECRET) != 0)
+			wipe(line, strlen(line)); /* the value's words are all that is left of it */
+		return r;
+	}
 	if (other)
 		conf_fail(p, pos, w.word[0], "directive not allowed in %s context",
 			conf_kind_name(p->cur->kind));
@@ -506,7 +534,7 @@ static int directive_line(struct conf_parser *p, const char *line, const struct 
 
 /* --- texts --- */
 
-static int one_line(struct conf_parser *p, const char *line, const struct conf_pos *pos)
+static int one_line(struct conf_parser *p, char *line, const struct conf_pos *pos)
 {
 	if (p->skip != NULL) {
 		skip_line(p, line);

@@ -19,7 +19,7 @@ static void note_take(void *arg, const struct conf_note *n)
 	if (l->report != NULL)
 		ftp_report_add(l->report, n);
 	if (l->access && n->event == CONF_EV_WARNING)
-		log_warn(l->ctx, "%s, line skipped", n->text);
+		log_warn(l->ctx, "%s", n->text);
 }
 
 /* SetEnv of the main server so far, then the process's environment. */
@@ -31,7 +31,7 @@ static const char *env_find(void *arg, const char *name)
 		if (str_eq(e->name, name))
 			return e->value;
 	}
-	return getenv(name);
+	return l->access ? NULL : getenv(name); /* who can write .ftpaccess need not know the daemon's */
 }
 
 static int load(struct ftp_loader *l, unsigned generation, struct ftp_config **ret_config, struct err *err)
@@ -197,7 +197,6 @@ const struct ftp_class *ftp_class_find(
 
 #define ACCESS_MAX (64u * 1024) /* bytes of a .ftpaccess */
 
-/* Parse text in a scratch arena's place: everything lands in a, which may have a maximum. */
 static int access_load(struct ftp_loader *l, const char *text, size_t len, const char *name,
 	const struct ftp_scope *base, struct ftp_scope **ret_scope)
 {

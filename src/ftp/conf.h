@@ -345,8 +345,9 @@ struct ftp_scope {
 	struct ftp_scope *parent;
 	struct ftp_scope *next;
 	struct ftp_scope *anons, *dirs; /* children in file order, those of <Global> last */
-	/* <Anonymous> root or <Directory> pattern, normalised, as seen from outside any root; may start with ~ . A path
-	 * that was written relative to <Anonymous> has its root in front. */
+	/* <Anonymous> root or <Directory> pattern, normalised, as seen from outside any root. ~name has become the home of
+	 * that account; it stays when this system has no such account. A path written relative to its <Anonymous> has that
+	 * root in front, unless the root itself stayed ~name: then it is relative. */
 	const char *path;
 	struct ftp_conf conf;
 	struct ftp_limit *limits;

@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <netdb.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "ftp/verb.h"
+#include "log/logfmt.h"
 
 struct builder {
 	struct ftp_loader *l;
@@ -29,6 +32,17 @@ static bool is_server_kind(enum conf_kind k)
 }
 
 /* --- <Limit> --- */
+
+static bool is_limit_word(const char *w)
+{
+	static const char *const groups[] = {"ALL", "DIRS", "LOGIN", "READ", "SITE", "WRITE"};
+
+	for (unsigned i = 0; i < ARRAY_LEN(groups); i++) {
+		if (str_eq(w, groups[i]))
+			return true;
+	}
+	return str_starts(w, "OPTS_") || verb_find_limit(w) != NULL;
+}
 
 /* The verbs of a <Limit> in upper case; commas separate as well. LOGIN is dropped in a directory. */
 static int limit_commands(const struct conf_tree *t, struct arena *a, const struct conf_section *s,
@@ -59,6 +73,9 @@ static int limit_commands(const struct conf_tree *t, struct arena *a, const stru
 					"LOGIN is ignored in a directory; written");
 			else
 				list[n++] = w;
+			if (n > 0 && list[n - 1] == w && !is_limit_word(w))
+				conf_warn(t->parser, &pos, "<Limit>",
+					"'%.60s' is no command of this server; named", w);
 		}
 	}
 	limit->commands = list;
@@ -159,27 +176,44 @@ static bool has_dotdot(const char *s)
 	return false;
 }
 
+/* "~name/rest" with the home directory of an account of this system; as it is when there is none. */
+static const char *home_path(struct builder *b, const char *p)
+{
+	size_t n = strcspn(p, "/");
+	const struct passwd *pw;
+	char *name;
+
+	if (p[0] != '~' || n == 1 || b->l->opt->resolve != NULL)
+		return p;
+	name = arena_strndup(b->arena, p + 1, n - 1);
+	pw = name != NULL ? getpwnam(name) : NULL;
+	if (pw == NULL || pw->pw_dir == NULL || pw->pw_dir[0] != '/')
+		return p;
+	return arena_printf(b->arena, "%s%s", pw->pw_dir, p + n);
+}
+
 /* Path of an <Anonymous> or <Directory>; NULL after a reported error or without memory. */
 static const char *scope_path(struct builder *b, const struct conf_section *s, const struct ftp_scope *parent)
 {
 	const struct conf_pos pos = section_pos(s);
 	const char *name = s->kind == CONF_KIND_ANONYMOUS ? "<Anonymous>" : "<Directory>", *p = s->args[0];
+	bool in_anon = s->kind == CONF_KIND_DIRECTORY && parent->kind == CONF_KIND_ANONYMOUS;
 
-	if (p[0] != '/' && p[0] != '~') {
-		if (s->kind != CONF_KIND_DIRECTORY || parent->kind != CONF_KIND_ANONYMOUS) {
-			conf_fail(b->tree->parser, &pos, name, "'%.250s' is not an absolute path", p);
-			return NULL;
-		}
-		p = arena_printf(b->arena, "%s/%s", parent->path, p);
-	} else if (str_eq(p, "~") &&
-		   (s->kind == CONF_KIND_ANONYMOUS || parent->kind == CONF_KIND_ANONYMOUS)) {
+	if (p[0] != '/' && p[0] != '~' && !in_anon) {
+		conf_fail(b->tree->parser, &pos, name, "'%.250s' is not an absolute path", p);
+		return NULL;
+	}
+	if (str_eq(p, "~") && (s->kind == CONF_KIND_ANONYMOUS || in_anon)) {
 		conf_fail(b->tree->parser, &pos, name, "'~' needs the name of a user here");
 		return NULL;
 	}
-	if (p != NULL && has_dotdot(p)) {
+	if (has_dotdot(p)) {
 		conf_fail(b->tree->parser, &pos, name, "'%.250s' contains '..'", p);
 		return NULL;
 	}
+	p = home_path(b, p);
+	if (p != NULL && p[0] != '/' && p[0] != '~' && parent->path[0] == '/')
+		p = arena_printf(b->arena, "%s/%s", parent->path, p);
 	return p != NULL ? path_normal(b->arena, p) : NULL;
 }
 
@@ -642,7 +676,7 @@ static void scope_logs(struct builder *b, struct ftp_scope *s)
 			if (e->format == NULL) /* formats are known everywhere */
 				e->format = format_find(&b->cfg->servers[0]->scope->conf, name);
 			if (e->format == NULL && str_eq(name, "default"))
-				e->format = "%h %l %u %t \"%r\" %s %b";
+				e->format = LOGFMT_DEFAULT;
 			if (e->format == NULL) {
 				conf_fail(
 					b->tree->parser, &pos, "ExtendedLog", "no LogFormat '%.100s'", name);
@@ -685,6 +719,56 @@ static void servers_check(struct builder *b)
 	}
 }
 
+/* The position of the first limit, in s or below, that counts sessions by the scoreboard. */
+static const char *needs_scoreboard(
+	const struct conf_tree *t, const struct conf_section *s, struct conf_pos *ret_pos)
+{
+	static const char *const names[] = {"MaxClients", "MaxClientsPerClass", "MaxClientsPerHost",
+		"MaxClientsPerUser", "MaxConnectionsPerHost", "MaxHostsPerUser", "MaxTransfersPerHost",
+		"MaxTransfersPerUser"};
+	const char *found = NULL;
+
+	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+		*ret_pos = conf_where(t, s, names[i]);
+		if (ret_pos->file != NULL)
+			return names[i];
+	}
+	for (const struct conf_section *c = s->children; c != NULL && found == NULL; c = c->next)
+		found = needs_scoreboard(t, c, ret_pos);
+	return found;
+}
+
+static void scoreboard_warn(struct builder *b)
+{
+	struct conf_pos pos;
+	const char *name;
+
+	if (b->cfg->scoreboard_file != NULL)
+		return;
+	name = needs_scoreboard(b->tree, b->tree->root, &pos);
+	if (name == NULL && b->tree->global != NULL)
+		name = needs_scoreboard(b->tree, b->tree->global, &pos);
+	if (name != NULL)
+		conf_warn(b->tree->parser, &pos, name, "has no effect without a ScoreboardFile; set");
+}
+
+/* Several <Limit LOGIN> of a server must all allow a login, which surprises who expects the last to count. */
+static void login_limits_warn(struct builder *b, const struct ftp_scope *s)
+{
+	unsigned n = 0;
+
+	for (const struct ftp_limit *l = s->limits; l != NULL; l = l->next) {
+		const struct conf_pos pos = {l->file, l->line};
+
+		for (unsigned i = 0; i < l->n_commands; i++) {
+			if (str_eq(l->commands[i], "LOGIN") && ++n == 2)
+				conf_warn(b->tree->parser, &pos, "<Limit>",
+					"second section for LOGIN: a login must be allowed by all of them; "
+					"begins");
+		}
+	}
+}
+
 int ftp_build(struct ftp_loader *l, const struct conf_tree *tree, struct ftp_config *cfg)
 {
 	struct builder b = {.l = l, .tree = tree, .cfg = cfg, .arena = l->arena};
@@ -710,7 +794,10 @@ int ftp_build(struct ftp_loader *l, const struct conf_tree *tree, struct ftp_con
 		return r;
 	for (unsigned i = 0; i < cfg->n_servers; i++)
 		scope_logs(&b, cfg->servers[i]->scope);
+	for (unsigned i = 0; i < cfg->n_servers; i++)
+		login_limits_warn(&b, cfg->servers[i]->scope);
 	servers_check(&b);
+	scoreboard_warn(&b);
 	cfg->logfiles = l->logfiles;
 	cfg->n_logfiles = l->n_logfiles;
 	if (!cfg->controls_engine)

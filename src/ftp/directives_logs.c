@@ -1,5 +1,7 @@
 /* Directives about logs. */
 #include "ftp/directives.h"
+#include "ftp/verb.h"
+#include "log/extlog.h"
 
 #include <errno.h>
 #include <string.h>
@@ -49,52 +51,38 @@ static int system_log(struct conf_call *c, void *dst)
 static int log_format(struct conf_call *c, void *dst)
 {
 	struct ftp_log_format *f = dst;
+	struct logfmt *fmt;
+	int r;
 
+	r = logfmt_compile(c->args[1], &fmt, c->err);
+	if (r < 0)
+		return r;
+	logfmt_free(&fmt); /* who writes the log compiles it again */
 	f->name = c->args[0];
 	f->format = c->args[1];
 	return 0;
 }
 
-/* "CLASS,!CLASS,+CMD,..." */
-static int log_classes_check(struct conf_call *c, const char *list)
+static bool is_command(const char *name)
 {
-	static const char *const classes[] = {
-		"NONE", "ALL", "AUTH", "INFO", "DIRS", "READ", "WRITE", "MISC", "SEC", "SITE", "EXIT"};
-	const char *s = list;
-
-	while (*s != '\0') {
-		size_t n = strcspn(s, ",|"), skip = strspn(s, "!+");
-		bool known = false;
-
-		if (n == 0 || skip >= n)
-			return err_set(c->err, WE_CONFIG, "empty class in '%.100s'", list);
-		for (unsigned i = 0; i < ARRAY_LEN(classes); i++)
-			known |= strlen(classes[i]) == n - skip &&
-				 strncasecmp(classes[i], s + skip, n - skip) == 0;
-		/* what is no class may be a command */
-		if (!known && strspn(s + skip,
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_+!0123456789") <
-				      n - skip)
-			return err_set(c->err, WE_CONFIG, "unknown class '%.*s'", (int)n, s);
-		s += n;
-		s += *s != '\0';
-	}
-	return 0;
+	return verb_find_limit(name) != NULL || str_eq(name, "SITE") || str_starts(name, "OPTS_");
 }
 
 static int extended_log(struct conf_call *c, void *dst)
 {
 	struct ftp_extlog *e = dst;
-	const char *target = c->args[0];
-	int r;
+	struct extlog_mask mask;
+	int level, r = extlog_target_parse(c->args[0], &level, c->err);
 
-	if (str_starts(target, "syslog:"))
-		r = conf_word_value(levels, target + strlen("syslog:"), &e->syslog_level, c->err);
+	if (r < 0)
+		return r;
+	if (level >= 0)
+		e->syslog_level = level;
 	else
-		r = log_file(c, target, &e->file);
+		r = log_file(c, c->args[0], &e->file);
 	if (r == 0 && c->n_args > 1) {
 		e->classes = c->args[1];
-		r = log_classes_check(c, e->classes);
+		r = extlog_mask_parse(e->classes, is_command, &mask, c->err);
 	}
 	e->format_name = c->n_args > 2 ? c->args[2] : NULL;
 	return r;
