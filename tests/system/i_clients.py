@@ -499,7 +499,7 @@ def test_mirror_of_usr_share_down_and_up(start, local):
 
 
 def readable_by_others(path):
-    """Whether nobody may read this and enter all folders above it (below /usr/share)."""
+    """Whether everybody may read this and enter all folders above it (below /usr/share)."""
     if os.path.islink(path):
         return True
     need = 0o5 if os.path.isdir(path) else 0o4
