@@ -1,0 +1,234 @@
+#include "login/client.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+
+#define READ_BYTES 4096 /* at one wake-up, so that one client's flood does not keep the others waiting */
+
+void client_table_init(struct client_table *t, uv_loop_t *loop, const struct login_env *env)
+{
+	memset(t, 0, sizeof(*t));
+	t->loop = loop;
+	t->env = env;
+	for (unsigned i = 0; i < CLIENT_BUCKETS; i++) {
+		list_init(&t->by_cid[i]);
+		list_init(&t->by_sid[i]);
+	}
+}
+
+struct client *client_of(const struct login_conn *c)
+{
+	return CONTAINER_OF(c, struct client, conn);
+}
+
+struct client *client_by_cid(const struct client_table *t, uint32_t cid)
+{
+	const struct list *head = &t->by_cid[cid % CLIENT_BUCKETS];
+
+	for (struct list *it = head->next; it != head; it = it->next)
+		if (LIST_OBJ(it, struct client, cid_link)->conn.cid == cid)
+			return LIST_OBJ(it, struct client, cid_link);
+	return NULL;
+}
+
+struct client *client_by_sid(const struct client_table *t, uint32_t sid)
+{
+	const struct list *head = &t->by_sid[sid % CLIENT_BUCKETS];
+
+	for (struct list *it = head->next; it != head; it = it->next)
+		if (LIST_OBJ(it, struct client, sid_link)->conn.sid == sid)
+			return LIST_OBJ(it, struct client, sid_link);
+	return NULL;
+}
+
+static void handle_closed(uv_handle_t *h)
+{
+	struct client *cl = h->data;
+
+	if (--cl->handles == 0)
+		free(cl);
+}
+
+/* The connection has ended or was handed over. The event handle goes first: the socket itself may live on in another process,
+ * and must be out of our epoll set before our descriptor is closed. */
+static void client_close(struct client *cl)
+{
+	struct client_table *t = cl->table;
+
+	(void)uv_poll_stop(&cl->poll); /* cannot fail */
+	uv_close((uv_handle_t *)&cl->poll, handle_closed);
+	uv_close((uv_handle_t *)&cl->timer, handle_closed);
+	fd_close(&cl->fd);
+	list_del(&cl->cid_link);
+	list_del(&cl->sid_link);
+	login_conn_done(&cl->conn);
+	t->count--;
+	if (t->count == 0 && t->empty != NULL)
+		t->empty(t->arg);
+}
+
+/* Send what there is, until it is gone or the socket is full. */
+static void output_send(struct client *cl)
+{
+	while (cl->conn.out.len > 0 && cl->conn.state != LOGIN_GONE) {
+		ssize_t k = send(cl->fd, cl->conn.out.data, cl->conn.out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (k >= 0) {
+			login_conn_sent(&cl->conn, (size_t)k, clock_ms());
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN && errno != EWOULDBLOCK)
+			login_conn_broken(&cl->conn, strerror(errno), clock_ms());
+		return;
+	}
+}
+
+static void input_read(struct client *cl)
+{
+	static char bytes[READ_BYTES];
+	size_t want = login_conn_wants_input(&cl->conn);
+	ssize_t k;
+
+	if (want == 0)
+		return;
+	k = recv(cl->fd, bytes, want < sizeof(bytes) ? want : sizeof(bytes), MSG_DONTWAIT);
+	if (k > 0) {
+		login_conn_input(&cl->conn, bytes, (size_t)k, clock_ms());
+		wipe(bytes, (size_t)k); /* may have been a password */
+	} else if (k == 0) {
+		login_conn_eof(&cl->conn, clock_ms());
+	} else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+		login_conn_broken(&cl->conn, strerror(errno), clock_ms());
+	}
+}
+
+static void on_socket(uv_poll_t *h, int status, int events)
+{
+	struct client *cl = h->data;
+
+	if (status < 0) { /* libuv's word for EPOLLERR: a reset */
+		login_conn_broken(&cl->conn, "connection reset", clock_ms());
+	} else if ((events & UV_READABLE) != 0) {
+		input_read(cl);
+	}
+	client_update(cl);
+}
+
+static void on_timer(uv_timer_t *h)
+{
+	struct client *cl = h->data;
+
+	login_conn_tick(&cl->conn, clock_ms());
+	client_update(cl);
+}
+
+static void timer_arm(struct client *cl)
+{
+	uint64_t due = login_conn_deadline(&cl->conn), now = clock_ms();
+
+	if (due == 0) {
+		(void)uv_timer_stop(&cl->timer); /* cannot fail */
+		return;
+	}
+	uv_update_time(cl->table->loop);
+	(void)uv_timer_start(
+		&cl->timer, on_timer, due > now ? due - now : 0, 0); /* cannot fail with a callback */
+}
+
+void client_update(struct client *cl)
+{
+	int events = 0;
+
+	if (cl->fd < 0)
+		return;
+	output_send(cl);
+	if (cl->conn.state == LOGIN_LINGERING && !cl->shut) {
+		cl->shut = true;
+		(void)shutdown(cl->fd, SHUT_WR); /* a client that is gone already is noticed below */
+	}
+	if (cl->conn.state == LOGIN_GONE) {
+		client_close(cl);
+		return;
+	}
+	if (login_conn_wants_input(&cl->conn) > 0)
+		events |= UV_READABLE;
+	if (cl->conn.out.len > 0)
+		events |= UV_WRITABLE;
+	if (events == 0)
+		(void)uv_poll_stop(&cl->poll);
+	else if (uv_poll_start(&cl->poll, events, on_socket) < 0) {
+		login_conn_broken(&cl->conn, "no room in the event loop", clock_ms());
+		client_close(cl);
+		return;
+	}
+	timer_arm(cl);
+}
+
+static void socket_options(int fd, const struct ftp_server *server)
+{
+	const struct ftp_conf *conf = server != NULL ? &server->scope->conf : NULL;
+	int on = 1;
+
+	/* Options are improvements: the connection works without. The urgent mark of an ABOR must not take a byte out of the
+	 * stream (transfer.md 5). */
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	if (conf == NULL || conf->socket_options.keepalive)
+		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	if (conf == NULL || conf->nodelay_ctrl)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+void client_new(struct client_table *t, int fd, const struct addr *peer, const struct addr *local)
+{
+	struct client *cl = calloc(1, sizeof(*cl));
+
+	if (cl == NULL || uv_poll_init(t->loop, &cl->poll, fd) < 0) {
+		free(cl);
+		fd_close(&fd);
+		return;
+	}
+	(void)uv_timer_init(t->loop, &cl->timer); /* cannot fail */
+	cl->poll.data = cl->timer.data = cl;
+	cl->handles = 2;
+	cl->table = t;
+	cl->fd = fd;
+	list_init(&cl->sid_link);
+	if (++t->last_cid == 0)
+		t->last_cid = 1;
+	list_add(&t->by_cid[t->last_cid % CLIENT_BUCKETS], &cl->cid_link);
+	t->count++;
+	login_conn_init(&cl->conn, t->env, t->last_cid, peer, local, clock_ms());
+	socket_options(fd, cl->conn.server);
+	client_update(cl);
+}
+
+void client_admit(struct client *cl, const struct ipc_admit *m)
+{
+	login_conn_admit(&cl->conn, m, clock_ms());
+	if (cl->conn.sid != 0 && list_empty(&cl->sid_link))
+		list_add(&cl->table->by_sid[cl->conn.sid % CLIENT_BUCKETS], &cl->sid_link);
+	client_update(cl);
+}
+
+void client_each(
+	struct client_table *t, void (*fn)(struct login_conn *c, void *arg, uint64_t now_ms), void *arg)
+{
+	for (unsigned i = 0; i < CLIENT_BUCKETS; i++)
+		LIST_EACH(it, tmp, &t->by_cid[i])
+		{
+			struct client *cl = LIST_OBJ(it, struct client, cid_link);
+
+			fn(&cl->conn, arg, clock_ms());
+			client_update(cl);
+		}
+}

@@ -1,0 +1,51 @@
+/* The socket, event handle and timer around a login_conn; and the table of all clients of the process. */
+#ifndef LOGIN_CLIENT_H
+#define LOGIN_CLIENT_H
+
+#include <uv.h>
+
+#include "base/list.h"
+#include "login/conn.h"
+
+#define CLIENT_BUCKETS 512 /* of the lists by cid and by sid */
+
+struct client_table {
+	uv_loop_t *loop;
+	const struct login_env *env;
+	struct list by_cid[CLIENT_BUCKETS], by_sid[CLIENT_BUCKETS];
+	unsigned count;
+	uint32_t last_cid;
+	void (*empty)(void *arg); /* called when the last one has gone; may be NULL */
+	void *arg;
+};
+
+struct client {
+	struct list cid_link, sid_link;
+	struct client_table *table;
+	struct login_conn conn;
+	int fd;
+	bool shut;        /* our side is closed for writing */
+	unsigned handles; /* of libuv, not yet closed */
+	uv_poll_t poll;
+	uv_timer_t timer;
+};
+
+void client_table_init(struct client_table *t, uv_loop_t *loop, const struct login_env *env);
+/* A connection was accepted. fd: given, non-blocking. */
+void client_new(struct client_table *t, int fd, const struct addr *peer, const struct addr *local);
+
+struct client *client_by_cid(const struct client_table *t, uint32_t cid); /* or NULL */
+struct client *client_by_sid(const struct client_table *t, uint32_t sid); /* or NULL */
+struct client *client_of(const struct login_conn *c);
+
+/* Master has admitted it: from now on it is found by its sid. */
+void client_admit(struct client *cl, const struct ipc_admit *m);
+/* Do what the connection wants after one of its functions was called: send, read on, arm the timer, or close. cl may be
+ * freed later, when the loop runs. */
+void client_update(struct client *cl);
+
+/* Call fn for each client, then update it. */
+void client_each(
+	struct client_table *t, void (*fn)(struct login_conn *c, void *arg, uint64_t now_ms), void *arg);
+
+#endif

@@ -1,0 +1,412 @@
+/* The commands that are legal before login (commands.md 1 and 2). To add one: a function and its line in the table below,
+ * which has a row for each command with VERB_PRELOGIN in ftp/verb.c (login_test.c compares them).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "ftp/param.h"
+#include "ftp/policy.h"
+#include "ftp/reply.h"
+#include "ftp/text.h"
+#include "ftp/verb.h"
+#include "log/display.h"
+#include "login/commands.h"
+#include "login/conn_priv.h"
+#include "score/score.h"
+
+#define DISPLAY_MAX (32 * 1024) /* bytes of a display text with its cookies expanded */
+
+static const struct ftp_conf *conf_of(const struct login_conn *c)
+{
+	return &c->server->scope->conf;
+}
+
+/* Conf of the <Anonymous> that USER chose, else of the server. */
+static const struct ftp_conf *user_conf(const struct login_conn *c)
+{
+	const struct ftp_scope *anon = ftp_anon_find(c->server, c->user != NULL ? c->user : "", NULL, NULL);
+
+	return anon != NULL ? &anon->conf : conf_of(c);
+}
+
+/* A display text as the lines before the command's own reply. One that does not fit is left out: the command's own reply
+ * matters more. */
+static void display(struct login_conn *c, unsigned code, const char *text)
+{
+	const struct ftp_conf *conf = conf_of(c);
+	char local[ADDR_TEXT_MAX];
+	struct display_values v = {
+		.cwd = "/",
+		.admin = conf->server_admin,
+		.local_host = c->server->fqdn != NULL ? c->server->fqdn : addr_text(&c->local, local),
+		.remote_host = c->peer_text,
+		.user = c->user,
+		.server_name = conf->server_name,
+		.max_clients = conf->max_clients.max,
+		.class_name = c->class != NULL ? c->class->name : NULL,
+		.wall_secs = (int64_t)(clock_wall_ms() / 1000),
+	};
+	struct buf b;
+
+	if (text == NULL)
+		return;
+	buf_init(&b, DISPLAY_MAX);
+	if (display_expand(&b, text, &v) == 0 && b.len > 0)
+		(void)reply_text(&c->out, code, b.data, b.len);
+	buf_done(&b);
+}
+
+void login_greet(struct login_conn *c)
+{
+	struct buf b;
+
+	display(c, 220, conf_of(c)->display_connect.text);
+	buf_init(&b, 1024);
+	(void)text_banner(&b, c->server, &c->local); /* a longer one is cut */
+	(void)reply(&c->out, 220, "%s", b.len > 0 ? b.data : "FTP server ready");
+	buf_done(&b);
+}
+
+/* --- USER, PASS --- */
+
+static void user_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	if (cmd->arg_len == 0) {
+		(void)reply(&c->out, 500, "USER: command requires a parameter");
+		return;
+	}
+	login_wipe_string(&c->user);
+	if (cmd->arg_len > LOGIN_USER_MAX) {
+		(void)reply(&c->out, 501, "Login incorrect.");
+		return;
+	}
+	c->user = xstrdup(cmd->arg);
+	score_set_cmd(c->score, "USER", c->user);
+	if (ftp_anon_find(c->server, c->user, NULL, NULL) != NULL && !user_conf(c)->anon_require_password)
+		(void)reply(&c->out, 331,
+			"Anonymous login ok, send your complete email address as your password");
+	else
+		(void)reply(&c->out, 331, "Password required for %s", c->user);
+}
+
+void login_fail(struct login_conn *c, unsigned code, uint64_t now_ms)
+{
+	uint64_t took = now_ms > c->pass_ms ? now_ms - c->pass_ms : 0;
+
+	/* How long auth needed says whether the user exists. The client sees only steps. */
+	if (took < LOGIN_FAIL_MS)
+		took = LOGIN_FAIL_MS;
+	took = (took + LOGIN_FAIL_STEP_MS - 1) / LOGIN_FAIL_STEP_MS * LOGIN_FAIL_STEP_MS;
+	login_enter(c, LOGIN_DELAYING, now_ms);
+	c->fail_code = code;
+	c->due_ms = c->pass_ms + took;
+}
+
+void login_refuse(struct login_conn *c, uint64_t now_ms)
+{
+	const char *msg = user_conf(c)->access_deny_msg;
+	const struct text_vars vars = {.user = c->user};
+	unsigned max = conf_of(c)->max_login_attempts;
+	struct buf b;
+
+	buf_init(&b, 1024);
+	if (msg != NULL && text_expand(&b, msg, &vars) == 0 && b.len > 0)
+		(void)reply(&c->out, c->fail_code, "%s", b.data);
+	else
+		(void)reply(&c->out, c->fail_code, "Login incorrect.");
+	buf_done(&b);
+	login_wipe_string(&c->user); /* PASS again needs USER again */
+	c->fails++;
+	if (max != 0 && c->fails >= max) {
+		log_notice(&c->log, "Maximum login attempts (%u) exceeded, connection refused", max);
+		login_enter(c, LOGIN_CLOSING, now_ms);
+	} else {
+		login_enter(c, LOGIN_COMMANDS, now_ms);
+	}
+}
+
+void login_request(struct login_conn *c, const char *password, uint64_t now_ms)
+{
+	struct ipc_auth_request q = {
+		.sid = c->sid,
+		.request = c->request,
+		.server = c->server->index,
+		.user = c->user,
+		.password = password,
+		.client = c->peer,
+		.local = c->local,
+		.client_name = "",
+	};
+	int r = c->env->ops->auth(c->env->arg, &q);
+
+	if (r == -WE_CLOSED) {
+		c->password = xstrdup(password); /* until auth is there, or TimeoutLogin */
+	} else if (r < 0) {
+		log_err(&c->log, "cannot ask the auth process: %s", err_text(r));
+		login_fail(c, 530, now_ms);
+	}
+}
+
+static void pass_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	const struct ftp_conf *conf = user_conf(c);
+	bool bad;
+
+	if (c->user == NULL) {
+		(void)reply(&c->out, 503, "Login with USER first");
+		return;
+	}
+	c->quiet = cmd->arg[0] == '-';
+	c->pass_ms = now_ms;
+	c->request++;
+	score_set_cmd(c->score, "PASS", "(hidden)");
+	login_enter(c, LOGIN_AUTHENTICATING, now_ms);
+	bad = (cmd->arg_len == 0 && !conf->allow_empty_passwords) ||
+	      (conf->max_password_bytes != 0 && cmd->arg_len > conf->max_password_bytes);
+	if (bad)
+		login_fail(c, 501, now_ms);
+	else
+		login_request(c, cmd->arg, now_ms);
+}
+
+/* --- HOST (RFC 7151) --- */
+
+/* The server that a literal address means: the one reached, when it is the address reached. NULL: another one. */
+static const struct ftp_server *host_literal(const struct login_conn *c, const char *text)
+{
+	struct addr a;
+
+	if (addr_parse(text, 0, &a) < 0 || !addr_host_equal(&a, &c->local))
+		return NULL;
+	return c->home_server;
+}
+
+/* 0 with *ret_server, NULL for unknown; or -1 after a 501 was said. */
+static int host_find(struct login_conn *c, const char *host, const struct ftp_server **ret_server)
+{
+	char text[ADDR_TEXT_MAX];
+	size_t n = strlen(host);
+	struct addr a;
+
+	if (host[0] == '[') {
+		if (host[n - 1] == ']' && n - 2 < sizeof(text)) {
+			memcpy(text, host + 1, n - 2);
+			text[n - 2] = '\0';
+			if (addr_parse(text, 0, &a) == 0 && a.sa.sa_family == AF_INET6) {
+				*ret_server = host_literal(c, text);
+				return 0;
+			}
+		}
+		(void)reply(&c->out, 501, "%s: Invalid IPv6 address provided", host);
+		return -1;
+	}
+	if (strchr(host, ':') != NULL) {
+		(void)reply(&c->out, 501, "%s: Invalid hostname provided", host);
+		return -1;
+	}
+	*ret_server = addr_parse(host, 0, &a) == 0 ? host_literal(c, host)
+						   : ftp_server_by_name(c->env->config, &c->local, host);
+	return 0;
+}
+
+/* Go on under another server's rules. False when master cannot be told. */
+static bool server_switch(struct login_conn *c, const struct ftp_server *server, uint64_t now_ms)
+{
+	struct ipc_host m = {.sid = c->sid, .server = server->index};
+
+	if (server != c->server && c->env->ops->master(c->env->arg, c, IPC_HOST, &m) < 0) {
+		login_conn_end(c, "421 Service not available", now_ms);
+		return false;
+	}
+	c->server = server;
+	score_set_server(c->score, &c->local, server->scope->conf.server_name);
+	login_wipe_string(&c->user);
+	return true;
+}
+
+static void host_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	struct ftp_subject who = {.class_name = c->class != NULL ? c->class->name : NULL, .client = &c->peer};
+	const struct ftp_server *server;
+	struct line_word w;
+	char host[256];
+
+	if (line_words(cmd->arg, &w, 1) != 1) {
+		(void)param_not_understood(&c->out, 500, cmd);
+		return;
+	}
+	if (w.len >= sizeof(host)) {
+		(void)reply(&c->out, 501, "%.*s: Invalid hostname provided", 64, w.text);
+		return;
+	}
+	memcpy(host, w.text, w.len);
+	host[w.len] = '\0';
+	if (host_find(c, host, &server) < 0)
+		return;
+	if (server == NULL || !policy_login_connect(&who, server->scope, NULL) ||
+		!policy_check(&who, server->scope, NULL, NULL, NULL, "HOST", NULL)) {
+		(void)reply(&c->out, 504, "%s: Unknown hostname provided", host);
+		return;
+	}
+	if (server_switch(c, server, now_ms))
+		(void)reply(&c->out, 220, "HOST command successful");
+}
+
+/* --- the others --- */
+
+static void acct_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	(void)reply(&c->out, 502, "ACCT command not implemented");
+}
+
+static void clnt_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	if (cmd->arg_len == 0) {
+		(void)reply(&c->out, 501, "Invalid number of parameters");
+		return;
+	}
+	login_wipe_string(&c->clnt);
+	c->clnt = xstrndup(cmd->arg, utf8_cut(cmd->arg, cmd->arg_len, LOGIN_CLNT_MAX));
+	(void)reply(&c->out, 200, "OK");
+}
+
+static void feat_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	struct verb_state st = {.conf = conf_of(c), .facts = verb_facts_offered(conf_of(c))};
+
+	(void)verb_feat(&c->out, &st);
+}
+
+static void help_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	(void)verb_help(&c->out, cmd->arg, conf_of(c));
+}
+
+static void lang_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	(void)param_lang(&c->out, cmd, conf_of(c));
+}
+
+static void noop_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	(void)reply(&c->out, 200, "NOOP command successful");
+}
+
+static void opts_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	const char *args = param_utf8_args(cmd);
+
+	if (args != NULL)
+		(void)param_utf8(&c->out, cmd, args, conf_of(c), &c->utf8_off);
+	else
+		(void)param_not_understood(&c->out, 501, cmd);
+}
+
+static void quit_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	display(c, 221, conf_of(c)->display_quit.text);
+	(void)reply(&c->out, 221, "Goodbye.");
+	login_enter(c, LOGIN_CLOSING, now_ms);
+}
+
+static void rein_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	if (cmd->arg_len > 0) {
+		(void)reply(&c->out, 501, "Invalid number of parameters");
+		return;
+	}
+	if (!server_switch(c, c->home_server, now_ms))
+		return;
+	login_reset(c);
+	(void)reply(&c->out, 220, "Service ready for new user.");
+}
+
+static void stat_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	char local[ADDR_TEXT_MAX];
+
+	if (cmd->arg_len > 0) { /* a path */
+		(void)reply(&c->out, 530, "Please login with USER and PASS");
+		return;
+	}
+	(void)reply_first(&c->out, 211, "Status of '%s'",
+		conf_of(c)->defer_welcome ? addr_text(&c->local, local) : conf_of(c)->server_name);
+	(void)reply_line(&c->out, "Connected from %s (%s)", c->peer_text, c->peer_text);
+	(void)reply_line(
+		&c->out, "TYPE: %s, STRUcture: File, Mode: Stream", c->type_ascii ? "ASCII" : "BINARY");
+	(void)reply_line(&c->out, "No data connection");
+	(void)reply(&c->out, 211, "End of status");
+}
+
+static void syst_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	(void)reply(&c->out, 215, "UNIX Type: L8");
+}
+
+static void type_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	(void)param_type(&c->out, cmd, &c->type_ascii);
+}
+
+const struct login_command_row login_commands[] = {
+	{"ACCT", acct_run},
+	{"CLNT", clnt_run},
+	{"FEAT", feat_run},
+	{"HELP", help_run},
+	{"HOST", host_run},
+	{"LANG", lang_run},
+	{"NOOP", noop_run},
+	{"OPTS", opts_run},
+	{"PASS", pass_run},
+	{"QUIT", quit_run},
+	{"REIN", rein_run},
+	{"STAT", stat_run},
+	{"SYST", syst_run},
+	{"TYPE", type_run},
+	{"USER", user_run},
+	{NULL, NULL},
+};
+
+/* <Limit> sections that name the command, or DIRS and ALL for STAT. The ways in and out are never closed by them; HOST has its
+ * own answer. */
+static bool forbidden(const struct login_conn *c, const struct ftp_verb *verb)
+{
+	static const char *const open[] = {"HOST", "PASS", "QUIT", "USER"};
+	struct ftp_subject who = {.class_name = c->class != NULL ? c->class->name : NULL, .client = &c->peer};
+
+	for (size_t i = 0; i < ARRAY_LEN(open); i++)
+		if (str_eq(verb->name, open[i]))
+			return false;
+	return !policy_check(&who, c->server->scope, NULL, NULL, NULL, verb->limit, NULL);
+}
+
+void login_command(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	const struct login_command_row *row = login_commands;
+	const struct ftp_verb *verb = verb_find(cmd->verb);
+	const char *foreign = verb_foreign_protocol(cmd->verb);
+	char text[256];
+
+	if (foreign != NULL) {
+		log_notice(&c->log, "client speaks %s, not FTP: connection closed", foreign);
+		login_enter(c, LOGIN_GONE, now_ms);
+		return;
+	}
+	if (verb != NULL)
+		log_debug(&c->log, 4, "command %s %s", verb->name,
+			(verb->flags & VERB_SECRET) != 0 ? "(hidden)"
+							 : str_escape(cmd->arg, text, sizeof(text)));
+	while (row->verb != NULL && !str_eq(row->verb, cmd->verb))
+		row++;
+	if (verb == NULL)
+		(void)reply_unknown(&c->out, cmd);
+	else if (row->verb == NULL)
+		(void)reply(&c->out, 530, "Please login with USER and PASS");
+	else if (forbidden(c, verb))
+		(void)reply(&c->out, 550, "%s: Operation not permitted", verb->name);
+	else
+		row->run(c, cmd, now_ms);
+}

@@ -1,0 +1,360 @@
+#include "login/conn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "ftp/policy.h"
+#include "ftp/reply.h"
+#include "login/conn_priv.h"
+#include "score/score.h"
+
+const char *login_state_name(enum login_state state)
+{
+	static const char *const names[LOGIN_STATE_COUNT] = {"admitting", "commands", "authenticating",
+		"delaying", "handing over", "closing", "lingering", "gone"};
+
+	return names[state];
+}
+
+void login_enter(struct login_conn *c, enum login_state state, uint64_t now_ms)
+{
+	log_debug(&c->log, 7, "login: %s -> %s", login_state_name(c->state), login_state_name(state));
+	c->state = state;
+	c->due_ms = 0;
+	switch (state) {
+	case LOGIN_CLOSING:
+		c->due_ms = now_ms + LOGIN_CLOSE_MS;
+		break;
+	case LOGIN_LINGERING:
+		c->due_ms = now_ms + LOGIN_LINGER_MS;
+		break;
+	case LOGIN_COMMANDS:
+		score_set_idle(c->score);
+		break;
+	default:
+		break;
+	}
+	if (state >= LOGIN_CLOSING) {
+		login_wipe_string(&c->password);
+		c->timeout_ms = 0;
+	}
+	if (state == LOGIN_CLOSING && c->out.len == 0)
+		login_enter(c, c->eof ? LOGIN_GONE : LOGIN_LINGERING, now_ms);
+}
+
+void login_wipe_string(char **s)
+{
+	if (*s != NULL)
+		wipe(*s, strlen(*s));
+	free(*s);
+	*s = NULL;
+}
+
+void login_reset(struct login_conn *c)
+{
+	const struct ftp_conf *conf = &c->server->scope->conf;
+
+	login_wipe_string(&c->user);
+	login_wipe_string(&c->clnt);
+	c->type_ascii = conf->default_transfer_ascii;
+	c->utf8_off = false;
+	c->quiet = false;
+	telnet_set_off(&c->telnet, telnet_charset_needs_off(conf->encoding_client));
+}
+
+void login_conn_init(struct login_conn *c, const struct login_env *env, uint32_t cid, const struct addr *peer,
+	const struct addr *local, uint64_t now_ms)
+{
+	struct ipc_connect m = {.cid = cid, .peer = *peer, .local = *local};
+
+	memset(c, 0, sizeof(*c));
+	c->env = env;
+	c->cid = cid;
+	c->peer = *peer;
+	c->local = *local;
+	addr_text(peer, c->peer_text);
+	c->log = (struct log_ctx){.parent = env->log, .client = c->peer_text};
+	buf_init(&c->out, LOGIN_OUT_MAX);
+	line_init(&c->in, LOGIN_LINE_MAX, LINE_PENDING_MAX);
+	c->home_server = c->server = ftp_server_find(env->config, local);
+	c->class = ftp_class_find(env->config, peer, NULL);
+	if (c->server != NULL) {
+		const struct ftp_conf *conf = &c->server->scope->conf;
+
+		if (conf->command_buffer_bytes > 0 && conf->command_buffer_bytes < LOGIN_LINE_MAX)
+			c->in.max = conf->command_buffer_bytes;
+		if (conf->timeout_login_ms > 0)
+			c->timeout_ms = now_ms + conf->timeout_login_ms;
+		login_reset(c);
+	}
+	if (env->ops->master(env->arg, c, IPC_CONNECT, &m) < 0)
+		login_enter(c, LOGIN_GONE, now_ms);
+}
+
+void login_conn_done(struct login_conn *c)
+{
+	struct ipc_disconnect m = {.sid = c->sid};
+
+	if (c->sid != 0)
+		(void)c->env->ops->master(
+			c->env->arg, c, IPC_DISCONNECT, &m); /* else master is gone, and so are we */
+	c->sid = 0;
+	score_release(c->score);
+	c->score = NULL;
+	login_wipe_string(&c->user);
+	login_wipe_string(&c->clnt);
+	login_wipe_string(&c->password);
+	line_done(&c->in);
+	buf_done(&c->out);
+}
+
+/* --- the client's side --- */
+
+/* The socket and what belongs to it go to master. */
+static void hand_over(struct login_conn *c, uint64_t now_ms)
+{
+	struct ipc_handoff m = {
+		.sid = c->sid,
+		.generation = c->env->config->generation,
+		.type_ascii = c->type_ascii,
+		.utf8_off = c->utf8_off,
+		.quiet = c->quiet,
+		.telnet = telnet_pack(&c->telnet),
+		.clnt = c->clnt != NULL ? c->clnt : "",
+		.client_name = "",
+	};
+
+	m.input.data = line_pending(&c->in, &m.input.len);
+	if (c->env->ops->master(c->env->arg, c, IPC_HANDOFF, &m) == 0)
+		c->sid = 0; /* the session's now */
+	else
+		log_err(&c->log, "cannot hand the connection over, closing it");
+	login_enter(c, LOGIN_GONE, now_ms);
+}
+
+/* Go on with what can be done now: commands that wait, or the end that waits for the output. */
+static void advance(struct login_conn *c, uint64_t now_ms)
+{
+	struct line_cmd cmd;
+	enum line_result what;
+
+	while (c->state == LOGIN_COMMANDS && c->out.len < LOGIN_OUT_PAUSE) {
+		what = line_next(&c->in, &cmd);
+		if (what == LINE_NONE) {
+			if (c->eof)
+				login_enter(c, LOGIN_CLOSING, now_ms);
+			break;
+		}
+		if (what == LINE_COMMAND)
+			login_command(c, &cmd, now_ms);
+		else
+			(void)reply_bad_line(&c->out, what); /* there is room below LOGIN_OUT_PAUSE */
+		line_forget(&c->in);
+	}
+	if (c->out.len > 0)
+		return;
+	if (c->state == LOGIN_HANDING_OVER)
+		hand_over(c, now_ms);
+	else if (c->state == LOGIN_CLOSING)
+		login_enter(c, c->eof ? LOGIN_GONE : LOGIN_LINGERING, now_ms);
+}
+
+size_t login_conn_wants_input(struct login_conn *c)
+{
+	switch (c->state) {
+	case LOGIN_COMMANDS:
+		return c->eof || c->out.len >= LOGIN_OUT_PAUSE ? 0 : line_room(&c->in);
+	case LOGIN_CLOSING:
+	case LOGIN_LINGERING: /* thrown away: bytes left in the socket would turn our close into a reset */
+		return c->eof ? 0 : LINE_PENDING_MAX;
+	default:
+		return 0;
+	}
+}
+
+void login_conn_input(struct login_conn *c, const void *data, size_t n, uint64_t now_ms)
+{
+	if (c->state >= LOGIN_CLOSING)
+		return;
+	if (telnet_filter(&c->telnet, data, n, &c->in.in, &c->out) < 0) {
+		login_conn_end(c, "421 Service not available", now_ms);
+		return;
+	}
+	advance(c, now_ms);
+}
+
+void login_conn_eof(struct login_conn *c, uint64_t now_ms)
+{
+	c->eof = true;
+	if (c->state == LOGIN_LINGERING)
+		login_enter(c, LOGIN_GONE, now_ms);
+	else
+		advance(c, now_ms);
+}
+
+void login_conn_broken(struct login_conn *c, const char *why, uint64_t now_ms)
+{
+	if (c->state == LOGIN_GONE)
+		return;
+	log_debug(&c->log, 3, "control connection lost: %s", why);
+	login_enter(c, LOGIN_GONE, now_ms);
+}
+
+void login_conn_sent(struct login_conn *c, size_t n, uint64_t now_ms)
+{
+	buf_consume(&c->out, n);
+	if (c->out.len == 0)
+		buf_done(&c->out); /* an idle connection holds no output buffer */
+	advance(c, now_ms);
+}
+
+void login_conn_end(struct login_conn *c, const char *reply_line, uint64_t now_ms)
+{
+	if (c->state >= LOGIN_CLOSING)
+		return;
+	if (reply_whole(&c->out, reply_line) <
+		0) { /* the client has not read for long: it will not read this */
+		login_enter(c, LOGIN_GONE, now_ms);
+		return;
+	}
+	login_enter(c, LOGIN_CLOSING, now_ms);
+}
+
+/* --- messages --- */
+
+/* Admitted by master; does the configuration take this client? Says why not. */
+static bool welcome(struct login_conn *c, uint64_t now_ms)
+{
+	struct ftp_subject who = {.class_name = c->class != NULL ? c->class->name : NULL, .client = &c->peer};
+	struct policy_verdict v;
+	char local[ADDR_TEXT_MAX];
+
+	if (c->server == NULL) {
+		log_notice(&c->log, "no server serves %s port %u, connection refused",
+			addr_text(&c->local, local), addr_port(&c->local));
+		(void)reply(&c->out, 500, "Sorry, no server available to handle request on %s", local);
+	} else if (!policy_login_connect(&who, c->server->scope, &v)) {
+		log_notice(&c->log, "Blocked by <Limit LOGIN>: %s at line %u of '%s'", v.why, v.line, v.file);
+		(void)reply(&c->out, 530, "Access denied");
+	} else {
+		return true;
+	}
+	login_enter(c, LOGIN_CLOSING, now_ms);
+	return false;
+}
+
+void login_conn_admit(struct login_conn *c, const struct ipc_admit *m, uint64_t now_ms)
+{
+	if (m->verdict == IPC_OK) /* else master keeps no entry of it */
+		c->sid = c->log.sid = m->sid;
+	if (c->state != LOGIN_ADMITTING)
+		return;
+	if (m->verdict != IPC_OK) {
+		log_notice(&c->log, "connection refused: %s",
+			m->verdict == IPC_REFUSE_TEXT ? m->text : "limit reached");
+		if (m->verdict == IPC_REFUSE_TEXT)
+			login_conn_end(c, m->text, now_ms);
+		else
+			login_enter(c, LOGIN_GONE, now_ms);
+		return;
+	}
+	if (!welcome(c, now_ms))
+		return;
+	c->score = score_claim(c->env->score, c->sid);
+	score_set_client(c->score, &c->peer, NULL);
+	score_set_server(c->score, &c->local, c->server->scope->conf.server_name);
+	score_set_class(c->score, c->class != NULL ? c->class->name : NULL);
+	score_set_protocol(c->score, "ftp");
+	login_greet(c);
+	login_enter(c, LOGIN_COMMANDS, now_ms);
+	advance(c, now_ms);
+}
+
+void login_conn_result(struct login_conn *c, const struct ipc_login_result *m, uint64_t now_ms)
+{
+	bool expected =
+		m->request == c->request && (c->state == LOGIN_AUTHENTICATING || c->state == LOGIN_DELAYING);
+
+	if (c->state >= LOGIN_CLOSING)
+		return;
+	if (!expected) {
+		/* auth died after it had told master, and the client was told that its login failed. Master now counts a
+		 * session that nobody has: the way out is to end. */
+		log_warn(&c->log, "login succeeded after it was given up, closing the connection");
+		login_conn_end(c, "421 Service not available, please log in again", now_ms);
+		return;
+	}
+	if (m->verdict == IPC_OK) {
+		login_enter(c, LOGIN_HANDING_OVER, now_ms);
+		advance(c, now_ms);
+	} else if (m->verdict == IPC_REFUSE_TEXT) {
+		login_conn_end(c, m->text, now_ms);
+	} else {
+		login_enter(c, LOGIN_GONE, now_ms);
+	}
+}
+
+void login_conn_failed(struct login_conn *c, const struct ipc_auth_failed *m, uint64_t now_ms)
+{
+	if (c->state == LOGIN_AUTHENTICATING && m->request == c->request)
+		login_fail(c, 530, now_ms);
+}
+
+void login_conn_auth_ready(struct login_conn *c, uint64_t now_ms)
+{
+	char *password = c->password;
+
+	if (c->state != LOGIN_AUTHENTICATING || password == NULL)
+		return;
+	c->password = NULL;
+	login_request(c, password, now_ms);
+	login_wipe_string(&password);
+}
+
+void login_conn_auth_lost(struct login_conn *c, uint64_t now_ms)
+{
+	if (c->state == LOGIN_AUTHENTICATING && c->password == NULL) {
+		log_warn(&c->log, "the auth process ended before it answered, refusing the login");
+		login_fail(c, 530, now_ms);
+	}
+}
+
+/* --- time --- */
+
+uint64_t login_conn_deadline(const struct login_conn *c)
+{
+	if (c->due_ms == 0 || (c->timeout_ms != 0 && c->timeout_ms < c->due_ms))
+		return c->timeout_ms;
+	return c->due_ms;
+}
+
+static void timed_out(struct login_conn *c, uint64_t now_ms)
+{
+	unsigned secs = c->server->scope->conf.timeout_login_ms / 1000;
+	char text[96];
+
+	log_notice(&c->log, "Login timeout exceeded, disconnected");
+	(void)snprintf(
+		text, sizeof(text), "421 Login timeout (%u seconds): closing control connection", secs);
+	login_conn_end(c, text, now_ms);
+}
+
+void login_conn_tick(struct login_conn *c, uint64_t now_ms)
+{
+	if (c->timeout_ms != 0 && now_ms >= c->timeout_ms) {
+		timed_out(c, now_ms);
+		return;
+	}
+	if (c->due_ms == 0 || now_ms < c->due_ms)
+		return;
+	if (c->state == LOGIN_DELAYING) {
+		login_refuse(c, now_ms);
+		advance(c, now_ms);
+	} else {
+		login_enter(c, LOGIN_GONE, now_ms);
+	}
+}

@@ -1,0 +1,27 @@
+/* Between conn.c (the states) and command.c (what a command does). */
+#ifndef LOGIN_CONN_PRIV_H
+#define LOGIN_CONN_PRIV_H
+
+#include "login/conn.h"
+
+/* The only way to another state. Logs it, and sets and clears what belongs to a state. */
+void login_enter(struct login_conn *c, enum login_state state, uint64_t now_ms);
+const char *login_state_name(enum login_state state);
+
+/* Execute one command. Appends replies to c->out and may change the state. */
+void login_command(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms);
+/* The 220 lines. */
+void login_greet(struct login_conn *c);
+/* The answer to a failed login, whose time has come; closes after the last attempt. */
+void login_refuse(struct login_conn *c, uint64_t now_ms);
+/* Send the request of c->password; waits when auth is not there. */
+void login_request(struct login_conn *c, const char *password, uint64_t now_ms);
+/* The login failed: answer with code when it is time. */
+void login_fail(struct login_conn *c, unsigned code, uint64_t now_ms);
+
+/* Forget USER and everything a client has set, as after connecting. */
+void login_reset(struct login_conn *c);
+/* Overwrite, free and set to NULL. */
+void login_wipe_string(char **s);
+
+#endif
