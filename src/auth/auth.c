@@ -42,7 +42,6 @@ struct auth {
 	struct peer *master;
 	struct ipc_scratch scratch;
 	unsigned jobs;
-	bool stopping;
 	struct log_ctx log;
 };
 
@@ -87,9 +86,26 @@ static void peer_close(struct peer *p)
 	uv_close((uv_handle_t *)&p->poll, peer_closed);
 }
 
+/* Answer a login or session process; one that is gone waits for nothing, and one that does not read its answers is not
+ * listened to any more. */
+static void peer_send(struct peer *p, enum ipc_type type, const void *msg)
+{
+	int r;
+
+	if (uv_is_closing((uv_handle_t *)&p->poll))
+		return;
+	r = ipc_send(&p->chan, type, msg, -1);
+	if (r == 0) {
+		peer_update(p);
+		return;
+	}
+	if (r != -WE_CLOSED)
+		log_err(&p->auth->log, "cannot answer process %u: %s", p->id, err_text(r));
+	peer_close(p);
+}
+
 static void stop(struct auth *a)
 {
-	a->stopping = true;
 	LIST_EACH(it, tmp, &a->peers)
 	peer_close(LIST_OBJ(it, struct peer, link));
 }
@@ -117,23 +133,20 @@ static void log_refusal(const struct auth *a, const struct job *j)
 static void login_answer(struct auth *a, struct job *j)
 {
 	struct ipc_auth_failed f = {.sid = j->q.sid, .request = j->q.request, .reason = (uint32_t)j->reason};
-	int r = 0;
+	int r;
 
-	if (j->reason == 0 && a->master != NULL) {
-		r = ipc_send(&a->master->chan, IPC_GRANT, &j->grant, -1);
-		peer_update(a->master);
-		if (r == 0)
+	if (j->reason == 0) {
+		r = a->master != NULL ? ipc_send(&a->master->chan, IPC_GRANT, &j->grant, -1) : -WE_CLOSED;
+		if (r == 0) {
+			peer_update(a->master);
 			return;
+		}
 		log_err(&a->log, "cannot tell master of a login: %s", err_text(r));
 		f.reason = IPC_AUTH_INTERNAL;
 	} else {
 		log_refusal(a, j);
 	}
-	if (!uv_is_closing((uv_handle_t *)&j->peer->poll)) {
-		(void)ipc_send(
-			&j->peer->chan, IPC_AUTH_FAILED, &f, -1); /* a gone login process waits for nothing */
-		peer_update(j->peer);
-	}
+	peer_send(j->peer, IPC_AUTH_FAILED, &f);
 }
 
 /* --- names --- */
@@ -181,15 +194,6 @@ static void name_work(uv_work_t *w)
 	j->reply.name = arena_strdup(j->arena, text);
 }
 
-static void name_answer(struct job *j)
-{
-	if (uv_is_closing((uv_handle_t *)&j->peer->poll))
-		return;
-	(void)ipc_send(
-		&j->peer->chan, IPC_NAME_REPLY, &j->reply, -1); /* a gone session process waits for nothing */
-	peer_update(j->peer);
-}
-
 /* --- jobs --- */
 
 static void job_free(struct job *j)
@@ -207,7 +211,7 @@ static void job_done(uv_work_t *w, int status)
 	struct auth *a = p->auth;
 
 	if (j->is_name)
-		name_answer(j);
+		peer_send(p, IPC_NAME_REPLY, &j->reply);
 	else
 		login_answer(a, j);
 	job_free(j);
@@ -241,6 +245,8 @@ static void on_auth_request(struct peer *p, const struct ipc_auth_request *q)
 	j->q = *q;
 	j->q.user = arena_strdup(j->arena, q->user);
 	j->q.password = arena_strdup(j->arena, q->password);
+	wipe((char *)(uintptr_t)q->password,
+		strlen(q->password)); /* in the channel's memory, which is ours */
 	j->q.client_name = arena_strdup(j->arena, q->client_name);
 	job_start(p, j, login_work);
 }

@@ -1,152 +1,36 @@
-/* AuthUserFile and AuthGroupFile: passwd(5) lines with the hash in them, group(5) lines. A file is read whole, kept, and read
- * again when it has changed; a reader keeps the copy it began with. */
+/* AuthUserFile and AuthGroupFile: opening, permissions, and reading again what has changed. A file is read whole and kept; a
+ * reader keeps the table it began with (authfile.h). */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/authfile.h"
 #include "auth/backend.h"
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
 
-#define FILE_MAX     (64u * 1024 * 1024)
-#define FILES_MAX    64
-#define FIELDS_USER  7
-#define FIELDS_GROUP 4
+#define FILE_MAX  (64u * 1024 * 1024)
+#define FILES_MAX 64
 
-struct entry { /* pointers into the text of the file */
-	const char *name, *hash, *home, *shell, *members;
-	unsigned id, gid; /* of a group: id only */
-	unsigned order;   /* position: the first of equal names counts */
-};
-
-struct authfile {
-	atomic_uint refs;
-	char *text;
-	size_t text_len;
-	struct entry *by_name, *by_id;
-	size_t n;
-	struct stat st; /* when it was read */
-};
-
+/* Files in use. The same path may be both kinds, and be allowed by one server only. */
 static struct cached {
 	char *path;
-	struct authfile *file;
+	enum authfile_kind kind;
+	bool insecure;
+	struct authfile *table; /* NULL: cannot be used */
+	struct stat st;         /* when it was read */
 } cache[FILES_MAX];
 static size_t n_cached;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void authfile_unref(struct authfile *f)
-{
-	if (f == NULL || atomic_fetch_sub(&f->refs, 1) != 1)
-		return;
-	if (f->text != NULL)
-		wipe(f->text, f->text_len);
-	free(f->text);
-	free(f->by_name);
-	free(f->by_id);
-	free(f);
-}
-
-static bool parse_id(const char *s, unsigned *ret_id)
-{
-	uint64_t v;
-
-	if (str_to_u64(s, &v) < 0 || v >= UINT32_MAX)
-		return false;
-	*ret_id = (unsigned)v;
-	return true;
-}
-
-/* Cut the line at its colons; the last field keeps further ones. Returns the number of fields. */
-static unsigned split(char *line, char **fields, unsigned max)
-{
-	unsigned n = 0;
-
-	fields[n++] = line;
-	while (n < max && (line = strchr(line, ':')) != NULL) {
-		*line++ = '\0';
-		fields[n++] = line;
-	}
-	return n;
-}
-
-static bool parse_user(char *line, struct entry *e)
-{
-	char *f[FIELDS_USER];
-
-	if (split(line, f, FIELDS_USER) != FIELDS_USER || f[0][0] == '\0' || !parse_id(f[2], &e->id) ||
-		!parse_id(f[3], &e->gid) || f[5][0] != '/')
-		return false;
-	e->name = f[0];
-	e->hash = f[1];
-	e->home = f[5];
-	e->shell = f[6];
-	return true;
-}
-
-static bool parse_group(char *line, struct entry *e)
-{
-	char *f[FIELDS_GROUP];
-
-	if (split(line, f, FIELDS_GROUP) != FIELDS_GROUP || f[0][0] == '\0' || !parse_id(f[2], &e->id))
-		return false;
-	e->name = f[0];
-	e->members = f[3];
-	return true;
-}
-
-static int compare_name(const void *a, const void *b)
-{
-	const struct entry *x = a, *y = b;
-	int r = strcmp(x->name, y->name);
-
-	return r != 0 ? r : (x->order > y->order) - (x->order < y->order);
-}
-
-static int compare_id(const void *a, const void *b)
-{
-	const struct entry *x = a, *y = b;
-
-	if (x->id != y->id)
-		return x->id < y->id ? -1 : 1;
-	return (x->order > y->order) - (x->order < y->order);
-}
-
-static void parse_lines(struct authfile *f, const char *path, bool users)
-{
-	unsigned number = 0;
-	char *line = f->text, *next;
-
-	for (; line != NULL; line = next) {
-		struct entry e = {.order = ++number};
-
-		next = strchr(line, '\n');
-		if (next != NULL)
-			*next++ = '\0';
-		line[strcspn(line, "\r")] = '\0';
-		if (line[0] == '\0' || line[0] == '#')
-			continue;
-		if (!(users ? parse_user(line, &e) : parse_group(line, &e))) {
-			log_warn(NULL, "line %u of '%s' is malformed, skipping it", number, path);
-			continue;
-		}
-		f->by_name[f->n++] = e;
-	}
-	memcpy(f->by_id, f->by_name, f->n * sizeof(*f->by_id));
-	qsort(f->by_name, f->n, sizeof(*f->by_name), compare_name);
-	qsort(f->by_id, f->n, sizeof(*f->by_id), compare_id);
-}
-
 /* Password hashes that everyone can read or change are none. */
-static bool perms_allowed(const char *path, const struct stat *st, bool users)
+static bool perms_allowed(const char *path, const struct stat *st, enum authfile_kind kind)
 {
 	char dir[4096];
 	struct stat ds;
@@ -156,7 +40,7 @@ static bool perms_allowed(const char *path, const struct stat *st, bool users)
 		log_err(NULL, "'%s' is not a regular file, not using it", path);
 		return false;
 	}
-	if ((st->st_mode & (users ? 0007 : 0002)) != 0) {
+	if ((st->st_mode & (kind == AUTHFILE_USERS ? 0006 : 0002)) != 0) {
 		log_err(NULL, "'%s' can be %s by everyone, not using it (AuthFileOptions InsecurePerms)",
 			path, (st->st_mode & 0002) != 0 ? "written" : "read");
 		return false;
@@ -172,132 +56,98 @@ static bool perms_allowed(const char *path, const struct stat *st, bool users)
 	return true;
 }
 
-static struct authfile *authfile_read(const char *path, bool users, bool insecure)
+/* Read it into c. c->table stays NULL when it cannot be used, which is logged. */
+static void cached_read(struct cached *c)
 {
-	struct authfile *f = xcalloc(1, sizeof(*f));
-	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	size_t lines = 1;
+	auto_fd int fd = open(c->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	char *text = NULL;
+	size_t len = 0;
 	int r = 0;
 
-	atomic_init(&f->refs, 1);
-	if (fd < 0 || fstat(fd, &f->st) < 0)
+	if (fd < 0 || fstat(fd, &c->st) < 0)
 		r = -errno;
-	else if (!insecure && !perms_allowed(path, &f->st, users))
-		r = -EPERM;
+	else if (!c->insecure && !perms_allowed(c->path, &c->st, c->kind))
+		return;
 	else
-		r = fd_read_all(fd, FILE_MAX, &f->text, &f->text_len);
-	if (r < 0) {
-		if (r != -EPERM)
-			log_err(NULL, "cannot read '%s': %s", path, err_text(r));
-		authfile_unref(f);
-		return NULL;
-	}
-	for (size_t i = 0; i < f->text_len; i++)
-		lines += f->text[i] == '\n';
-	f->by_name = xcalloc(lines, sizeof(*f->by_name));
-	f->by_id = xcalloc(lines, sizeof(*f->by_id));
-	parse_lines(f, path, users);
-	return f;
+		r = fd_read_all(fd, FILE_MAX, &text, &len);
+	if (r < 0)
+		log_err(NULL, "cannot read '%s': %s", c->path, err_text(r));
+	else
+		c->table = authfile_parse(text, len, c->path, c->kind);
 }
 
-static bool unchanged(const char *path, const struct authfile *f)
+static bool unchanged(const struct cached *c)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && st.st_ino == f->st.st_ino && st.st_dev == f->st.st_dev &&
-	       st.st_size == f->st.st_size && st.st_mode == f->st.st_mode &&
-	       st.st_mtim.tv_sec == f->st.st_mtim.tv_sec && st.st_mtim.tv_nsec == f->st.st_mtim.tv_nsec &&
-	       st.st_ctim.tv_sec == f->st.st_ctim.tv_sec && st.st_ctim.tv_nsec == f->st.st_ctim.tv_nsec;
+	return stat(c->path, &st) == 0 && st.st_ino == c->st.st_ino && st.st_dev == c->st.st_dev &&
+	       st.st_size == c->st.st_size && st.st_mode == c->st.st_mode &&
+	       st.st_mtim.tv_sec == c->st.st_mtim.tv_sec && st.st_mtim.tv_nsec == c->st.st_mtim.tv_nsec &&
+	       st.st_ctim.tv_sec == c->st.st_ctim.tv_sec && st.st_ctim.tv_nsec == c->st.st_ctim.tv_nsec;
 }
 
-static struct cached *slot_of(const char *path)
+static struct cached *slot_of(const char *path, enum authfile_kind kind, bool insecure)
 {
 	for (size_t i = 0; i < n_cached; i++) {
-		if (str_eq(cache[i].path, path))
+		if (str_eq(cache[i].path, path) && cache[i].kind == kind && cache[i].insecure == insecure)
 			return &cache[i];
 	}
 	if (n_cached == FILES_MAX)
 		return NULL;
-	cache[n_cached].path = xstrdup(path);
+	cache[n_cached] = (struct cached){.path = xstrdup(path), .kind = kind, .insecure = insecure};
 	return &cache[n_cached++];
 }
 
-/* The file as it is now, with a reference; NULL when it cannot be used. */
-static struct authfile *authfile_get(const char *path, bool users, bool insecure)
+static void cached_refresh(struct cached *c)
 {
+	if (c->table != NULL && !unchanged(c)) {
+		authfile_unref(c->table);
+		c->table = NULL;
+	}
+	if (c->table == NULL)
+		cached_read(c);
+}
+
+/* The file as it is now, with a reference; NULL when there is none or it cannot be used. */
+static struct authfile *file_get(const char *path, enum authfile_kind kind, bool insecure)
+{
+	struct cached once = {.path = (char *)(uintptr_t)path, .kind = kind, .insecure = insecure}, *c;
 	struct authfile *f = NULL;
-	struct cached *c;
 
 	if (path == NULL)
 		return NULL;
 	(void)pthread_mutex_lock(&lock); /* an ordinary mutex cannot fail here */
-	c = slot_of(path);
-	if (c == NULL) {
-		f = authfile_read(path, users, insecure); /* not kept */
-	} else {
-		if (c->file != NULL && !unchanged(path, c->file)) {
-			authfile_unref(c->file);
-			c->file = NULL;
-		}
-		if (c->file == NULL)
-			c->file = authfile_read(path, users, insecure);
-		f = c->file;
-		if (f != NULL)
-			atomic_fetch_add(&f->refs, 1);
+	c = slot_of(path, kind, insecure);
+	if (c != NULL) {
+		cached_refresh(c);
+		f = c->table != NULL ? authfile_ref(c->table) : NULL;
 	}
 	(void)pthread_mutex_unlock(&lock);
+	if (c == NULL) { /* more files than anybody has: not kept */
+		cached_read(&once);
+		f = once.table;
+	}
 	return f;
 }
 
 static struct authfile *users_of(const struct ftp_conf *conf)
 {
-	return authfile_get(conf->auth_user_file, true, conf->auth_file_insecure_perms);
+	return file_get(conf->auth_user_file, AUTHFILE_USERS, conf->auth_file_insecure_perms);
 }
 
 static struct authfile *groups_of(const struct ftp_conf *conf)
 {
-	return authfile_get(conf->auth_group_file, false, conf->auth_file_insecure_perms);
+	return file_get(conf->auth_group_file, AUTHFILE_GROUPS, conf->auth_file_insecure_perms);
 }
 
 void auth_file_forget(void)
 {
 	for (size_t i = 0; i < n_cached; i++) {
-		authfile_unref(cache[i].file);
+		authfile_unref(cache[i].table);
 		free(cache[i].path);
 		memset(&cache[i], 0, sizeof(cache[i]));
 	}
 	n_cached = 0;
-}
-
-/* First entry of that name. */
-static const struct entry *entry_by_name(const struct authfile *f, const char *name)
-{
-	size_t lo = 0, hi = f->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (strcmp(f->by_name[mid].name, name) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < f->n && str_eq(f->by_name[lo].name, name) ? &f->by_name[lo] : NULL;
-}
-
-static const struct entry *entry_by_id(const struct authfile *f, unsigned id)
-{
-	size_t lo = 0, hi = f->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (f->by_id[mid].id < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < f->n && f->by_id[lo].id == id ? &f->by_id[lo] : NULL;
 }
 
 static bool id_in_range(const struct ftp_conf *conf, enum auth_id_kind kind, unsigned id)
@@ -310,7 +160,7 @@ static bool id_in_range(const struct ftp_conf *conf, enum auth_id_kind kind, uns
 static int file_find(const struct ftp_conf *conf, const char *name, struct auth_account *ret_a)
 {
 	struct authfile *f = users_of(conf);
-	const struct entry *e = f != NULL ? entry_by_name(f, name) : NULL;
+	const struct authfile_entry *e = f != NULL ? authfile_by_name(f, name) : NULL;
 	int found = 0;
 
 	if (e != NULL && id_in_range(conf, AUTH_USER_ID, e->id)) {
@@ -344,11 +194,11 @@ static bool is_member(const char *members, const char *name)
 static void file_groups(const struct ftp_conf *conf, const struct auth_account *a, struct auth_groups *groups)
 {
 	struct authfile *f = groups_of(conf);
+	const struct authfile_entry *e;
 
-	for (size_t i = 0; f != NULL && i < f->n; i++) {
-		if (id_in_range(conf, AUTH_GROUP_ID, f->by_id[i].id) &&
-			is_member(f->by_id[i].members, a->name))
-			auth_groups_add(groups, f->by_id[i].id);
+	for (size_t i = 0; f != NULL && (e = authfile_at(f, i)) != NULL; i++) {
+		if (id_in_range(conf, AUTH_GROUP_ID, e->id) && is_member(e->members, a->name))
+			auth_groups_add(groups, e->id);
 	}
 	authfile_unref(f);
 }
@@ -356,21 +206,15 @@ static void file_groups(const struct ftp_conf *conf, const struct auth_account *
 static enum auth_verdict file_check(const struct ftp_conf *conf, const struct auth_account *a,
 	const char *password, const struct addr *client)
 {
-	struct auth_account mine = {0};
-	enum auth_verdict v;
-
-	if (file_find(conf, a->name, &mine) != 1)
-		return AUTH_UNKNOWN;
-	v = auth_hash_check(mine.hash, password, conf->allow_empty_passwords);
-	auth_account_done(&mine);
-	return v;
+	return auth_hash_check(a->hash, password, conf->allow_empty_passwords);
 }
 
 static bool file_name_of(
 	const struct ftp_conf *conf, enum auth_id_kind kind, unsigned id, char *buf, size_t size)
 {
 	struct authfile *f = kind == AUTH_USER_ID ? users_of(conf) : groups_of(conf);
-	const struct entry *e = f != NULL && id_in_range(conf, kind, id) ? entry_by_id(f, id) : NULL;
+	const struct authfile_entry *e =
+		f != NULL && id_in_range(conf, kind, id) ? authfile_by_id(f, id) : NULL;
 
 	if (e != NULL)
 		str_copy(buf, size, e->name);
@@ -382,22 +226,24 @@ static bool file_id_of(
 	const struct ftp_conf *conf, enum auth_id_kind kind, const char *name, unsigned *ret_id)
 {
 	struct authfile *f = kind == AUTH_USER_ID ? users_of(conf) : groups_of(conf);
-	const struct entry *e = f != NULL ? entry_by_name(f, name) : NULL;
+	const struct authfile_entry *e = f != NULL ? authfile_by_name(f, name) : NULL;
+	bool found = e != NULL && id_in_range(conf, kind, e->id);
 
-	if (e != NULL)
+	if (found)
 		*ret_id = e->id;
 	authfile_unref(f);
-	return e != NULL;
+	return found;
 }
 
 char *auth_file_sample_hash(const struct ftp_conf *conf)
 {
 	struct authfile *f = users_of(conf);
+	const struct authfile_entry *e;
 	char *hash = NULL;
 
-	for (size_t i = 0; f != NULL && i < f->n && hash == NULL; i++) {
-		if (f->by_name[i].hash[0] == '$')
-			hash = xstrdup(f->by_name[i].hash);
+	for (size_t i = 0; f != NULL && hash == NULL && (e = authfile_at(f, i)) != NULL; i++) {
+		if (e->hash[0] == '$')
+			hash = xstrdup(e->hash);
 	}
 	authfile_unref(f);
 	return hash;

@@ -9,14 +9,12 @@ static enum auth_verdict pam_check(const struct ftp_conf *conf, const struct aut
 	const char *password, const struct addr *client)
 {
 	char text[ADDR_TEXT_MAX];
-	struct pam_question q = {.service = conf->auth_pam_config != NULL ? conf->auth_pam_config : "ftp",
+	struct pam_question q = {.service = conf->auth_pam_config != NULL ? conf->auth_pam_config : "wherry",
 		.user = a->name,
 		.password = password,
 		.host = addr_text(client, text)};
 	int r;
 
-	if (!conf->auth_pam)
-		return AUTH_UNKNOWN;
 	r = pam_helper_ask(&q);
 	if (r < 0) {
 		log_err(NULL, "PAM does not answer for user '%s': %s", a->name, err_text(r));

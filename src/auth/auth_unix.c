@@ -65,6 +65,8 @@ static int unix_find(const struct ftp_conf *conf, const char *name, struct auth_
 		ret_a->hash = shadow_hash(&pw, &ret_a->expired);
 	}
 	free(buf);
+	if (r == ENOENT || r == ESRCH) /* some name services say "no such user" so: getpwnam(3) */
+		r = 0;
 	return r != 0 ? -r : found != NULL;
 }
 
@@ -82,16 +84,9 @@ static void unix_groups(const struct ftp_conf *conf, const struct auth_account *
 static enum auth_verdict unix_check(const struct ftp_conf *conf, const struct auth_account *a,
 	const char *password, const struct addr *client)
 {
-	struct auth_account mine = {0};
-	enum auth_verdict v = AUTH_UNKNOWN;
+	enum auth_verdict v = auth_hash_check(a->hash, password, conf->allow_empty_passwords);
 
-	if (unix_find(conf, a->name, &mine) == 1) {
-		v = auth_hash_check(mine.hash, password, conf->allow_empty_passwords);
-		if (v == AUTH_OK && mine.expired)
-			v = AUTH_EXPIRED;
-	}
-	auth_account_done(&mine);
-	return v;
+	return v == AUTH_OK && a->expired ? AUTH_EXPIRED : v;
 }
 
 static bool unix_name_of(

@@ -34,7 +34,7 @@ struct auth_groups {
 };
 
 enum auth_verdict {
-	AUTH_UNKNOWN, /* no such user here, or no way to check: ask the next source */
+	AUTH_UNKNOWN, /* no way to check here: ask the next source */
 	AUTH_OK,
 	AUTH_BAD,     /* wrong password */
 	AUTH_EXPIRED, /* right password, but the account may not log in */
@@ -46,10 +46,12 @@ enum auth_id_kind { AUTH_USER_ID, AUTH_GROUP_ID };
 
 struct auth_backend {
 	const char *module; /* its name in AuthOrder: "mod_auth_file.c" */
-	/* Account of that name. 1: filled, 0: none, -errno. NULL: this source has no accounts (PAM). */
+	/* Account of that name. 1: filled, 0: none, -errno. NULL: this source has no accounts (PAM), and checks those of
+	 * the others. */
 	int (*find)(const struct ftp_conf *conf, const char *name, struct auth_account *ret_a);
-	/* Add the groups that name is a member of; the caller has put the primary one. NULL: none. */
+	/* Add the groups that a->name is a member of; the caller has put the primary one. NULL: none. */
 	void (*groups)(const struct ftp_conf *conf, const struct auth_account *a, struct auth_groups *groups);
+	/* Is that the password of an account that this source has found, or, without find, any source? */
 	enum auth_verdict (*check)(const struct ftp_conf *conf, const struct auth_account *a,
 		const char *password, const struct addr *client);
 	/* Name of an id into buf. false: not here. NULL: knows none. */
@@ -65,12 +67,12 @@ extern const struct auth_backend auth_backend_file, auth_backend_unix, auth_back
 struct auth_order {
 	struct {
 		const struct auth_backend *backend;
-		bool authoritative; /* its "no" is final */
+		bool authoritative; /* its "no" is final, that it does not know the user as well */
 	} v[AUTH_ORDER_MAX];
 	size_t n;
 };
 
-/* AuthOrder of a scope; names of sources that are not built in are left out. */
+/* AuthOrder of a scope. Sources that are not built in are left out, and PAM when AuthPAM is off. */
 void auth_order_read(const struct ftp_conf *conf, struct auth_order *ret_order);
 
 void auth_account_done(struct auth_account *a);         /* wipes and frees; may be zero */
@@ -78,9 +80,9 @@ void auth_groups_add(struct auth_groups *g, gid_t gid); /* once each; a full lis
 
 /* --- verify.c --- */
 /* Does the password belong to the hash (crypt(5); '!' and '*' lock; "" only for an empty password when allowed)? Constant-time
- * comparison. */
+ * comparison, and every refusal costs one hash. NULL: AUTH_UNKNOWN at once. */
 enum auth_verdict auth_hash_check(const char *hash, const char *password, bool allow_empty);
-/* Spend what a check of a hash like that one costs; NULL: the system's usual kind. */
+/* Spend what a check of a hash like that one costs; NULL, and what crypt(3) does not take: the system's usual kind. */
 void auth_hash_waste(const char *like, const char *password);
 
 /* --- auth_file.c --- */

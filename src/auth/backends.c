@@ -16,14 +16,25 @@ static const struct auth_backend *const backends[] = {
 	&auth_backend_unix,
 };
 
-static void order_add(struct auth_order *o, const char *name, size_t len)
+static bool switched_off(const struct auth_backend *b, const struct ftp_conf *conf)
+{
+#ifdef HAVE_PAM
+	return b == &auth_backend_pam && !conf->auth_pam;
+#else
+	return false;
+#endif
+}
+
+static void order_add(struct auth_order *o, const struct ftp_conf *conf, const char *name, size_t len)
 {
 	bool authoritative = len > 0 && name[len - 1] == '*';
 
 	if (authoritative)
 		len--;
 	for (size_t i = 0; i < ARRAY_LEN(backends) && o->n < AUTH_ORDER_MAX; i++) {
-		if (strlen(backends[i]->module) == len && strncmp(backends[i]->module, name, len) == 0) {
+		if (strlen(backends[i]->module) == len && strncasecmp(backends[i]->module, name, len) == 0) {
+			if (switched_off(backends[i], conf))
+				return;
 			o->v[o->n].backend = backends[i];
 			o->v[o->n++].authoritative = authoritative;
 		}
@@ -41,7 +52,7 @@ void auth_order_read(const struct ftp_conf *conf, struct auth_order *ret_order)
 		size_t len = strcspn(p, " \t");
 
 		if (len != 0)
-			order_add(ret_order, p, len);
+			order_add(ret_order, conf, p, len);
 		p += len + (p[len] != '\0');
 	}
 }

@@ -20,6 +20,7 @@
 struct decision {
 	const struct decide_context *ctx;
 	const struct ipc_auth_request *q;
+	const struct auth_backend *source; /* the account's */
 	const struct ftp_server *server;
 	const struct ftp_scope *scope; /* of the server or the <Anonymous> */
 	unsigned anon;                 /* its number, 0 = none */
@@ -65,13 +66,15 @@ static enum listed in_list(const char *path, const char *name)
 static int account_rules(struct decision *d)
 {
 	const struct ftp_conf *conf = &d->scope->conf;
+	const char *shells = d->ctx->shells_file != NULL ? d->ctx->shells_file : "/etc/shells";
+	const char *ftpusers = d->ctx->ftpusers_file != NULL ? d->ctx->ftpusers_file : "/etc/ftpusers";
 
 	if (d->account.uid == 0 && !conf->root_login)
 		return refuse(d, IPC_AUTH_ROOT, "SECURITY VIOLATION: Root login attempted");
-	if (conf->require_valid_shell && in_list("/etc/shells", d->account.shell) == LIST_NO)
+	if (conf->require_valid_shell && in_list(shells, d->account.shell) == LIST_NO)
 		return refuse(
 			d, IPC_AUTH_SHELL, "the account's shell is not in /etc/shells (RequireValidShell)");
-	if (conf->use_ftpusers && in_list("/etc/ftpusers", d->account.name) == LIST_YES)
+	if (conf->use_ftpusers && in_list(ftpusers, d->account.name) == LIST_YES)
 		return refuse(d, IPC_AUTH_FTPUSERS, "the account is in /etc/ftpusers (UseFtpUsers)");
 	if (!d->ctx->can_switch_uid && d->account.uid != geteuid())
 		return refuse(
@@ -81,18 +84,33 @@ static int account_rules(struct decision *d)
 
 /* --- account and password --- */
 
-static int find_account(struct decision *d, const char *name)
+/* The account as the source number i knows it; d->account is replaced when it does. */
+static bool look_up(struct decision *d, size_t i, const char *name)
 {
-	for (size_t i = 0; i < d->order.n; i++) {
-		const struct auth_backend *b = d->order.v[i].backend;
-		int r = b->find != NULL ? b->find(&d->scope->conf, name, &d->account) : 0;
+	const struct auth_backend *b = d->order.v[i].backend;
+	struct auth_account a = {0};
+	int r = b->find != NULL ? b->find(&d->scope->conf, name, &a) : 0;
 
-		if (r > 0)
-			return 1;
-		if (r < 0)
-			log_err(NULL, "%s cannot look up an account: %s", b->module, err_text(r));
+	if (r < 0)
+		log_err(NULL, "%s cannot look up an account: %s", b->module, err_text(r));
+	if (r <= 0)
+		return false;
+	auth_account_done(&d->account);
+	d->account = a;
+	d->source = b;
+	return true;
+}
+
+/* The account of the first source that has it, from number i on. */
+static bool find_account(struct decision *d, size_t i, const char *name)
+{
+	for (; i < d->order.n; i++) {
+		if (look_up(d, i, name))
+			return true;
+		if (d->order.v[i].authoritative && d->order.v[i].backend->find != NULL)
+			return false;
 	}
-	return 0;
+	return false;
 }
 
 static const char *user_password(const struct ftp_conf *conf, const char *user)
@@ -104,26 +122,41 @@ static const char *user_password(const struct ftp_conf *conf, const char *user)
 	return p != NULL ? p->hash : NULL;
 }
 
-static enum auth_verdict check_password(struct decision *d)
+/* Ask the sources in their order. An account's password is asked of the source that the account is from, so that equal names
+ * in two sources stay two users; a source without accounts (PAM) is asked about the account at hand. */
+static enum auth_verdict ask_sources(struct decision *d, const char *name)
 {
 	const struct ftp_conf *conf = &d->scope->conf;
-	const char *own = user_password(conf, d->account.name);
 	enum auth_verdict v = AUTH_UNKNOWN;
 
-	if (own != NULL)
-		return auth_hash_check(own, d->q->password, conf->allow_empty_passwords);
 	for (size_t i = 0; i < d->order.n; i++) {
-		enum auth_verdict one =
-			d->order.v[i].backend->check(conf, &d->account, d->q->password, &d->q->client);
+		const struct auth_backend *b = d->order.v[i].backend;
+		bool has = b->find != NULL ? look_up(d, i, name)
+					   : d->source != NULL || find_account(d, i + 1, name);
+		enum auth_verdict one = AUTH_UNKNOWN;
 
+		if (has)
+			one = b->check(conf, &d->account, d->q->password, &d->q->client);
 		if (one == AUTH_OK || one == AUTH_EXPIRED)
 			return one;
 		if (one != AUTH_UNKNOWN)
 			v = one;
-		if (one == AUTH_BAD && d->order.v[i].authoritative)
+		if (d->order.v[i].authoritative)
 			break;
 	}
 	return v;
+}
+
+static enum auth_verdict check_password(struct decision *d, const char *name)
+{
+	const struct ftp_conf *conf = &d->scope->conf;
+	const char *own = user_password(conf, name);
+
+	if (own == NULL)
+		return ask_sources(d, name);
+	if (!find_account(d, 0, name))
+		return AUTH_UNKNOWN;
+	return auth_hash_check(own, d->q->password, conf->allow_empty_passwords);
 }
 
 /* Nobody is there to check: spend the time of a check all the same. */
@@ -135,11 +168,18 @@ static void waste_time(struct decision *d)
 	free(like);
 }
 
+static bool password_too_long(const struct decision *d)
+{
+	const struct ftp_conf *conf = &d->scope->conf;
+
+	return conf->max_password_bytes != 0 && strlen(d->q->password) > conf->max_password_bytes;
+}
+
 static int password_form(struct decision *d)
 {
 	const struct ftp_conf *conf = &d->scope->conf;
 
-	if (strlen(d->q->password) > conf->max_password_bytes && conf->max_password_bytes != 0)
+	if (password_too_long(d))
 		return refuse(d, IPC_AUTH_PASSWORD_FORM, "the password is longer than MaxPasswordSize");
 	if (d->q->password[0] == '\0' && !conf->allow_empty_passwords)
 		return refuse(
@@ -151,11 +191,11 @@ static int verify_real(struct decision *d, const char *name)
 {
 	int r = password_form(d);
 
-	if (r != 0 || find_account(d, name) == 0) {
+	if (r != 0) {
 		waste_time(d);
-		return r != 0 ? r : refuse(d, IPC_AUTH_NO_USER, "no such user");
+		return r;
 	}
-	switch (check_password(d)) {
+	switch (check_password(d, name)) {
 	case AUTH_OK:
 		return 0;
 	case AUTH_BAD:
@@ -164,6 +204,8 @@ static int verify_real(struct decision *d, const char *name)
 		return refuse(d, IPC_AUTH_ACCOUNT, "the account may not log in any more");
 	case AUTH_UNKNOWN:
 		waste_time(d);
+		if (d->source == NULL)
+			return refuse(d, IPC_AUTH_NO_USER, "no such user");
 		return refuse(
 			d, IPC_AUTH_BAD_PASSWORD, "no source of AuthOrder has a password for this user");
 	case AUTH_FAILED:
@@ -206,18 +248,33 @@ static int anon_group(struct decision *d)
 	return refuse(d, IPC_AUTH_INTERNAL, "the Group of the <Anonymous> section does not exist");
 }
 
+/* The password of the section's User, or with AuthUsingAlias of the name that was sent. */
+static int anon_password(struct decision *d, const char *account)
+{
+	bool as_sent = d->scope->conf.auth_using_alias;
+	int r = verify_real(d, as_sent ? d->q->user : account);
+
+	if (r != 0 || !as_sent || str_eq(d->q->user, account))
+		return r;
+	return find_account(d, 0, account)
+		       ? 0
+		       : refuse(d, IPC_AUTH_NO_USER, "the User of the <Anonymous> section does not exist");
+}
+
 static int verify_anonymous(struct decision *d, const char *account)
 {
 	const struct ftp_conf *conf = &d->scope->conf;
 	int r;
 
 	if (conf->anon_require_password) {
-		r = verify_real(d, account);
+		r = anon_password(d, account);
 		return r != 0 ? r : anon_group(d);
 	}
+	if (password_too_long(d))
+		return refuse(d, IPC_AUTH_PASSWORD_FORM, "the password is longer than MaxPasswordSize");
 	if (anon_rejected(conf, d->q->password))
 		return refuse(d, IPC_AUTH_PASSWORD_FORM, "the password is refused by AnonRejectPasswords");
-	if (find_account(d, account) == 0)
+	if (!find_account(d, 0, account))
 		return refuse(d, IPC_AUTH_NO_USER, "the User of the <Anonymous> section does not exist");
 	return anon_group(d);
 }
@@ -237,14 +294,15 @@ static const char *group_name(struct decision *d, gid_t gid)
 	return arena_printf(d->arena, "%u", (unsigned)gid);
 }
 
-/* AuthOrder's first source that knows the account says its groups, and a file may add its own. */
+/* The account's source says its groups; AuthGroupFile may add some to an account of any source. Other sources may know somebody
+ * else by that name. */
 static void collect_groups(struct decision *d)
 {
 	auth_groups_add(&d->groups, d->account.gid);
 	for (size_t i = 0; i < d->order.n; i++) {
 		const struct auth_backend *b = d->order.v[i].backend;
 
-		if (b->groups != NULL)
+		if (b->groups != NULL && (b == d->source || b == &auth_backend_file))
 			b->groups(&d->scope->conf, &d->account, &d->groups);
 	}
 	for (size_t i = 0; i < d->groups.n; i++)
@@ -279,7 +337,7 @@ static const char *with_user(struct decision *d, const char *path)
 		d->arena, "%.*s%s%s", (int)(at - path), path, d->account.name, with_user(d, at + 2));
 }
 
-/* "~", "~/x", "~user/x" to a host path; others as they are. NULL: no such user. */
+/* "~", "~/x", "~user/x" to a host path in the arena; others as they are. NULL: no such user. */
 static const char *expand_path(struct decision *d, const char *path)
 {
 	const char *home = d->account.home, *rest;
@@ -316,6 +374,21 @@ static const struct ftp_dir_rule *first_rule(const struct ftp_dir_rule *rules, c
 	return rules;
 }
 
+/* DefaultChdir as a host path: a relative one counts from the home directory (anonymous: the root), an absolute one from the
+ * root, unless it has the root in front. */
+static const char *start_below(struct decision *d, const struct ipc_grant *g, const char *path)
+{
+	size_t n = strlen(g->root);
+
+	if (path[0] != '/')
+		return arena_printf(d->arena, "%s/%s", g->chdir, path);
+	while (n > 0 && g->root[n - 1] == '/')
+		n--;
+	if (strncmp(path, g->root, n) == 0 && (path[n] == '/' || path[n] == '\0'))
+		return path;
+	return arena_printf(d->arena, "%.*s%s", (int)n, g->root, path);
+}
+
 static int place(struct decision *d, const struct ftp_subject *who, struct ipc_grant *g)
 {
 	const struct ftp_dir_rule *root = first_rule(d->scope->conf.default_root, who);
@@ -323,26 +396,24 @@ static int place(struct decision *d, const struct ftp_subject *who, struct ipc_g
 	const char *path;
 
 	g->root = "/";
-	g->home = d->account.home;
 	if (d->anon != 0)
 		g->root = expand_path(d, d->scope->path);
 	else if (root != NULL)
 		g->root = expand_path(d, root->path);
 	if (g->root == NULL || g->root[0] != '/')
 		return refuse(d, IPC_AUTH_INTERNAL, "the root directory of this login cannot be told");
-	g->chdir = d->anon != 0 ? g->root : d->account.home;
+	g->chdir = d->anon != 0 ? g->root : g->home;
 	if (start != NULL) {
 		path = expand_path(d, start->path);
-		if (path != NULL && path[0] != '/')
-			path = arena_printf(d->arena, "%s/%s", g->chdir, path);
 		if (path != NULL)
-			g->chdir = path;
+			g->chdir = start_below(d, g, path);
 	}
 	return 0;
 }
 
 /* --- all together --- */
 
+/* A name with a blank in it would be two names for who reads the list: it stays out. */
 static const char *joined_names(struct decision *d)
 {
 	struct buf b;
@@ -350,12 +421,22 @@ static const char *joined_names(struct decision *d)
 
 	buf_init(&b, 4096);
 	for (size_t i = 0; i < d->groups.n; i++) {
-		if (buf_printf(&b, "%s%s", i != 0 ? " " : "", d->group_names[i]) < 0)
+		if (strpbrk(d->group_names[i], " \t") != NULL)
+			continue;
+		if (buf_printf(&b, "%s%s", b.len != 0 ? " " : "", d->group_names[i]) < 0)
 			break; /* cut: the ids are what counts */
 	}
 	text = arena_strdup(d->arena, b.data != NULL ? b.data : "");
 	buf_done(&b);
 	return text;
+}
+
+/* What logs call an anonymous user: the address given as password, but never a password that was checked. */
+static const char *email_of(struct decision *d)
+{
+	const char *text = d->scope->conf.anon_require_password ? d->q->user : d->q->password;
+
+	return arena_strndup(d->arena, text, utf8_cut(text, strlen(text), 1000));
 }
 
 static void fill_grant(struct decision *d, struct ipc_grant *g)
@@ -369,10 +450,10 @@ static void fill_grant(struct decision *d, struct ipc_grant *g)
 	g->server = d->q->server;
 	g->anon = d->anon;
 	g->user = arena_strdup(d->arena, d->account.name);
-	g->sent_user = d->q->user;
-	g->email = d->anon != 0 ? arena_strndup(d->arena, d->q->password,
-					  utf8_cut(d->q->password, strlen(d->q->password), 1000))
-				: "";
+	g->sent_user = arena_strdup(d->arena, d->q->user);
+	g->email = "";
+	if (d->anon != 0)
+		g->email = email_of(d);
 	g->uid = d->account.uid;
 	g->gid = d->account.gid;
 	g->groups = (struct ipc_ids){ids, d->groups.n};
@@ -432,9 +513,6 @@ int decide(const struct decide_context *ctx, const struct ipc_auth_request *q, s
 	} else {
 		d->server = ctx->config->servers[q->server];
 		r = decide_in(d, ret_grant);
-		ret_grant->home = r == 0 ? arena_strdup(arena, ret_grant->home) : NULL;
-		ret_grant->chdir = r == 0 ? arena_strdup(arena, ret_grant->chdir) : NULL;
-		ret_grant->root = r == 0 ? arena_strdup(arena, ret_grant->root) : NULL;
 	}
 	auth_account_done(&d->account);
 	free(d);

@@ -10,9 +10,10 @@
 struct decide_context {
 	const struct ftp_config *config;
 	bool can_switch_uid;
+	const char *shells_file, *ftpusers_file; /* NULL: /etc/shells, /etc/ftpusers */
 };
 
-/* Decide q. Strings of *ret_grant live in arena. 0 with *ret_grant filled, or an enum ipc_auth_reason. what (256 bytes) gets a few words
+/* Decide q. Strings of *ret_grant live in arena or the configuration. 0 with *ret_grant filled, or an enum ipc_auth_reason. what (256 bytes) gets a few words
  * for the log. Takes the same time for a user that does not exist as for a wrong password. */
 int decide(const struct decide_context *ctx, const struct ipc_auth_request *q, struct arena *arena,
 	struct ipc_grant *ret_grant, char *what, size_t what_size);

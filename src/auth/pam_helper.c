@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "ipc/codec.h"
+#include "wherry_config.h"
 
 #define ANSWER_MS     60000
 #define CONVERSATIONS 32 /* at a time */
@@ -28,6 +29,7 @@ static const struct ipc_field question_fields[] = {{IPC_STR, offsetof(struct pam
 	{IPC_STR, offsetof(struct pam_question, password), 65536},
 	{IPC_STR, offsetof(struct pam_question, host), ADDR_TEXT_MAX}, {IPC_END, 0, 0}};
 
+static const char *confdir; /* NULL: the system's */
 static int helper_fd = -1;
 static pid_t helper_pid;
 
@@ -79,12 +81,21 @@ static void no_delay(int status, unsigned usec, void *arg)
 {
 }
 
+static int start(const struct pam_question *q, const struct pam_conv *conv, pam_handle_t **ret_pam)
+{
+#ifdef HAVE_PAM_START_CONFDIR
+	if (confdir != NULL)
+		return pam_start_confdir(q->service, q->user, conv, confdir, ret_pam);
+#endif
+	return pam_start(q->service, q->user, conv, ret_pam);
+}
+
 static enum auth_verdict run_pam(const struct pam_question *q)
 {
 	struct pam_conv conv = {.conv = converse, .appdata_ptr = (void *)(uintptr_t)q->password};
 	pam_handle_t *pam = NULL;
 	enum auth_verdict v;
-	int r = pam_start(q->service, q->user, &conv, &pam);
+	int r = start(q, &conv, &pam);
 
 	if (r != PAM_SUCCESS)
 		return AUTH_FAILED;
@@ -161,7 +172,7 @@ static void __attribute__((noreturn)) helper_run(int fd)
 		size_t len = 0;
 		pid_t pid;
 
-		while (waitpid(-1, NULL, running >= CONVERSATIONS ? 0 : WNOHANG) > 0)
+		while (running > 0 && waitpid(-1, NULL, running >= CONVERSATIONS ? 0 : WNOHANG) > 0)
 			running--;
 		r = receive(fd, data, sizeof(data), &len, &answer_fd);
 		if (r == -EAGAIN)
@@ -180,6 +191,11 @@ static void __attribute__((noreturn)) helper_run(int fd)
 }
 
 /* --- in auth --- */
+
+void pam_helper_use_confdir(const char *path)
+{
+	confdir = path;
+}
 
 int pam_helper_start(int unneeded_fd)
 {

@@ -29,7 +29,7 @@ static bool hash_of(const char *password, const char *setting, char *out)
 	h = crypt_r(password, setting, data);
 	ok = h != NULL && h[0] != '*';
 	if (ok)
-		memcpy(out, h, strlen(h) + 1);
+		memcpy(out, h, strlen(h) + 1); /* at most CRYPT_OUTPUT_SIZE: crypt_r(3) */
 	wipe(data, sizeof(*data));
 	free(data);
 	return ok;
@@ -38,17 +38,17 @@ static bool hash_of(const char *password, const char *setting, char *out)
 enum auth_verdict auth_hash_check(const char *hash, const char *password, bool allow_empty)
 {
 	char out[CRYPT_OUTPUT_SIZE];
-	bool ok;
+	bool known, ok = false;
 
 	if (hash == NULL)
 		return AUTH_UNKNOWN;
-	if (hash[0] == '\0')
-		return allow_empty && password[0] == '\0' ? AUTH_OK : AUTH_BAD;
-	if (hash[0] == '!' || hash[0] == '*') {
-		auth_hash_waste(NULL, password);
-		return AUTH_BAD;
-	}
-	ok = hash_of(password, hash, out) && equal_constant_time(hash, out);
+	if (hash[0] == '\0' && allow_empty && password[0] == '\0')
+		return AUTH_OK;
+	known = hash[0] != '\0' && hash[0] != '!' && hash[0] != '*' && hash_of(password, hash, out);
+	if (known)
+		ok = equal_constant_time(hash, out);
+	else
+		auth_hash_waste(hash + strspn(hash, "!*"), password); /* as long as a wrong password takes */
 	wipe(out, sizeof(out));
 	return ok ? AUTH_OK : AUTH_BAD;
 }
@@ -59,8 +59,7 @@ void auth_hash_waste(const char *like, const char *password)
 	static const char usual[] = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$";
 	char out[CRYPT_OUTPUT_SIZE];
 
-	if (like == NULL || like[0] == '\0' || like[0] == '!' || like[0] == '*')
-		like = usual;
-	(void)hash_of(password, like, out); /* only its time is wanted */
+	if (like == NULL || like[0] != '$' || !hash_of(password, like, out))
+		(void)hash_of(password, usual, out); /* only its time is wanted */
 	wipe(out, sizeof(out));
 }
