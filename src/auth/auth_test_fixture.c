@@ -104,7 +104,7 @@ struct ftp_config *fixture_config(const char *text)
 	buf_init(&b, 65536);
 	assert_int_equal(buf_puts(&b, "DefaultAddress 127.0.0.1\n"), 0);
 	for (const char *p = text; *p != '\0'; p++) {
-		if (p[0] == '%' && p[1] == 'D') {
+		if (p[0] == '@' && p[1] == 'D') {
 			assert_int_equal(buf_puts(&b, fixture_dir), 0);
 			p++;
 		} else {

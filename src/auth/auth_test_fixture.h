@@ -15,7 +15,7 @@ int fixture_teardown(void **state);
 const char *fixture_file(const char *name, const char *text, mode_t mode);
 /* crypt(3) of the password in a cheap SHA-256 setting; static, as above. */
 const char *fixture_hash(const char *password);
-/* Load "DefaultAddress 127.0.0.1" and that text, in which %D stands for the folder. ftp_config_free() it. */
+/* Load "DefaultAddress 127.0.0.1" and that text, in which @D stands for the folder. ftp_config_free() it. */
 struct ftp_config *fixture_config(const char *text);
 
 /* Everything that was logged since the set-up, a line each with its level's number in front. */
