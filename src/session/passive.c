@@ -86,7 +86,8 @@ int passive_listen(
 
 	*ret_fallback = false;
 	if (conf->passive_min) {
-		(void)getrandom(&random, sizeof random, GRND_NONBLOCK); /* 0 is a start as good as any */
+		if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
+			random = 0; /* a start as good as any */
 		port_walk_init(&walk, conf->passive_min, conf->passive_max, random);
 		while (fd == -EADDRINUSE && (port = port_walk_next(&walk)) != 0)
 			fd = listen_on(host, port, conf);

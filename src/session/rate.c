@@ -36,8 +36,9 @@ size_t rate_allow(struct rate *r, uint64_t now_us, size_t want)
 		return want < r->free_bytes ? want : (size_t)r->free_bytes;
 	earned = rate_earned(r, now_us);
 	burst = r->bps * RATE_BURST_MS / 1000;
+	burst = burst < 2 * slice ? 2 * slice : burst;
 	if (earned > r->taken + burst) { /* the client stood still: forget what is older than the burst */
-		r->zero_us = now_us - (uint64_t)RATE_BURST_MS * 1000;
+		r->zero_us = now_us - burst * 1000000 / r->bps;
 		r->taken = 0;
 		earned = burst;
 	}

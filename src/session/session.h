@@ -54,13 +54,25 @@ enum ftp_result {
 
 /* The command being worked on: for replies, records and logs. */
 struct session_command {
-	const char *verb; /* of the verb table, "SITE" for its subcommands; NULL between commands */
-	char *line;       /* the whole line, for records; a secret argument is already replaced */
+	const char *verb;       /* of the verb table, "SITE" for its subcommands; NULL between commands */
+	const char *limit_name; /* of a SITE subcommand: "SITE_CHMOD"; set by it, static; NULL = the verb */
+	const struct line_cmd *input; /* as ftp/line.h gave it; only while check() and run() are called */
+	char *line;                   /* the whole line, for records; a secret argument is already replaced */
 	uint64_t started_ms;
-	int reply_code;   /* last final or intermediate one, 0 = none yet */
-	char *reply_text; /* its text without code */
-	char *vpath;      /* session_note_path(): the object it worked on, NULL = none */
-	uint64_t bytes;   /* moved by its transfer */
+	int reply_code;       /* last final or intermediate one, 0 = none yet */
+	char *reply_text;     /* its text without code */
+	char *vpath;          /* session_note_path(): the object it worked on, NULL = none */
+	unsigned log_classes; /* VERB_LOG_ bits */
+	/* of its transfer */
+	bool transferred;
+	uint64_t bytes;
+	uint64_t offset;   /* where in the file it began */
+	int64_t file_size; /* afterwards, -1 = not known */
+	uint64_t transfer_ms;
+	uint16_t transfer_port;
+	const char *status;  /* "success", "failed", "cancelled", "timeout"; static */
+	const char *failure; /* why, static; NULL = none */
+	bool modified;       /* an existing file was changed */
 };
 
 struct session {
@@ -75,12 +87,15 @@ struct session {
 	const struct ftp_server *server;
 	const struct ftp_scope *scope; /* of the server, or of the <Anonymous> it logged in to */
 	bool anonymous;
+	uid_t uid;
+	gid_t gid;
 	char *user, *sent_user, *email, *home; /* home: host path */
 	char *group_names;                     /* as granted; who.groups points into it */
 	const char **groups;
 	struct ftp_subject who;
 	struct addr peer, local; /* of the control connection, as master said */
 	char *peer_text;         /* who.client as text */
+	char *client_name;       /* verified DNS name, NULL = none */
 	char *clnt;              /* CLNT text, "" = none */
 	bool quiet;              /* no multi-line greetings */
 	struct vfs_root *root;   /* the process's; also for pool threads */
@@ -98,17 +113,23 @@ struct session {
 	uint32_t idle_ms; /* TimeoutIdle, or what SITE IDLE made of it; 0 = none */
 	char *display_seen; /* directories where DisplayChdir "once" was shown; owned by its command */
 
-	/* counters of the whole session */
+	/* counters of the whole session; raw: network bytes of ended connections, control and data */
 	uint64_t files_in, files_out, bytes_in, bytes_out;
+	uint64_t raw_in, raw_out;
 
 	struct session_command cmd;
 	struct ctrl *ctrl;
 	struct data *data;
-	struct xfer *xfer;       /* NULL while there is none */
-	struct session_job *job; /* NULL while there is none */
-	struct score_slot *slot; /* NULL without scoreboard */
+	struct xfer *xfer;            /* NULL while there is none */
+	struct session_job *job;      /* NULL while there is none */
+	struct control_list *listing; /* waits for the client to read; NULL = none */
+	struct score_slot *slot;      /* NULL without scoreboard */
 	struct session_timers *timers;
-	struct access_dir *cwd_access; /* what applies in cwd */
+	struct session_access *cwd_access; /* what applies in cwd; NULL = ask again */
+	struct session_claim *claim;       /* counted transfers: claim.h */
+
+	int end;        /* enum session_end: why it ends, 0 = it does not */
+	char *end_text; /* reply line before it is closed, NULL = none */
 };
 
 /* --- replies: text is one line; CR, LF and NUL in it become '_' --- */
@@ -122,6 +143,8 @@ void session_reply_first(struct session *s, int code, const char *fmt, ...)
 void session_reply_more(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "<code> <arg>: <text of the error>"; error is a negative number as the vfs functions return it. */
 void session_reply_errno(struct session *s, int code, const char *arg, int error);
+/* "500 '<line>' not understood": wrong number of arguments for RETR, TYPE and the like. */
+void session_not_understood(struct session *s);
 /* For texts that src/ftp/ makes (verb_help(), verb_feat(), reply_path() ...): append to this buffer, then say which code the reply
  * had and whether it could be appended (r, 0 or negative). */
 struct buf *session_out(struct session *s);

@@ -86,6 +86,7 @@ struct alarm *alarm_new(uv_loop_t *loop, alarm_fn *fn, void *arg)
 
 void alarm_set(struct alarm *a, uint64_t ms)
 {
+	uv_update_time(a->handle.loop); /* "from now", not from when this turn of the loop began */
 	(void)uv_timer_start(&a->handle, alarm_event, ms, 0); /* fails only for a handle being closed */
 }
 

@@ -1,0 +1,328 @@
+#include "session/access.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "ftp/policy.h"
+#include "session/session_priv.h"
+
+/* One .ftpaccess as it was at one time, merged over one scope. Immutable but for link and refs, which the lock guards. */
+struct access_dir {
+	struct list link;             /* in the cache, most recently used last */
+	unsigned refs;                /* users, and 1 for being in the cache */
+	char *dir;                    /* vpath */
+	const struct ftp_scope *base; /* lives in the configuration or in parent */
+	struct access_dir *parent;    /* referenced; NULL: base is of the configuration */
+	struct arena *arena;
+	struct ftp_scope *scope; /* NULL: the file has nothing usable in it */
+	uint64_t ino, size;
+	uint32_t dev_major, dev_minor;
+	struct statx_timestamp mtime, ctime;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct list cache = {&cache, &cache};
+static unsigned cached;
+
+/* A plain mutex that is held once cannot fail to be taken. */
+static void cache_lock(void)
+{
+	(void)pthread_mutex_lock(&lock);
+}
+
+static void cache_unlock(void)
+{
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static void dir_unref_locked(struct access_dir *d)
+{
+	struct access_dir *parent;
+
+	while (d && --d->refs == 0) {
+		parent = d->parent;
+		arena_free(d->arena);
+		free(d->dir);
+		free(d);
+		d = parent;
+	}
+}
+
+static void dir_unref(struct access_dir *d)
+{
+	cache_lock();
+	dir_unref_locked(d);
+	cache_unlock();
+}
+
+static void cache_remove_locked(struct access_dir *d)
+{
+	list_del(&d->link);
+	cached--;
+	dir_unref_locked(d);
+}
+
+void access_cache_clear(void)
+{
+	cache_lock();
+	LIST_EACH(it, tmp, &cache)
+	cache_remove_locked(LIST_OBJ(it, struct access_dir, link));
+	cache_unlock();
+}
+
+unsigned access_cache_count(void)
+{
+	return cached;
+}
+
+static bool same_file(const struct access_dir *d, const struct statx *st)
+{
+	return d->ino == st->stx_ino && d->size == st->stx_size && d->dev_major == st->stx_dev_major &&
+	       d->dev_minor == st->stx_dev_minor && d->mtime.tv_sec == st->stx_mtime.tv_sec &&
+	       d->mtime.tv_nsec == st->stx_mtime.tv_nsec && d->ctime.tv_sec == st->stx_ctime.tv_sec &&
+	       d->ctime.tv_nsec == st->stx_ctime.tv_nsec;
+}
+
+/* The cached file with a reference, or NULL; an outdated one is taken out. */
+static struct access_dir *cache_find(const char *dir, const struct ftp_scope *base, const struct statx *st)
+{
+	struct access_dir *found = NULL;
+
+	cache_lock();
+	LIST_EACH(it, tmp, &cache)
+	{
+		struct access_dir *d = LIST_OBJ(it, struct access_dir, link);
+
+		if (d->base != base || strcmp(d->dir, dir) != 0)
+			continue;
+		if (!same_file(d, st)) {
+			cache_remove_locked(d);
+			continue;
+		}
+		list_del(&d->link);
+		list_add(&cache, &d->link);
+		d->refs++;
+		found = d;
+		break;
+	}
+	cache_unlock();
+	return found;
+}
+
+static void cache_add(struct access_dir *d)
+{
+	cache_lock();
+	d->refs++;
+	list_add(&cache, &d->link);
+	if (++cached > ACCESS_CACHE_MAX)
+		cache_remove_locked(LIST_OBJ(cache.next, struct access_dir, link));
+	cache_unlock();
+}
+
+/* Read and merge; a file that cannot be read or parsed counts as empty, which is logged once per version of it. */
+static void dir_load(struct access_dir *d, struct session *s, const char *file)
+{
+	char host[VFS_PATH_SIZE * 2], *text = NULL;
+	size_t len = 0;
+	int fd, r;
+
+	(void)vfs_host_text(s->root, file, host, sizeof host);
+	fd = vfs_open(s->root, file, O_RDONLY | O_NONBLOCK, 0, VFS_NOLINKS);
+	r = fd < 0 ? fd : fd_read_all(fd, ACCESS_FILE_MAX, &text, &len);
+	fd_close(&fd);
+	if (r < 0) {
+		log_warn(&s->log, "cannot use '%s': %s", host,
+			r == -EFBIG ? "larger than 64 KiB" : strerror(-r));
+		return;
+	}
+	r = ftp_access_load(d->arena, text, len, arena_strdup(d->arena, host), d->base, &s->log, &d->scope);
+	if (r < 0)
+		log_warn(&s->log, "cannot use '%s': %s", host, err_text(r));
+	free(text);
+}
+
+static struct access_dir *dir_new(struct session *s, const char *dir, const char *file,
+	const struct ftp_scope *base, struct access_dir *parent, const struct statx *st)
+{
+	struct access_dir *d = xcalloc(1, sizeof *d);
+
+	d->refs = 1;
+	d->dir = xstrdup(dir);
+	d->base = base;
+	d->arena = arena_new(2048, 0);
+	d->ino = st->stx_ino;
+	d->size = st->stx_size;
+	d->dev_major = st->stx_dev_major;
+	d->dev_minor = st->stx_dev_minor;
+	d->mtime = st->stx_mtime;
+	d->ctime = st->stx_ctime;
+	dir_load(d, s, file);
+	if (parent && parent->scope == base) {
+		cache_lock();
+		parent->refs++;
+		cache_unlock();
+		d->parent = parent;
+	}
+	cache_add(d);
+	return d;
+}
+
+/* The .ftpaccess of one directory over *base_ref (its scope, or base). 0 with *ref moved on when there is one; -EAGAIN. */
+static int level_apply(struct session *s, const char *dir, const struct ftp_scope *base, unsigned flags,
+	struct access_dir **ref)
+{
+	char file[VFS_PATH_SIZE];
+	struct access_dir *d;
+	struct statx st;
+	int r;
+
+	if ((size_t)snprintf(file, sizeof file, "%s/.ftpaccess", dir[1] ? dir : "") >= sizeof file)
+		return 0;
+	r = vfs_lstat(s->root, file, (flags & VFS_CACHED) | VFS_NOLINKS,
+		STATX_TYPE | STATX_SIZE | STATX_INO | STATX_MTIME | STATX_CTIME, &st);
+	if (r == -EAGAIN && flags & VFS_CACHED)
+		return -EAGAIN;
+	if (r < 0 || !S_ISREG(st.stx_mode))
+		return 0;
+	if (*ref && (*ref)->scope)
+		base = (*ref)->scope;
+	d = cache_find(dir, base, &st);
+	if (!d && flags & VFS_CACHED)
+		return -EAGAIN;
+	if (!d)
+		d = dir_new(s, dir, file, base, *ref, &st);
+	if (!d->scope) {
+		dir_unref(d);
+		return 0;
+	}
+	dir_unref(*ref); /* d keeps it as its parent */
+	*ref = d;
+	return 0;
+}
+
+/* All .ftpaccess files from the root down to real, which may be a directory itself. */
+static int levels_apply(struct session *s, const char *real, const struct ftp_scope *base, unsigned flags,
+	struct access_dir **ret_ref)
+{
+	char dir[VFS_PATH_SIZE];
+	size_t len = strlen(real);
+	int r;
+
+	*ret_ref = NULL;
+	if (!base->conf.allow_override)
+		return 0;
+	r = level_apply(s, "/", base, flags, ret_ref);
+	for (size_t i = 1; i <= len && len > 1 && r == 0; i++) {
+		if (real[i] != '/' && real[i] != '\0')
+			continue;
+		memcpy(dir, real, i);
+		dir[i] = '\0';
+		r = level_apply(s, dir, base, flags, ret_ref);
+	}
+	if (r < 0) {
+		dir_unref(*ret_ref);
+		*ret_ref = NULL;
+	}
+	return r;
+}
+
+static struct policy_env policy_env_of(const struct session *s)
+{
+	return (struct policy_env){.home = s->home, .anon_root = s->anonymous ? s->root->path : NULL};
+}
+
+int session_allowed(
+	struct session *s, const char *verb, const char *vpath, unsigned flags, struct session_access *ret)
+{
+	struct policy_env env = policy_env_of(s);
+	char host[VFS_PATH_SIZE * 2];
+	struct policy_verdict verdict;
+	const struct ftp_scope *base;
+	int r;
+
+	r = vfs_realpath(s->root, vpath, flags & (VFS_CACHED | VFS_NOFOLLOW | VFS_MISSING_OK), ret->real);
+	if (r < 0)
+		return r;
+	(void)vfs_host_text(s->root, ret->real, host, sizeof host);
+	base = policy_scope_for_path(s->scope, &env, host);
+	r = levels_apply(s, ret->real, base, flags, &ret->ref);
+	if (r < 0)
+		return r;
+	ret->scope = ret->ref ? ret->ref->scope : base;
+	ret->conf = &ret->scope->conf;
+	if (verb && !policy_check(&s->who, s->scope, &env, host, ret->ref ? ret->ref->scope : NULL, verb,
+			    &verdict)) {
+		log_debug(&s->log, 3, "%s of '%s' denied: %s (%s:%u)", verb, host, verdict.why,
+			verdict.file ? verdict.file : "-", verdict.line);
+		session_access_done(ret);
+		return -EPERM;
+	}
+	return 0;
+}
+
+void session_access_done(struct session_access *a)
+{
+	dir_unref(a->ref);
+	a->ref = NULL;
+	a->conf = NULL;
+	a->scope = NULL;
+}
+
+bool session_entry_allowed(
+	struct session *s, const char *verb, const struct session_access *dir, const char *name)
+{
+	struct policy_env env = policy_env_of(s);
+	char vpath[VFS_PATH_SIZE + VFS_NAME_MAX], host[VFS_PATH_SIZE * 2 + VFS_NAME_MAX];
+
+	(void)snprintf(vpath, sizeof vpath, "%s/%s", dir->real[1] ? dir->real : "", name);
+	(void)vfs_host_text(s->root, vpath, host, sizeof host);
+	return policy_check(&s->who, s->scope, &env, host, dir->ref ? dir->ref->scope : NULL, verb, NULL);
+}
+
+/* What applies in the current directory: kept from one command to the next, looked at again as far as that needs no disk. */
+static const struct session_access *cwd_access(struct session *s)
+{
+	struct session_access *a = xcalloc(1, sizeof *a);
+	int r;
+
+	r = session_allowed(s, NULL, s->cwd, VFS_CACHED, a);
+	if (r < 0) { /* not in memory, or the directory is gone: what was known is the best there is */
+		free(a);
+		return s->cwd_access;
+	}
+	if (s->cwd_access)
+		session_access_done(s->cwd_access);
+	free(s->cwd_access);
+	s->cwd_access = a;
+	return a;
+}
+
+bool session_verb_allowed(struct session *s, const char *verb)
+{
+	struct policy_env env = policy_env_of(s);
+	const struct session_access *a = cwd_access(s);
+	char host[VFS_PATH_SIZE * 2];
+
+	(void)vfs_host_text(s->root, a ? a->real : s->cwd, host, sizeof host);
+	return policy_check(&s->who, s->scope, &env, host, a && a->ref ? a->ref->scope : NULL, verb, NULL);
+}
+
+mode_t session_file_mode(const struct session *s, const struct ftp_conf *conf)
+{
+	mode_t mask = conf->umask_file;
+
+	return 0666 & ~(s->site_umask >= 0 ? (mode_t)s->site_umask : mask);
+}
+
+mode_t session_dir_mode(const struct session *s, const struct ftp_conf *conf)
+{
+	mode_t mask = conf->umask_dir;
+
+	return 0777 & ~(s->site_umask >= 0 ? (mode_t)s->site_umask : mask);
+}

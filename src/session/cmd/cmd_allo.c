@@ -1,0 +1,76 @@
+/* ALLO: is there room for a file of that size (RFC 959 4.1.3)? Nothing is reserved: whoever can log in could otherwise take
+ * the disk without sending a byte.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "ftp/line.h"
+#include "session/cmd/cmd.h"
+
+struct allo {
+	struct session *s;
+	uint64_t bytes;
+	char *dir, *arg;
+	int result;
+	struct statvfs fs;
+};
+
+static void allo_work(void *arg, const atomic_bool *cancel)
+{
+	struct allo *a = arg;
+
+	a->result = vfs_statvfs(a->s->root, a->dir, &a->fs);
+}
+
+static enum ftp_result allo_done(struct session *s, void *arg)
+{
+	struct allo *a = arg;
+
+	if (a->result == 0 && a->bytes / a->fs.f_frsize >= a->fs.f_bavail)
+		session_reply_errno(s, 552, a->arg, -ENOSPC);
+	else
+		session_reply(s, 200, "ALLO command successful");
+	free(a->dir);
+	free(a->arg);
+	free(a);
+	return FTP_DONE;
+}
+
+static bool word_to_u64(const struct line_word *w, uint64_t *ret_v)
+{
+	char text[24];
+
+	if (w->len >= sizeof text)
+		return false;
+	memcpy(text, w->text, w->len);
+	text[w->len] = '\0';
+	return str_to_u64(text, ret_v) == 0;
+}
+
+static enum ftp_result allo_run(struct session *s, const char *arg)
+{
+	struct line_word w[3];
+	unsigned n = line_words(arg, w, 3);
+	uint64_t bytes = 0, record;
+	struct allo *a;
+	bool ok;
+
+	ok = (n == 1 || n == 3) && word_to_u64(&w[0], &bytes);
+	if (n == 3)
+		ok = ok && w[1].len == 1 && ascii_upper(w[1].text[0]) == 'R' && word_to_u64(&w[2], &record);
+	if (!ok) {
+		session_reply(s, 504, "'%s' unsupported", s->cmd.line);
+		return FTP_DONE;
+	}
+	a = xcalloc(1, sizeof *a);
+	a->s = s;
+	a->bytes = bytes;
+	a->dir = xstrdup(s->cwd);
+	a->arg = xstrdup(arg);
+	return session_job(s, allo_work, allo_done, a);
+}
+
+const struct session_cmd session_cmd_allo = {.verb = "ALLO", .run = allo_run};

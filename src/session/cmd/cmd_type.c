@@ -1,0 +1,63 @@
+/* TYPE, MODE, STRU: how files are represented (RFC 959 4.1.2). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "ftp/param.h"
+#include "session/cmd/cmd.h"
+
+static enum ftp_result type_run(struct session *s, const char *arg)
+{
+	struct buf *out = session_out(s);
+	size_t before = out->len;
+	int r = param_type(out, s->cmd.input, &s->ascii);
+
+	session_replied(s, r == 0 ? atoi(out->data + before) : 0, r);
+	return FTP_DONE;
+}
+
+const struct session_cmd session_cmd_type = {.verb = "TYPE", .run = type_run};
+
+/* Which is the one letter of arg: in supported (1), known but not supported (0), or neither (-1)? */
+static int letter_kind(const char *arg, const char *supported, const char *known)
+{
+	char c = ascii_upper(arg[0]);
+
+	if (!c || arg[1])
+		return -1;
+	return strchr(supported, c) ? 1 : strchr(known, c) ? 0 : -1;
+}
+
+static enum ftp_result mode_run(struct session *s, const char *arg)
+{
+	int kind = letter_kind(arg, "S", "BCZ");
+
+	if (strchr(arg, ' ') || !*arg)
+		session_not_understood(s);
+	else if (kind == 1)
+		session_reply(s, 200, "Mode set to %c", ascii_upper(arg[0]));
+	else if (kind == 0)
+		session_reply(s, 504, "'%s' unsupported transfer mode", s->cmd.line);
+	else
+		session_reply(s, 501, "'%s' unrecognized transfer mode", s->cmd.line);
+	return FTP_DONE;
+}
+
+const struct session_cmd session_cmd_mode = {.verb = "MODE", .run = mode_run};
+
+static enum ftp_result stru_run(struct session *s, const char *arg)
+{
+	int kind = letter_kind(arg, "F", "RP");
+
+	if (strchr(arg, ' ') || !*arg)
+		session_reply(s, 501, "Invalid number of parameters");
+	else if (kind == 1)
+		session_reply(s, 200, "Structure set to F");
+	else if (kind == 0)
+		session_reply(s, 504, "'%s' unsupported structure type", s->cmd.line);
+	else
+		session_reply(s, 501, "'%s' unrecognized structure type", s->cmd.line);
+	return FTP_DONE;
+}
+
+const struct session_cmd session_cmd_stru = {.verb = "STRU", .run = stru_run};

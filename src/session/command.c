@@ -1,0 +1,91 @@
+/* What every command has: the record of itself, the rules for its argument, and its end. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "score/score.h"
+#include "session/claim.h"
+#include "session/data.h"
+#include "session/record.h"
+#include "session/session_priv.h"
+
+void command_begin(struct session *s, const struct ftp_verb *v, const struct line_cmd *line)
+{
+	bool secret = v->flags & VERB_SECRET && line->has_arg;
+	char shown[256];
+
+	command_clear(&s->cmd);
+	s->cmd.verb = v->name;
+	s->cmd.log_classes = v->log_classes;
+	s->cmd.started_ms = clock_ms();
+	if (secret) {
+		(void)snprintf(shown, sizeof shown, "%s (hidden)", v->name);
+		s->cmd.line = strdup(shown);
+	} else
+		s->cmd.line = strndup(line->raw, line->raw_len);
+	log_debug(&s->log, 5, "command: %s", str_escape(s->cmd.line ? s->cmd.line : "", shown, sizeof shown));
+	score_set_cmd(s->slot, v->name, secret ? "(hidden)" : line->arg);
+}
+
+void command_clear(struct session_command *c)
+{
+	free(c->line);
+	free(c->reply_text);
+	free(c->vpath);
+	memset(c, 0, sizeof *c);
+}
+
+void command_end(struct session *s)
+{
+	const struct ftp_verb *v;
+
+	if (!s->cmd.verb)
+		return;
+	v = verb_find(s->cmd.verb);
+	if (v && v->flags & VERB_TRANSFER) {
+		data_reset(s->data);
+		claim_release(s);
+	}
+	record_command(s);
+	command_clear(&s->cmd);
+}
+
+/* Commands whose wrong argument is answered like an unknown line (commands.md 1). */
+static bool answers_500(const char *verb)
+{
+	static const char *const verbs[] = {"RETR", "STOR", "APPE", "STOU", "REST", "TYPE", "MODE", "ABOR"};
+
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		if (strcmp(verbs[i], verb) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool command_argument_ok(struct session *s, const struct ftp_verb *v, const struct line_cmd *line)
+{
+	bool need = v->arg == VERB_ARG_TEXT || v->arg == VERB_ARG_PATH;
+	bool ok = v->arg == VERB_ARG_NONE ? line->arg_len == 0 : !need || line->arg_len > 0;
+
+	if (ok)
+		return true;
+	if (answers_500(v->name))
+		session_not_understood(s);
+	else
+		session_reply(s, 501, "Invalid number of parameters");
+	return false;
+}
+
+void session_not_understood(struct session *s)
+{
+	session_reply(s, 500, "'%s' not understood", s->cmd.line ? s->cmd.line : s->cmd.verb);
+}
+
+void session_note_path(struct session *s, const char *vpath)
+{
+	free(s->cmd.vpath);
+	s->cmd.vpath = strdup(vpath); /* only for records */
+}

@@ -1,0 +1,254 @@
+#include "session/ctrl.h"
+
+#include <errno.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "ipc/message.h"
+#include "session/proc.h"
+#include "session/session_priv.h"
+#include "session/watch.h"
+
+#define READ_BYTES 4096
+#define READ_TURNS 8 /* reads in one turn of the loop: others wait */
+
+/* Urgent data of "IAC IP IAC DM ABOR" must stay in its place in the stream. The descriptor may also be one end of a local
+ * socket pair (TLS relay), which knows none of these options; that is fine. */
+static void socket_options(int fd, const struct ftp_conf *conf)
+{
+	int on = 1, nodelay = conf->nodelay_ctrl, tos = IPTOS_LOWDELAY,
+	    keepalive = conf->socket_options.keepalive;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, sizeof nodelay);
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, sizeof keepalive);
+	(void)setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof tos);
+}
+
+static void ctrl_watch(struct ctrl *c)
+{
+	int events = 0;
+
+	if (c->fd < 0)
+		return;
+	if (c->out.len > 0)
+		events |= UV_WRITABLE;
+	if (c->closing)
+		events |= c->out.len > 0 ? 0 : UV_READABLE;
+	else if (!c->eof)
+		events |= UV_DISCONNECT | (line_room(&c->lines) < 2 ? 0 : UV_READABLE | UV_PRIORITIZED);
+	watch_set(c->watch, events);
+}
+
+static void ctrl_lost(struct ctrl *c)
+{
+	session_control_lost(c->s);
+}
+
+/* Everything is sent and our direction is closed. Closing the socket while input waits would make the kernel send a reset,
+ * which can overtake the last reply: so read until the client closes, for a short time. */
+static void close_drain(struct ctrl *c)
+{
+	char buf[READ_BYTES];
+	ssize_t n;
+
+	do
+		n = read(c->fd, buf, sizeof buf);
+	while (n > 0 || (n < 0 && errno == EINTR));
+	if (n == 0 || errno != EAGAIN)
+		ctrl_lost(c);
+}
+
+static void close_timeout(void *arg)
+{
+	ctrl_lost(arg);
+}
+
+/* Returns 0, or -errno when the connection is lost. */
+static int out_send(struct ctrl *c)
+{
+	ssize_t n;
+
+	while (c->out.len > 0) {
+		n = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			if (!c->stuck_since_ms)
+				c->stuck_since_ms = clock_ms();
+			return 0;
+		}
+		if (n < 0)
+			return -errno;
+		c->raw_out += (uint64_t)n;
+		buf_consume(&c->out, (size_t)n);
+		c->stuck_since_ms = 0;
+	}
+	buf_done(&c->out); /* idle connections keep no memory */
+	buf_init(&c->out, CTRL_OUT_MAX);
+	return 0;
+}
+
+void ctrl_flush(struct ctrl *c)
+{
+	if (out_send(c) < 0) {
+		ctrl_lost(c);
+		return;
+	}
+	if (c->closing && c->out.len == 0 && !c->eof)
+		(void)shutdown(c->fd, SHUT_WR); /* the client may be gone already */
+	if (c->closing && c->out.len == 0 && c->eof) {
+		ctrl_lost(c);
+		return;
+	}
+	ctrl_watch(c);
+}
+
+void ctrl_close(struct ctrl *c)
+{
+	if (c->closing)
+		return;
+	c->closing = true;
+	c->alarm = alarm_new(session_loop(c->s), close_timeout, c);
+	alarm_set(c->alarm, CTRL_CLOSE_MS);
+	ctrl_flush(c);
+}
+
+/* Read what there is. Returns 0, or -errno when the connection is lost. */
+static int in_read(struct ctrl *c)
+{
+	char buf[READ_BYTES];
+	size_t room;
+	ssize_t n;
+
+	for (int turn = 0; turn < READ_TURNS; turn++) {
+		room = line_room(&c->lines);
+		if (room < 2)
+			return 0;
+		room = room - 1 < sizeof buf ? room - 1
+					     : sizeof buf; /* the filter may give one byte more than it got */
+		n = read(c->fd, buf, room);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		if (n == 0) {
+			c->eof = true;
+			return 0;
+		}
+		c->raw_in += (uint64_t)n;
+		if (telnet_filter(&c->telnet, buf, (size_t)n, &c->lines.in, &c->out) < 0)
+			return -ENOMEM;
+		if ((size_t)n < room)
+			return 0;
+	}
+	return 0;
+}
+
+static void in_event(struct ctrl *c, int events)
+{
+	if (events & UV_DISCONNECT && line_room(&c->lines) < 2)
+		c->eof = true; /* what is behind the full buffer is lost with the client */
+	else if (in_read(c) < 0) {
+		ctrl_lost(c);
+		return;
+	}
+	session_input(c->s); /* that flushes */
+}
+
+static void ctrl_event(void *arg, int events)
+{
+	struct ctrl *c = arg;
+	struct session *s = c->s;
+
+	session_ref(s);
+	if (c->closing && c->out.len == 0)
+		close_drain(c);
+	else if (events & (UV_READABLE | UV_DISCONNECT | UV_PRIORITIZED) && !c->closing && !c->eof)
+		in_event(c, events);
+	else
+		session_output_moved(s);
+	session_unref(s);
+}
+
+int ctrl_open(struct session *s, int fd, const struct ipc_handoff *handoff, struct ctrl **ret_ctrl)
+{
+	const struct ftp_conf *conf = &s->scope->conf;
+	struct ctrl *c = xcalloc(1, sizeof *c);
+	size_t max_line = conf->command_buffer_bytes;
+	int r;
+
+	c->s = s;
+	c->fd = fd;
+	buf_init(&c->out, CTRL_OUT_MAX);
+	telnet_unpack(handoff->telnet, &c->telnet);
+	line_init(&c->lines, max_line, LINE_PENDING_MAX);
+	r = fd_nonblock(fd, true);
+	if (r == 0 && handoff->input.len > 0)
+		r = buf_append(&c->lines.in, handoff->input.data, handoff->input.len);
+	if (r == 0)
+		r = watch_new(session_loop(s), fd, ctrl_event, c, &c->watch);
+	if (r < 0) {
+		ctrl_free(&c);
+		return r;
+	}
+	socket_options(fd, conf);
+	*ret_ctrl = c;
+	return 0;
+}
+
+void ctrl_free(struct ctrl **cp)
+{
+	struct ctrl *c = *cp;
+
+	if (!c)
+		return;
+	*cp = NULL;
+	watch_free(&c->watch);
+	alarm_free(&c->alarm);
+	fd_close(&c->fd);
+	buf_done(&c->out);
+	line_done(&c->lines);
+	free(c);
+}
+
+const char *ctrl_peek(const struct ctrl *c, unsigned n, size_t *ret_len)
+{
+	const char *p = c->lines.in.data, *end = p + c->lines.in.len, *lf;
+
+	if (c->lines.in.len == 0)
+		return NULL;
+	for (;; n--) {
+		lf = memchr(p, '\n', (size_t)(end - p));
+		if (!lf)
+			return NULL;
+		if (n == 0)
+			break;
+		p = lf + 1;
+		if (p == end)
+			return NULL;
+	}
+	*ret_len = (size_t)(lf - p);
+	if (*ret_len > 0 && p[*ret_len - 1] == '\r')
+		--*ret_len;
+	return p;
+}
+
+bool ctrl_line_is(const char *line, size_t len, const char *verb)
+{
+	if (len != strlen(verb))
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (ascii_upper(line[i]) != verb[i])
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,532 @@
+#include "session/data.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "session/hostport.h"
+#include "session/passive.h"
+#include "session/proc.h"
+#include "session/session_priv.h"
+#include "session/watch.h"
+
+#define STALLED_DEFAULT_MS                                                                                   \
+	3600000              /* TimeoutStalled when it is not configured: too long to wait for a connection */
+#define OPEN_MS        60000 /* then this long */
+#define RETRY_MS       250   /* between tries of a source port that is still in use */
+#define RETRY_FOR_MS   4000
+#define FOREIGN_LOGGED 3 /* strangers at one listener that are written down */
+
+struct data {
+	struct session *s;
+	int listen_fd;   /* -1: not passive */
+	bool active_set; /* PORT or EPRT was given */
+	struct addr active;
+	uint16_t peer_port;
+	unsigned foreign; /* strangers refused by this listener */
+	unsigned stale;   /* answers to ACTIVE_REQUEST that nobody waits for any more */
+
+	/* while opening */
+	data_opened_fn *opened; /* NULL = not opening */
+	void *arg;
+	bool asked; /* waits for master's socket */
+	int fd;     /* being connected */
+	struct addr target;
+	struct watch *watch;
+	struct alarm *alarm; /* the end of waiting, or the next try */
+	uint64_t give_up_ms, retry_until_ms;
+};
+
+static void connect_begin(struct data *d);
+
+static const struct ftp_conf *data_conf(const struct data *d)
+{
+	return &d->s->scope->conf;
+}
+
+/* --- opening --- */
+
+static void open_clear(struct data *d)
+{
+	watch_free(&d->watch);
+	alarm_free(&d->alarm);
+	fd_close(&d->fd);
+	if (d->asked)
+		d->stale++;
+	d->asked = false;
+	d->opened = NULL;
+}
+
+static void listener_close(struct data *d)
+{
+	if (d->listen_fd < 0)
+		return;
+	watch_free(&d->watch);
+	fd_close(&d->listen_fd);
+	d->foreign = 0;
+}
+
+/* The end of opening. fd: given. */
+static void open_done(struct data *d, int fd, int error)
+{
+	data_opened_fn *opened = d->opened;
+	void *arg = d->arg;
+
+	if (fd >= 0 && fd == d->fd)
+		d->fd = -1;
+	open_clear(d);
+	listener_close(d);
+	opened(arg, fd, error);
+}
+
+static void open_timeout(void *arg)
+{
+	struct data *d = arg;
+	struct session *s = d->s;
+
+	session_ref(s);
+	if (d->listen_fd < 0 && d->fd < 0 && !d->asked && clock_ms() < d->give_up_ms)
+		connect_begin(d); /* the next try */
+	else
+		open_done(d, -1, ETIMEDOUT);
+	session_unref(s);
+}
+
+static bool class_has(const struct ftp_class *c, const struct addr *a)
+{
+	bool any = false, all = true;
+
+	for (unsigned i = 0; i < c->n_from; i++) {
+		if (ftp_acl_match(c->from[i], a, NULL))
+			any = true;
+		else
+			all = false;
+	}
+	return c->satisfy_all ? all && c->n_from > 0 : any;
+}
+
+/* May data go to, or come from, an address that is not the client's? AllowForeignAddress. */
+static bool foreign_allowed(const struct data *d, const struct addr *a)
+{
+	const struct ftp_foreign *f = &data_conf(d)->foreign;
+
+	if (!f->class_name)
+		return f->on;
+	for (const struct ftp_class *c = d->s->proc->start->config->classes; c; c = c->next) {
+		if (strcmp(c->name, f->class_name) == 0)
+			return class_has(c, a);
+	}
+	return false;
+}
+
+static bool peer_ok(struct data *d, const struct addr *peer)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (addr_host_equal(peer, &d->s->peer) || foreign_allowed(d, peer))
+		return true;
+	if (d->foreign++ < FOREIGN_LOGGED)
+		log_warn(&d->s->log,
+			"SECURITY VIOLATION: passive connection from foreign IP address %s rejected, still "
+			"waiting for the "
+			"client",
+			addr_text(peer, text));
+	return false;
+}
+
+/* Take the connection that is the client's. A stranger who was faster costs nothing: we go on listening. */
+static void accept_event(void *arg, int events)
+{
+	struct data *d = arg;
+	struct session *s = d->s;
+	struct addr peer;
+	socklen_t len = sizeof peer.ss;
+	int fd;
+
+	session_ref(s);
+	fd = accept4(d->listen_fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0 && !peer_ok(d, &peer))
+		fd_close(&fd);
+	else if (fd >= 0) {
+		d->peer_port = addr_port(&peer);
+		data_socket_options(fd, data_conf(d));
+		open_done(d, fd, 0);
+	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		open_done(d, -1, errno);
+	session_unref(s);
+}
+
+static void connect_event(void *arg, int events)
+{
+	struct data *d = arg;
+	struct session *s = d->s;
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	session_ref(s);
+	if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		error = errno;
+	if (error == 0) {
+		d->peer_port = addr_port(&d->target);
+		open_done(d, d->fd, 0);
+	} else
+		open_done(d, -1, error);
+	session_unref(s);
+}
+
+static void wait_until(struct data *d, uint64_t at_ms)
+{
+	uint64_t now = clock_ms();
+
+	if (!d->alarm)
+		d->alarm = alarm_new(session_loop(d->s), open_timeout, d);
+	alarm_set(d->alarm, at_ms > now ? at_ms - now : 1);
+}
+
+/* Connect fd (given), which has its source address. */
+static void connect_with(struct data *d, int fd)
+{
+	int r;
+
+	d->fd = fd;
+	data_socket_options(fd, data_conf(d));
+	r = connect(fd, &d->target.sa, addr_len(&d->target)) < 0 ? -errno : 0;
+	if ((r == -EADDRINUSE || r == -EADDRNOTAVAIL) && clock_ms() < d->retry_until_ms) {
+		fd_close(&d->fd); /* the connection before from our port to his is not forgotten yet */
+		wait_until(d, clock_ms() + RETRY_MS);
+		return;
+	}
+	if (r < 0 && r != -EINPROGRESS) {
+		open_done(d, -1, -r);
+		return;
+	}
+	wait_until(d, d->give_up_ms);
+	r = watch_new(session_loop(d->s), fd, connect_event, d, &d->watch);
+	if (r < 0) {
+		open_done(d, -1, -r);
+		return;
+	}
+	watch_set(d->watch, UV_WRITABLE);
+}
+
+/* Source port of active connections (spec/transfer.md 2.6): 0 = any, else the port below the control port. */
+static uint16_t source_port(const struct data *d, bool *ret_needs_master)
+{
+	enum ftp_root_revoke rr = data_conf(d)->root_revoke;
+	uint16_t control = addr_port(&d->s->local), port = (uint16_t)(control ? control - 1 : 0);
+
+	*ret_needs_master = rr == FTP_ROOT_REVOKE_OFF && port < 1024;
+	if (rr == FTP_ROOT_REVOKE_OFF || (rr == FTP_ROOT_REVOKE_ON && port >= 1024))
+		return port;
+	return 0;
+}
+
+static int source_bind(const struct data *d, int fd, uint16_t port)
+{
+	struct addr local;
+	int on = 1;
+
+	addr_unmap(&d->s->local, &local);
+	if (local.sa.sa_family != d->target.sa.sa_family)
+		return 0;
+	addr_set_port(&local, port);
+	if (port && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+		return -errno;
+	return bind(fd, &local.sa, addr_len(&local)) < 0 ? -errno : 0;
+}
+
+static void connect_begin(struct data *d)
+{
+	struct ipc_active_request m = {.sid = d->s->sid};
+	bool needs_master;
+	uint16_t port = source_port(d, &needs_master);
+	int fd, r;
+
+	if (needs_master && !addr_is_any(&d->target)) {
+		m.v6 = d->target.sa.sa_family == AF_INET6;
+		d->asked = true;
+		wait_until(d, d->give_up_ms);
+		proc_send(d->s->proc, IPC_ACTIVE_REQUEST, &m);
+		return;
+	}
+	fd = socket(d->target.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	r = fd < 0 ? -errno : source_bind(d, fd, port);
+	if (r == -EADDRINUSE && clock_ms() < d->retry_until_ms) {
+		fd_close(&fd);
+		wait_until(d, clock_ms() + RETRY_MS);
+		return;
+	}
+	if (r < 0) {
+		fd_close(&fd);
+		open_done(d, -1, -r);
+		return;
+	}
+	connect_with(d, fd);
+}
+
+void session_active_socket(struct session *s, int fd, int error)
+{
+	struct data *d = s->data;
+
+	if (d->stale > 0 || !d->asked) {
+		if (d->stale > 0)
+			d->stale--;
+		fd_close(&fd);
+		return;
+	}
+	d->asked = false;
+	session_ref(s);
+	if (fd < 0)
+		open_done(d, -1, error ? error : EACCES);
+	else
+		connect_with(d, fd);
+	session_unref(s);
+}
+
+void data_open(struct session *s, data_opened_fn *opened, void *arg)
+{
+	struct data *d = s->data;
+	uint32_t stalled = data_conf(d)->timeout_stalled_ms;
+	uint64_t now = clock_ms();
+	int r;
+
+	d->opened = opened;
+	d->arg = arg;
+	d->peer_port = 0;
+	d->give_up_ms = now + (stalled == 0 || stalled == STALLED_DEFAULT_MS ? OPEN_MS : stalled);
+	d->retry_until_ms = now + RETRY_FOR_MS;
+	if (d->listen_fd < 0) {
+		addr_unmap(d->active_set ? &d->active : &s->peer, &d->target);
+		connect_begin(d);
+		return;
+	}
+	r = watch_new(session_loop(s), d->listen_fd, accept_event, d, &d->watch);
+	if (r < 0) {
+		open_done(d, -1, -r);
+		return;
+	}
+	watch_set(d->watch, UV_READABLE);
+	wait_until(d, d->give_up_ms);
+	accept_event(d, UV_READABLE); /* the client has usually connected by now */
+}
+
+void data_reset(struct data *d)
+{
+	open_clear(d);
+	listener_close(d);
+}
+
+bool data_is_passive(const struct data *d)
+{
+	return d->listen_fd >= 0;
+}
+
+uint16_t data_peer_port(const struct data *d)
+{
+	return d->peer_port;
+}
+
+struct data *data_new(struct session *s)
+{
+	struct data *d = xcalloc(1, sizeof *d);
+
+	d->s = s;
+	d->fd = d->listen_fd = -1;
+	return d;
+}
+
+void data_free(struct data **d)
+{
+	if (!*d)
+		return;
+	data_reset(*d);
+	free(*d);
+	*d = NULL;
+}
+
+/* --- PORT and EPRT --- */
+
+/* Refusals before the address is even looked at. */
+static bool active_refused(struct session *s, const char *verb, const char *arg)
+{
+	if (s->epsv_all) {
+		session_reply(s, 500, "Illegal %s command, EPSV ALL in effect", verb);
+		return true;
+	}
+	if (strchr(arg, ' ') || !*arg) {
+		session_reply(s, 501, "Invalid number of parameters");
+		return true;
+	}
+	if (s->scope->conf.root_revoke == FTP_ROOT_REVOKE_ON && addr_port(&s->local) < 1025) {
+		session_reply(s, 500, "Unable to service %s commands", verb);
+		return true;
+	}
+	return false;
+}
+
+/* A client behind NAT names its private address; if the rest of the path is public, its public one is meant. */
+static void nat_correct(const struct session *s, struct addr *a)
+{
+	const struct ftp_conf *conf = &s->scope->conf;
+	const struct addr *own = conf->masquerade.sa.sa_family ? &conf->masquerade : &s->local;
+	uint16_t port = addr_port(a);
+
+	if (addr_is_private(own) || addr_is_private(&s->peer) || !addr_is_private(a))
+		return;
+	addr_unmap(&s->peer, a);
+	addr_set_port(a, port);
+}
+
+/* Would we be made to connect to a third party (bounce attack)? */
+static bool target_ok(struct session *s, const char *verb, const struct addr *a)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (!addr_host_equal(a, &s->peer) && !foreign_allowed(s->data, a)) {
+		log_warn(&s->log, "refused %s %s port %u: not the client's address", verb, addr_text(a, text),
+			addr_port(a));
+		return false;
+	}
+	if (addr_port(a) < 1024) {
+		log_warn(&s->log,
+			"refused %s %s port %u: possible bounce attack, low ports are never connected to",
+			verb, addr_text(a, text), addr_port(a));
+		return false;
+	}
+	return true;
+}
+
+static void active_take(struct session *s, const char *verb, const struct addr *a)
+{
+	data_reset(s->data);
+	s->data->active = *a;
+	s->data->active_set = true;
+	session_reply(s, 200, "%s command successful", verb);
+}
+
+void data_port(struct session *s, const char *arg)
+{
+	struct addr a;
+
+	if (active_refused(s, "PORT", arg))
+		return;
+	if (port_parse(arg, &a) < 0) {
+		session_reply(s, 501, "Illegal PORT command");
+		return;
+	}
+	nat_correct(s, &a);
+	if (!addr_is_v4(&s->peer) || !target_ok(s, "PORT", &a)) {
+		session_reply(s, 500, "Illegal PORT command");
+		return;
+	}
+	active_take(s, "PORT", &a);
+}
+
+void data_eprt(struct session *s, const char *arg)
+{
+	bool v6 = s->proc->start->config->use_ipv6;
+	struct addr a;
+	int r;
+
+	if (active_refused(s, "EPRT", arg))
+		return;
+	r = eprt_parse(arg, v6, &a);
+	if (r == -EPROTONOSUPPORT) {
+		session_reply(s, 522, "Network protocol not supported, use (%s)", v6 ? "1,2" : "1");
+		return;
+	}
+	if (r < 0) {
+		session_reply(s, 501, "Illegal EPRT command");
+		return;
+	}
+	nat_correct(s, &a);
+	if (!target_ok(s, "EPRT", &a)) {
+		session_reply(s, 500, "Illegal EPRT command");
+		return;
+	}
+	active_take(s, "EPRT", &a);
+}
+
+/* --- PASV and EPSV --- */
+
+static int listener_open(struct session *s, struct addr *ret_bound)
+{
+	const struct ftp_conf *conf = &s->scope->conf;
+	struct addr host;
+	bool fallback;
+	int fd;
+
+	data_reset(s->data);
+	addr_unmap(&s->local, &host);
+	fd = passive_listen(&host, conf, ret_bound, &fallback);
+	if (fallback)
+		log_warn(&s->log, "no free port among PassivePorts %u-%u, using port %u", conf->passive_min,
+			conf->passive_max, fd < 0 ? 0 : addr_port(ret_bound));
+	if (fd < 0)
+		return fd;
+	s->data->listen_fd = fd;
+	return 0;
+}
+
+void data_pasv(struct session *s)
+{
+	const struct addr *masquerade = &s->scope->conf.masquerade;
+	struct addr bound, shown;
+	char text[64];
+	int r;
+
+	if (s->epsv_all) {
+		session_reply(s, 500, "Illegal PASV command, EPSV ALL in effect");
+		return;
+	}
+	if (!addr_is_v4(&s->local)) {
+		log_notice(&s->log, "PASV on an IPv6 connection: its reply could not hold our address, the "
+				    "client must use EPSV");
+		session_reply(s, 425, "Use EPSV");
+		return;
+	}
+	r = listener_open(s, &bound);
+	if (r < 0) {
+		session_reply(s, 425, "PASV: %s", err_text(r));
+		return;
+	}
+	shown = masquerade->sa.sa_family && addr_is_v4(masquerade) ? *masquerade : bound;
+	addr_set_port(&shown, addr_port(&bound));
+	(void)pasv_text(&shown, text, sizeof text); /* v4 was checked above */
+	session_reply(s, 227, "Entering Passive Mode (%s).", text);
+}
+
+void data_epsv(struct session *s, const char *arg)
+{
+	bool v4 = addr_is_v4(&s->local);
+	struct addr bound;
+	uint64_t proto;
+	int r;
+
+	if (str_eq_nocase(arg, "ALL")) {
+		s->epsv_all = true;
+		session_reply(s, 200, "EPSV ALL command successful");
+		return;
+	}
+	if (*arg) {
+		if (str_to_u64(arg, &proto) < 0) {
+			session_reply(s, 501, "EPSV: unknown network protocol");
+			return;
+		}
+		if (proto != (v4 ? 1u : 2u)) {
+			session_reply(s, 522, "Network protocol not supported, use (%s)", v4 ? "1" : "2");
+			return;
+		}
+	}
+	r = listener_open(s, &bound);
+	if (r < 0) {
+		session_reply(s, 425, "EPSV: %s", err_text(r));
+		return;
+	}
+	session_reply(s, 229, "Entering Extended Passive Mode (|||%u|)", addr_port(&bound));
+}

@@ -1,0 +1,466 @@
+/* The parts of the session process that know no session: filters, rates, address texts, port choice, upload files. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "session/ascii.h"
+#include "session/hostport.h"
+#include "session/passive.h"
+#include "session/rate.h"
+#include "session/store.h"
+
+/* --- ascii --- */
+
+static const char *const file_texts[] = {
+	"", "\n", "a\nb\n", "\r\n", "a\r\nb\n\n\r\n", "\r\r\n\r", "no end", "\n\n\n", "\r"};
+
+static void ascii_out_of_every_split(void **state)
+{
+	for (size_t t = 0; t < ARRAY_LEN(file_texts); t++) {
+		const char *src = file_texts[t];
+		size_t n = strlen(src), whole, len;
+		char want[64], got[64];
+		struct ascii_state st = {0};
+
+		whole = ascii_out(&st, src, n, want);
+		for (size_t a = 0; a <= n; a++) {
+			for (size_t b = a; b <= n; b++) {
+				st = (struct ascii_state){0};
+				len = ascii_out(&st, src, a, got);
+				len += ascii_out(&st, src + a, b - a, got + len);
+				len += ascii_out(&st, src + b, n - b, got + len);
+				assert_int_equal(len, whole);
+				assert_memory_equal(got, want, whole);
+			}
+		}
+	}
+}
+
+static void ascii_out_makes_crlf_of_bare_lf_only(void **state)
+{
+	struct ascii_state st = {0};
+	char got[64];
+	size_t n = ascii_out(&st, "a\nb\r\nc\r\r\n", 9, got);
+
+	assert_int_equal(n, 10);
+	assert_memory_equal(got, "a\r\nb\r\nc\r\r\n", 10);
+}
+
+/* Cut the network anywhere: going on from ascii_out_taken() must give the same stream. */
+static void ascii_out_resumes_at_every_cut(void **state)
+{
+	for (size_t t = 0; t < ARRAY_LEN(file_texts); t++) {
+		const char *src = file_texts[t];
+		size_t n = strlen(src), whole, taken, len;
+		char want[64], got[64];
+		struct ascii_state st = {0};
+
+		whole = ascii_out(&st, src, n, want);
+		for (size_t cut = 0; cut <= whole; cut++) {
+			st = (struct ascii_state){0};
+			memcpy(got, want, cut);
+			taken = ascii_out_taken(&st, src, n, cut);
+			len = cut + ascii_out(&st, src + taken, n - taken, got + cut);
+			assert_int_equal(len, whole);
+			assert_memory_equal(got, want, whole);
+		}
+	}
+}
+
+static void ascii_in_of_every_split(void **state)
+{
+	static const struct {
+		const char *net, *file;
+	} cases[] = {{"a\r\nb\r\n", "a\nb\n"}, {"\r", "\r"}, {"\r\r\n", "\r\n"}, {"a\rb", "a\rb"},
+		{"\n", "\n"}, {"\r\n\r\n\r", "\n\n\r"}, {"x\r\r\ry", "x\r\r\ry"}};
+
+	for (size_t t = 0; t < ARRAY_LEN(cases); t++) {
+		const char *src = cases[t].net;
+		size_t n = strlen(src), len;
+		char got[64];
+
+		for (size_t a = 0; a <= n; a++) {
+			struct ascii_state st = {0};
+
+			len = ascii_in(&st, src, a, got);
+			len += ascii_in(&st, src + a, n - a, got + len);
+			len += ascii_in_end(&st, got + len);
+			assert_int_equal(len, strlen(cases[t].file));
+			assert_memory_equal(got, cases[t].file, len);
+		}
+	}
+}
+
+/* --- rate --- */
+
+/* A sender that always sends what it may, in steps of the waiting time: the bytes after 10 s are right within 5 %. */
+static void rate_keeps_its_average(void **state)
+{
+	static const uint64_t rates[] = {500, 10 * 1024, 1000000, 300000000};
+
+	for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
+		uint64_t now = 1000000, sent = 0, bps = rates[i];
+		struct rate r;
+		size_t n;
+
+		rate_init(&r, bps, 0, now);
+		while (now < 11000000) {
+			n = rate_allow(&r, now, 1 << 30);
+			if (n == 0) {
+				assert_true(rate_wait_ms(&r, now) <= (bps < 8192 ? 2200 : 500));
+				now += rate_wait_ms(&r, now) * 1000;
+				continue;
+			}
+			rate_take(&r, n);
+			sent += n;
+		}
+		assert_true(sent <= bps * 10 + bps / 4 + 1024);
+		assert_true(sent + bps / 2 + 1024 >= bps * 10 * 95 / 100);
+	}
+}
+
+static void rate_free_bytes_are_not_paced(void **state)
+{
+	struct rate r;
+
+	rate_init(&r, 1000, 5000, 0);
+	assert_int_equal(rate_allow(&r, 0, 100000), 5000);
+	rate_take(&r, 5000);
+	assert_int_equal(rate_allow(&r, 0, 100000), 0);
+}
+
+static void rate_does_not_flood_after_a_pause(void **state)
+{
+	struct rate r;
+	uint64_t now = 100000000, got = 0;
+	size_t n;
+
+	rate_init(&r, 100000, 0, 0);
+	while ((n = rate_allow(&r, now, 1 << 30)) > 0) {
+		rate_take(&r, n);
+		got += n;
+	}
+	assert_true(got <= 100000 * RATE_BURST_MS / 1000);
+}
+
+static void rate_zero_is_unlimited(void **state)
+{
+	struct rate r;
+
+	rate_init(&r, 0, 0, 0);
+	assert_int_equal(rate_allow(&r, 0, 12345678), 12345678);
+	assert_int_equal(rate_wait_ms(&r, 0), 0);
+}
+
+/* --- addresses --- */
+
+static void port_arguments(void **state)
+{
+	static const char *const bad[] = {"", "1,2,3,4,5", "1,2,3,4,5,6,7", "256,1,1,1,4,4", "1,2,3,4,5,",
+		"0,0,0,0,9,9", "1,2,3,4,0,0", " 1,2,3,4,5,6", "1,2,3,4,5,6 ", "1,2,3,4,5,-6",
+		"0001,2,3,4,5,6", "a,b,c,d,e,f"};
+	struct addr a;
+	char text[ADDR_TEXT_MAX];
+
+	assert_int_equal(port_parse("192,0,2,7,4,1", &a), 0);
+	assert_string_equal(addr_text(&a, text), "192.0.2.7");
+	assert_int_equal(addr_port(&a), 1025);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(port_parse(bad[i], &a), -EINVAL);
+}
+
+static void eprt_arguments(void **state)
+{
+	static const struct {
+		const char *arg;
+		int want;
+	} cases[] = {{"|1|192.0.2.7|2000|", 0}, {"!2!2001:db8::1!2000!", 0},
+		{"|3|192.0.2.7|2000|", -EPROTONOSUPPORT}, {"|1|192.0.2.7|70000|", -EINVAL},
+		{"|1|2001:db8::1|2000|", -EINVAL}, {"|2|192.0.2.7|2000|", -EINVAL},
+		{"|2|fe80::1%eth0|2000|", -EINVAL}, {"|1|192.0.2.7|2000", -EINVAL},
+		{"|1|192.0.2.7|2000||", -EINVAL}, {"", -EINVAL}, {"|", -EINVAL}, {"||||", -EINVAL},
+		{"\x7f"
+		 "1\x7f"
+		 "1.2.3.4\x7f"
+		 "2000\x7f",
+			-EINVAL},
+		{"|1|0.0.0.0|2000|", -EINVAL}, {"|1||2000|", -EINVAL}};
+	struct addr a;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(eprt_parse(cases[i].arg, true, &a), cases[i].want);
+	assert_int_equal(eprt_parse("|2|2001:db8::1|2000|", false, &a), -EPROTONOSUPPORT);
+}
+
+static void port_walk_tries_each_port_once(void **state)
+{
+	struct port_walk w;
+	bool seen[10];
+	uint16_t p;
+
+	for (uint32_t random = 0; random < 25; random++) {
+		memset(seen, 0, sizeof seen);
+		port_walk_init(&w, 5000, 5009, random);
+		for (int i = 0; i < 10; i++) {
+			p = port_walk_next(&w);
+			assert_in_range(p, 5000, 5009);
+			assert_false(seen[p - 5000]);
+			seen[p - 5000] = true;
+		}
+		assert_int_equal(port_walk_next(&w), 0);
+	}
+	port_walk_init(&w, 65535, 65535, 7);
+	assert_int_equal(port_walk_next(&w), 65535);
+	assert_int_equal(port_walk_next(&w), 0);
+}
+
+static void passive_ports_are_exclusive(void **state)
+{
+	struct ftp_conf conf = {0};
+	struct addr host, first, second;
+	bool fallback;
+	int a, b;
+
+	assert_int_equal(addr_parse("127.0.0.1", 0, &host), 0);
+	a = passive_listen(&host, &conf, &first, &fallback);
+	assert_true(a >= 0);
+	assert_false(fallback);
+	conf.passive_min = conf.passive_max = addr_port(&first);
+	b = passive_listen(&host, &conf, &second, &fallback);
+	assert_true(b >= 0);
+	assert_true(fallback);
+	assert_int_not_equal(addr_port(&second), addr_port(&first));
+	fd_close(&a);
+	fd_close(&b);
+}
+
+/* --- upload files --- */
+
+struct tree {
+	char path[64];
+	struct vfs_root *root;
+};
+
+static int tree_setup(void **state)
+{
+	struct tree *t = xcalloc(1, sizeof *t);
+	struct err err = ERR_INIT;
+
+	(void)strcpy(t->path, "/tmp/wherry-store-XXXXXX");
+	if (!mkdtemp(t->path) || vfs_root_open(t->path, 0, &t->root, &err) < 0)
+		return -1;
+	*state = t;
+	return 0;
+}
+
+static int tree_teardown(void **state)
+{
+	struct tree *t = *state;
+	char cmd[128];
+
+	vfs_root_close(&t->root);
+	(void)snprintf(cmd, sizeof cmd, "rm -rf %s", t->path);
+	assert_int_equal(system(cmd), 0);
+	free(t);
+	return 0;
+}
+
+static void file_put(struct tree *t, const char *name, const char *text)
+{
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof path, "%s/%s", t->path, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(fd_write_all(fd, text, strlen(text)), 0);
+	fd_close(&fd);
+}
+
+static void assert_file(struct tree *t, const char *name, const char *text)
+{
+	char path[128], *got = NULL;
+	size_t len;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "%s/%s", t->path, name);
+	fd = open(path, O_RDONLY);
+	if (!text) {
+		assert_int_equal(fd, -1);
+		return;
+	}
+	assert_true(fd >= 0);
+	assert_int_equal(fd_read_all(fd, 1000, &got, &len), 0);
+	assert_string_equal(got, text);
+	free(got);
+	fd_close(&fd);
+}
+
+struct upload {
+	enum store_mode mode;
+	uint64_t restart;
+	const char *text;
+	bool begin, complete;
+	enum ftp_tristate delete_aborted;
+	bool hidden;
+	uint64_t limit;
+};
+
+static int upload(struct tree *t, const char *path, const struct upload *u)
+{
+	struct ftp_conf conf = {.delete_aborted_stores = u->delete_aborted};
+	struct store_options opt = {.mode = u->mode,
+		.conf = &conf,
+		.create_mode = 0644,
+		.may_exist = true,
+		.restart = u->restart,
+		.limit = u->limit ? u->limit : UINT64_MAX};
+	enum store_problem problem;
+	char hidden[VFS_PATH_SIZE];
+	struct store *st;
+	int64_t size;
+	int r, e;
+
+	conf.hidden_stores = (struct ftp_hidden){u->hidden, ".in.", "."};
+	r = store_open(t->root, path, &opt, &st, &problem, hidden);
+	if (r < 0)
+		return -1000 - (int)problem;
+	r = u->begin ? store_begin(st) : 0;
+	if (r == 0 && u->begin)
+		r = store_write(st, u->text, strlen(u->text));
+	e = store_end(st, u->complete, &problem, &size);
+	return r < 0 ? r : e;
+}
+
+static void store_writes_and_replaces(void **state)
+{
+	struct tree *t = *state;
+
+	assert_int_equal(
+		upload(t, "/a", &(struct upload){.text = "new", .begin = true, .complete = true}), 0);
+	assert_file(t, "a", "new");
+	assert_int_equal(upload(t, "/a", &(struct upload){.text = "x", .begin = true, .complete = true}), 0);
+	assert_file(t, "a", "x");
+}
+
+static void store_without_data_connection_changes_nothing(void **state)
+{
+	struct tree *t = *state;
+
+	file_put(t, "old", "content");
+	assert_int_equal(upload(t, "/old", &(struct upload){.text = ""}), 0);
+	assert_file(t, "old", "content");
+	assert_int_equal(upload(t, "/new", &(struct upload){.text = ""}), 0);
+	assert_file(t, "new", NULL);
+}
+
+static void store_restart_keeps_the_tail(void **state)
+{
+	struct tree *t = *state;
+	struct upload u = {
+		.mode = STORE_RESTART, .restart = 2, .text = "XY", .begin = true, .complete = true};
+
+	file_put(t, "f", "012345");
+	assert_int_equal(upload(t, "/f", &u), 0);
+	assert_file(t, "f", "01XY45");
+	u.restart = 7;
+	assert_int_equal(upload(t, "/f", &u), -1000 - STORE_BEYOND_END);
+	assert_file(t, "f", "01XY45");
+	assert_int_equal(upload(t, "/g", &u), -1000 - STORE_BEYOND_END);
+	assert_file(t, "g", NULL);
+}
+
+static void store_abort_deletes_or_cuts_back(void **state)
+{
+	struct tree *t = *state;
+	struct upload u = {.text = "part", .begin = true, .delete_aborted = FTP_ON};
+
+	assert_int_equal(upload(t, "/new", &u), 0);
+	assert_file(t, "new", NULL);
+	file_put(t, "log", "old");
+	u.mode = STORE_APPEND;
+	assert_int_equal(upload(t, "/log", &u), 0);
+	assert_file(t, "log", "old");
+	u.delete_aborted = FTP_UNSET;
+	assert_int_equal(upload(t, "/log", &u), 0);
+	assert_file(t, "log", "oldpart");
+}
+
+static void store_hidden_appears_only_complete(void **state)
+{
+	struct tree *t = *state;
+	struct upload u = {.text = "part", .begin = true, .hidden = true};
+
+	file_put(t, "h", "old");
+	assert_int_equal(upload(t, "/h", &u), 0);
+	assert_file(t, "h", "old");
+	assert_file(t, ".in.h.", NULL);
+	u.delete_aborted = FTP_OFF;
+	assert_int_equal(upload(t, "/h", &u), 0);
+	assert_file(t, ".in.h.", "part");
+	u.complete = true;
+	assert_int_equal(upload(t, "/h", &u), -1000 - STORE_HIDDEN_EXISTS);
+	assert_int_equal(vfs_unlink(t->root, "/.in.h."), 0);
+	assert_int_equal(upload(t, "/h", &u), 0);
+	assert_file(t, "h", "part");
+	assert_file(t, ".in.h.", NULL);
+}
+
+static void store_stops_at_its_limit(void **state)
+{
+	struct tree *t = *state;
+	struct upload u = {.text = "0123456789", .begin = true, .limit = 4};
+
+	assert_int_equal(upload(t, "/l", &u), -EFBIG);
+	assert_file(t, "l", "0123");
+}
+
+static void store_hidden_names(void **state)
+{
+	char out[VFS_PATH_SIZE], want[64];
+	struct ftp_hidden h = {true, ".%P.", ".tmp"};
+
+	assert_int_equal(store_hidden_name(&h, "/d/%P", out), 0);
+	(void)snprintf(want, sizeof want, "/d/.%d.%%P.tmp", (int)getpid());
+	assert_string_equal(out, want);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ascii_out_of_every_split),
+		cmocka_unit_test(ascii_out_makes_crlf_of_bare_lf_only),
+		cmocka_unit_test(ascii_out_resumes_at_every_cut),
+		cmocka_unit_test(ascii_in_of_every_split),
+		cmocka_unit_test(rate_keeps_its_average),
+		cmocka_unit_test(rate_free_bytes_are_not_paced),
+		cmocka_unit_test(rate_does_not_flood_after_a_pause),
+		cmocka_unit_test(rate_zero_is_unlimited),
+		cmocka_unit_test(port_arguments),
+		cmocka_unit_test(eprt_arguments),
+		cmocka_unit_test(port_walk_tries_each_port_once),
+		cmocka_unit_test(passive_ports_are_exclusive),
+		cmocka_unit_test_setup_teardown(store_writes_and_replaces, tree_setup, tree_teardown),
+		cmocka_unit_test_setup_teardown(
+			store_without_data_connection_changes_nothing, tree_setup, tree_teardown),
+		cmocka_unit_test_setup_teardown(store_restart_keeps_the_tail, tree_setup, tree_teardown),
+		cmocka_unit_test_setup_teardown(store_abort_deletes_or_cuts_back, tree_setup, tree_teardown),
+		cmocka_unit_test_setup_teardown(
+			store_hidden_appears_only_complete, tree_setup, tree_teardown),
+		cmocka_unit_test_setup_teardown(store_stops_at_its_limit, tree_setup, tree_teardown),
+		cmocka_unit_test(store_hidden_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,42 @@
+/* The session process: one identity, one root, many sessions on one event loop. It serves what master sends over the
+ * channel (ipc/message.h) and ends when master says so (RETIRE) or is gone, after its last session.
+ */
+#ifndef SESSION_PROC_H
+#define SESSION_PROC_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "ipc/chan.h"
+#include "ipc/start.h"
+#include "vfs/vfs.h"
+
+struct watch;
+struct records;
+
+struct session_proc {
+	const struct proc_start *start;
+	struct log_ctx log;
+	uv_loop_t loop;
+	struct ipc_chan chan;
+	struct watch *chan_watch;
+	struct ipc_scratch *scratch;
+	struct vfs_root *root; /* NULL when it could not be opened: every session is refused */
+	struct list sessions;
+	unsigned n_sessions;
+	bool retiring;
+	char *retire_text;       /* reply line for the sessions */
+	struct records *records; /* open ExtendedLogs; record.h */
+};
+
+/* Runs in the forked child until the process is to end; returns its exit status. The identity has been taken on. */
+int session_main(const struct proc_start *start);
+
+/* Send to master. A failure ends the process: master is gone. */
+void proc_send(struct session_proc *p, enum ipc_type type, const void *msg);
+/* A session has gone for good. */
+void proc_session_gone(struct session_proc *p);
+
+#endif

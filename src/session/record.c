@@ -1,0 +1,230 @@
+#include "session/record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "ftp/conf.h"
+#include "log/extlog.h"
+#include "log/xferlog.h"
+#include "session/ctrl.h"
+#include "session/proc.h"
+#include "session/session_priv.h"
+
+/* ExtendedLogs are compiled when the first session uses them and live as long as the process. */
+struct extended {
+	struct extended *next;
+	const struct ftp_extlog *conf;
+	struct logfmt *fmt;
+	struct extlog log;
+};
+
+struct records {
+	struct extended *extended;
+	struct log_syslog syslog;
+	bool syslog_open;
+};
+
+static struct records *records_of(struct session_proc *p)
+{
+	if (!p->records)
+		p->records = xcalloc(1, sizeof *p->records);
+	return p->records;
+}
+
+void records_free(struct records **rp)
+{
+	struct extended *next;
+
+	if (!*rp)
+		return;
+	for (struct extended *e = (*rp)->extended; e; e = next) {
+		next = e->next;
+		logfmt_free(&e->fmt);
+		free(e);
+	}
+	if ((*rp)->syslog_open)
+		log_syslog_close(&(*rp)->syslog);
+	free(*rp);
+	*rp = NULL;
+}
+
+static bool command_known(const char *name)
+{
+	return verb_find(name) || verb_find_limit(name);
+}
+
+/* The configuration was checked when it was loaded, so errors here only mean a log that stays empty. */
+static struct extended *extended_new(struct session_proc *p, struct records *r, const struct ftp_extlog *conf)
+{
+	struct extended *e = xcalloc(1, sizeof *e);
+	struct err err = ERR_INIT;
+
+	e->conf = conf;
+	e->next = r->extended;
+	r->extended = e;
+	e->log.fd = conf->file ? conf->file->fd : -1;
+	if (!conf->file) {
+		if (!r->syslog_open)
+			r->syslog_open = log_syslog_open(&r->syslog, LOG_SYSLOG_PATH, "wherryd") == 0;
+		e->log.sys = &r->syslog;
+		e->log.priority = p->start->config->syslog_facility | conf->syslog_level;
+	}
+	if (extlog_mask_parse(conf->classes, command_known, &e->log.mask, &err) < 0 ||
+		logfmt_compile(conf->format, &e->fmt, &err) < 0)
+		log_warn(&p->log, "ExtendedLog is not written: %s", err.text);
+	e->log.fmt = e->fmt;
+	return e;
+}
+
+static struct extended *extended_find(struct session_proc *p, const struct ftp_extlog *conf)
+{
+	struct records *r = records_of(p);
+
+	for (struct extended *e = r->extended; e; e = e->next) {
+		if (e->conf == conf)
+			return e;
+	}
+	return extended_new(p, r, conf);
+}
+
+void record_add_raw(struct session *s, uint64_t in, uint64_t out)
+{
+	s->raw_in += in;
+	s->raw_out += out;
+}
+
+static void record_who(const struct session *s, struct log_record *rec, char *local_text)
+{
+	const struct ftp_conf *conf = &s->scope->conf;
+	uint64_t now_ms = clock_wall_ms();
+
+	rec->wall_us = (int64_t)now_ms * 1000;
+	rec->client_ip = s->peer_text;
+	rec->client_host = s->who.client_name;
+	rec->client_port = addr_port(&s->peer);
+	rec->local_ip = addr_text(&s->local, local_text);
+	rec->local_port = addr_port(&s->local);
+	rec->server_name = conf->server_name;
+	rec->fqdn = s->server->fqdn;
+	rec->protocol = "ftp";
+	rec->anon_password = s->anonymous ? s->email : NULL;
+	rec->user = s->user;
+	rec->sent_user = s->sent_user;
+	rec->group = s->who.n_groups ? s->who.groups[0] : NULL;
+	rec->uid = s->uid;
+	rec->gid = s->gid;
+	rec->class_name = s->who.class_name;
+	rec->raw_in = (int64_t)(s->raw_in + (s->ctrl ? s->ctrl->raw_in : 0));
+	rec->raw_out = (int64_t)(s->raw_out + (s->ctrl ? s->ctrl->raw_out : 0));
+}
+
+static void record_what(const struct session *s, struct log_record *rec, char *host, size_t host_size)
+{
+	const struct session_command *c = &s->cmd;
+	const char *blank = c->line ? strchr(c->line, ' ') : NULL;
+
+	rec->command = c->line;
+	rec->verb = c->verb;
+	rec->args = blank ? blank + 1 : NULL;
+	rec->rename_from = s->rename_from;
+	rec->reply_code = c->reply_code ? c->reply_code : -1;
+	rec->reply_text = c->reply_text;
+	rec->response_ms = (int64_t)(clock_ms() - c->started_ms);
+	if (c->vpath) {
+		rec->file = c->vpath;
+		rec->file_host = vfs_host_text(s->root, c->vpath, host, host_size);
+		rec->dir = c->log_classes & VERB_LOG_DIRS ? c->vpath : NULL;
+	}
+	if (!c->transferred)
+		return;
+	rec->bytes = (int64_t)c->bytes;
+	rec->file_modified = c->modified;
+	rec->file_size = c->file_size;
+	rec->file_offset = (int64_t)c->offset;
+	rec->transfer_ms = (int64_t)c->transfer_ms;
+	rec->transfer_failure = c->failure;
+	rec->transfer_port = c->transfer_port ? c->transfer_port : -1;
+	rec->transfer_status = c->status;
+	rec->transfer_type = s->ascii ? "ASCII" : "binary";
+}
+
+static void record_write(
+	struct session *s, unsigned classes, const char *command, const struct log_record *rec)
+{
+	struct extended *e;
+	int r;
+
+	for (struct ftp_extlog *x = s->scope->conf.extended_logs; x;
+		x = (struct ftp_extlog *)(void *)x->item.next) {
+		e = extended_find(s->proc, x);
+		if (!e->fmt || !extlog_mask_match(&e->log.mask, classes, command))
+			continue;
+		r = extlog_write(&e->log, classes, command, rec);
+		if (r < 0)
+			log_debug(&s->log, 1, "cannot write ExtendedLog: %s", err_text(r));
+	}
+}
+
+void record_command(struct session *s)
+{
+	struct log_record rec = LOG_RECORD_INIT;
+	char local[ADDR_TEXT_MAX], host[VFS_PATH_SIZE * 2];
+
+	if (!s->scope->conf.extended_logs || !s->cmd.verb)
+		return;
+	record_who(s, &rec, local);
+	record_what(s, &rec, host, sizeof host);
+	record_write(s, s->cmd.log_classes, s->cmd.limit_name ? s->cmd.limit_name : s->cmd.verb, &rec);
+}
+
+void record_end(struct session *s)
+{
+	struct log_record rec = LOG_RECORD_INIT;
+	char local[ADDR_TEXT_MAX];
+
+	if (!s->scope->conf.extended_logs)
+		return;
+	record_who(s, &rec, local);
+	rec.end_reason = session_end_text((enum session_end)s->end);
+	record_write(s, EXTLOG_EXIT, NULL, &rec);
+}
+
+void record_xfer(struct session *s, const struct record_xfer *x)
+{
+	const struct ftp_logfile *file = s->scope->conf.transfer_log;
+	char host[VFS_PATH_SIZE * 2];
+	struct xferlog line = {
+		.wall_secs = (int64_t)(clock_wall_ms() / 1000),
+		.duration_ms = x->duration_ms,
+		.remote_host = s->who.client_name ? s->who.client_name : s->peer_text,
+		.bytes = x->bytes,
+		.ascii = x->ascii,
+		.direction = x->deletion ? XFERLOG_DELETE
+			     : x->upload ? XFERLOG_IN
+					 : XFERLOG_OUT,
+		.anonymous = s->anonymous,
+		.user = s->anonymous ? s->email : s->user,
+		.service = "ftp",
+		.complete = x->complete,
+	};
+	int r;
+
+	if (!file)
+		return;
+	line.path = vfs_host_text(s->root, x->vpath, host, sizeof host);
+	r = xferlog_write(file->fd, &line);
+	if (r < 0)
+		log_debug(&s->log, 1, "cannot write TransferLog: %s", err_text(r));
+}
+
+void session_log_delete(struct session *s, const char *vpath, uint64_t size_bytes)
+{
+	struct record_xfer x = {
+		.vpath = vpath, .bytes = size_bytes, .deletion = true, .complete = true, .ascii = s->ascii};
+
+	record_xfer(s, &x);
+}

@@ -1,0 +1,356 @@
+/* The session machine: states, and what happens when lines arrive. Drawn in ARCHITECTURE.md. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "ftp/reply.h"
+#include "score/score.h"
+#include "session/claim.h"
+#include "session/cmd/cmd.h"
+#include "session/ctrl.h"
+#include "session/data.h"
+#include "session/proc.h"
+#include "session/record.h"
+#include "session/session_priv.h"
+#include "session/xfer_priv.h"
+
+static const char *const state_name[SESSION_STATE_COUNT] = {
+	[SESSION_STARTING] = "starting",
+	[SESSION_READY] = "ready",
+	[SESSION_BUSY] = "busy",
+	[SESSION_TRANSFER] = "transfer",
+	[SESSION_CLOSING] = "closing",
+	[SESSION_CLOSED] = "closed",
+};
+
+static const char *const end_text[SESSION_END_COUNT] = {
+	[SESSION_END_NONE] = "",
+	[SESSION_END_QUIT] = "client said QUIT",
+	[SESSION_END_EOF] = "client closed the control connection",
+	[SESSION_END_LOST] = "control connection lost",
+	[SESSION_END_REFUSED] = "root or start directory not usable",
+	[SESSION_END_IDLE] = "TimeoutIdle",
+	[SESSION_END_NO_TRANSFER] = "TimeoutNoTransfer",
+	[SESSION_END_STALLED] = "TimeoutStalled",
+	[SESSION_END_SESSION] = "TimeoutSession",
+	[SESSION_END_NOT_READING] = "client does not read its replies",
+	[SESSION_END_FOREIGN] = "client speaks another protocol",
+	[SESSION_END_KICKED] = "ended by the administrator",
+	[SESSION_END_SHUTDOWN] = "server is shutting down or reloading",
+};
+
+const char *session_end_text(enum session_end end)
+{
+	return end_text[end];
+}
+
+uv_loop_t *session_loop(const struct session *s)
+{
+	return &s->proc->loop;
+}
+
+void session_ref(struct session *s)
+{
+	s->refs++;
+}
+
+void session_unref(struct session *s)
+{
+	if (--s->refs == 0)
+		session_free(s);
+}
+
+void session_enter(struct session *s, enum session_state state)
+{
+	if (s->state == state)
+		return;
+	log_debug(&s->log, 9, "session: %s -> %s", state_name[s->state], state_name[state]);
+	s->state = state;
+	if (state == SESSION_READY)
+		score_set_idle(s->slot);
+	timers_arm(s);
+}
+
+/* Say goodbye if there is something to say, and close when it is flushed. */
+static void session_close(struct session *s)
+{
+	if (s->state >= SESSION_CLOSING)
+		return;
+	if (s->end_text && s->ctrl)
+		(void)reply_whole(&s->ctrl->out, s->end_text); /* a full buffer is cut anyway */
+	session_enter(s, SESSION_CLOSING);
+	data_reset(s->data);
+	if (!s->ctrl)
+		session_control_lost(s);
+	else if (s->end == SESSION_END_NOT_READING)
+		session_control_lost(s);
+	else
+		ctrl_close(s->ctrl);
+}
+
+void session_control_lost(struct session *s)
+{
+	if (s->state == SESSION_CLOSED)
+		return;
+	if (!s->end)
+		s->end = s->ctrl && s->ctrl->eof ? SESSION_END_EOF : SESSION_END_LOST;
+	if (s->ctrl)
+		record_add_raw(s, s->ctrl->raw_in, s->ctrl->raw_out);
+	ctrl_free(&s->ctrl);
+	xfer_control_list_drop(s);
+	session_enter(s, SESSION_CLOSED); /* first: what is stopped below must not take further commands */
+	session_job_cancel(s);
+	claim_cancel(s);
+	xfer_abort(s, XFER_ABORT_LOST);
+	data_reset(s->data);
+	session_unref(s); /* the reference of being alive */
+}
+
+void session_terminate(struct session *s, enum session_end end, const char *text)
+{
+	if (s->end || s->state >= SESSION_CLOSING)
+		return;
+	s->end = end;
+	s->end_text = text ? strdup(text) : NULL;
+	session_job_cancel(s);
+	claim_cancel(s);
+	if (s->listing) { /* waits for a client that does not read: nothing more will get through */
+		session_control_lost(s);
+		return;
+	}
+	xfer_abort(s, end == SESSION_END_STALLED ? XFER_ABORT_STALLED : XFER_ABORT_KICKED);
+	session_pump(s);
+}
+
+void session_retire(struct session *s, const char *text)
+{
+	if (s->end || s->state >= SESSION_CLOSING)
+		return;
+	s->end = SESSION_END_SHUTDOWN;
+	s->end_text = strdup(text);
+	session_pump(s);
+}
+
+/* --- commands --- */
+
+static void command_result(struct session *s, enum ftp_result result)
+{
+	switch (result) {
+	case FTP_WAIT_JOB:
+	case FTP_WAIT_IPC:
+		if (s->state < SESSION_CLOSING)
+			session_enter(s, SESSION_BUSY);
+		return;
+	case FTP_WAIT_DATA:
+		if (s->state < SESSION_CLOSING)
+			session_enter(s, SESSION_TRANSFER);
+		return;
+	case FTP_CLOSE:
+		if (!s->end)
+			s->end = SESSION_END_QUIT;
+		break;
+	case FTP_DONE:
+		break;
+	}
+	if (s->state != SESSION_STARTING)
+		command_end(s);
+	if (s->state < SESSION_CLOSING)
+		session_enter(s, SESSION_READY);
+}
+
+void session_finish(struct session *s, enum ftp_result result)
+{
+	command_result(s, result);
+	if (result == FTP_DONE || result == FTP_CLOSE)
+		session_pump(s);
+	else if (s->ctrl)
+		ctrl_flush(s->ctrl);
+}
+
+void session_transfer_done(struct session *s)
+{
+	session_finish(s, FTP_DONE);
+}
+
+/* Find the command of a line, or reply why there is none. */
+static const struct ftp_verb *verb_of_line(struct session *s, const struct line_cmd *line)
+{
+	const struct ftp_verb *v = verb_find(line->verb);
+	const char *protocol;
+
+	if (v)
+		return v;
+	protocol = verb_foreign_protocol(line->verb);
+	if (protocol) {
+		log_notice(&s->log, "client speaks %s, closing", protocol);
+		s->end = SESSION_END_FOREIGN;
+		return NULL;
+	}
+	session_replied(s, 500, reply_unknown(session_out(s), line));
+	return NULL;
+}
+
+/* Verbs without a path are limited by what holds in the current directory; those with one ask for their object themselves,
+ * SITE and OPTS for their subcommand. */
+static bool limit_ok(struct session *s, const struct ftp_verb *v)
+{
+	bool data = strcmp(v->name, "PORT") == 0 || strcmp(v->name, "EPRT") == 0 ||
+		    strcmp(v->name, "PASV") == 0 || strcmp(v->name, "EPSV") == 0;
+
+	if (v->arg == VERB_ARG_PATH || v->arg == VERB_ARG_OPT_PATH || v->arg == VERB_ARG_SUB ||
+		v->flags & VERB_MULTI_WORD_PATH || session_verb_allowed(s, v->name))
+		return true;
+	session_reply(s, data ? 501 : 550, "%s: Operation not permitted", v->name);
+	return false;
+}
+
+static enum ftp_result command_run(struct session *s, const struct ftp_verb *v, const struct line_cmd *line)
+{
+	const struct session_cmd *c = session_cmd_find(v->name);
+	enum ftp_result result;
+
+	if (!command_argument_ok(s, v, line))
+		return FTP_DONE;
+	if (v->flags & VERB_NOT_IMPLEMENTED) {
+		session_reply(s, 502, "%s command not implemented", v->name);
+		return FTP_DONE;
+	}
+	if (!c) {
+		session_reply(s, 503, "Bad sequence of commands"); /* legal only before login */
+		return FTP_DONE;
+	}
+	if (!limit_ok(s, v))
+		return FTP_DONE;
+	if (v->flags & VERB_ENDS_RENAME) {
+		free(s->rename_from);
+		s->rename_from = NULL;
+	}
+	s->cmd.input = line;
+	result = c->check && !c->check(s, line->arg) ? FTP_DONE : c->run(s, line->arg);
+	s->cmd.input = NULL;
+	return result;
+}
+
+static void line_dispatch(struct session *s, enum line_result what, const struct line_cmd *line)
+{
+	const struct ftp_verb *v;
+
+	timers_command(s);
+	if (what != LINE_COMMAND) {
+		session_replied(s, 0, reply_bad_line(session_out(s), what));
+		return;
+	}
+	v = verb_of_line(s, line);
+	if (!v)
+		return;
+	command_begin(s, v, line);
+	command_result(s, command_run(s, v, line));
+}
+
+static bool may_take_line(struct session *s)
+{
+	return s->state == SESSION_READY && !s->end && s->ctrl && s->ctrl->out.len < CTRL_BACKLOG &&
+	       line_waiting(&s->ctrl->lines) && timers_command_allowed(s);
+}
+
+void session_pump(struct session *s)
+{
+	struct line_cmd line;
+	enum line_result what;
+
+	session_ref(s);
+	while (may_take_line(s)) {
+		what = line_next(&s->ctrl->lines, &line);
+		if (what == LINE_NONE)
+			break;
+		line_dispatch(s, what, &line);
+	}
+	if (s->state == SESSION_READY && s->ctrl && s->ctrl->eof && !s->end && !line_waiting(&s->ctrl->lines))
+		s->end = SESSION_END_EOF;
+	if (s->end && s->state == SESSION_READY)
+		session_close(s);
+	if (s->ctrl)
+		ctrl_flush(s->ctrl);
+	session_unref(s);
+}
+
+/* --- lines while a command runs --- */
+
+/* Is there an ABOR somewhere in the input? It stops what runs now; its own reply comes in its turn, so that replies keep the
+ * order of the commands: 426 for the transfer, then 226. */
+static bool abort_waits(const struct session *s)
+{
+	const char *line;
+	size_t len;
+
+	for (unsigned n = 0; (line = ctrl_peek(s->ctrl, n, &len)) != NULL; n++) {
+		if (ctrl_line_is(line, len, "ABOR"))
+			return true;
+	}
+	return false;
+}
+
+/* Answer a NOOP or STAT that is the next line while a transfer runs. It must not touch what the transfer remembers. */
+static bool line_run_aside(struct session *s)
+{
+	struct session_command saved = s->cmd;
+	const struct ftp_verb *v;
+	struct line_cmd line;
+	const char *text;
+	size_t len;
+
+	text = ctrl_peek(s->ctrl, 0, &len);
+	if (!text || s->ctrl->out.len >= CTRL_BACKLOG ||
+		!(ctrl_line_is(text, len, "NOOP") || ctrl_line_is(text, len, "STAT")) ||
+		!timers_command_allowed(s))
+		return false;
+	if (line_next(&s->ctrl->lines, &line) != LINE_COMMAND)
+		return true; /* its verb was checked above; an empty line was skipped */
+	timers_command(s);
+	v = verb_find(line.verb);
+	memset(&s->cmd, 0, sizeof s->cmd);
+	command_begin(s, v, &line);
+	(void)command_run(s, v, &line); /* both answer at once */
+	record_command(s);
+	command_clear(&s->cmd);
+	s->cmd = saved;
+	return true;
+}
+
+static void input_while_running(struct session *s)
+{
+	const char *line;
+	size_t len;
+
+	if (s->state == SESSION_TRANSFER) {
+		while (line_run_aside(s))
+			;
+	}
+	line = ctrl_peek(s->ctrl, 0, &len);
+	if (abort_waits(s) || (s->state == SESSION_TRANSFER && line && ctrl_line_is(line, len, "QUIT"))) {
+		session_job_cancel(s);
+		claim_cancel(s);
+		xfer_abort(s, XFER_ABORT_CLIENT);
+	}
+	if (s->ctrl && s->ctrl->eof)
+		xfer_abort(s, XFER_ABORT_LOST);
+	if (s->ctrl)
+		ctrl_flush(s->ctrl);
+}
+
+void session_input(struct session *s)
+{
+	if (s->state == SESSION_BUSY || s->state == SESSION_TRANSFER)
+		input_while_running(s);
+	else
+		session_pump(s);
+}
+
+void session_output_moved(struct session *s)
+{
+	ctrl_flush(s->ctrl);
+	if (s->state == SESSION_READY)
+		session_pump(s);
+	else if (s->ctrl && (s->state == SESSION_TRANSFER || s->state == SESSION_BUSY))
+		xfer_output_moved(s);
+}

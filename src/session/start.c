@@ -1,0 +1,300 @@
+/* From the message of master to a session that waits for commands, and the other way round. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "ftp/text.h"
+#include "ftp/verb.h"
+#include "score/score.h"
+#include "session/claim.h"
+#include "session/ctrl.h"
+#include "session/data.h"
+#include "session/proc.h"
+#include "session/record.h"
+#include "session/session_priv.h"
+
+/* --- names of groups: "users staff" -> who.groups --- */
+
+static void groups_split(struct session *s, const char *names)
+{
+	unsigned n = 0;
+	char *save = NULL;
+
+	s->group_names = xstrdup(names);
+	s->groups = xcalloc(strlen(names) / 2 + 1, sizeof *s->groups);
+	for (char *g = strtok_r(s->group_names, " ", &save); g; g = strtok_r(NULL, " ", &save))
+		s->groups[n++] = g;
+	s->who.groups = s->groups;
+	s->who.n_groups = n;
+}
+
+static const struct ftp_scope *anon_scope(const struct ftp_server *server, unsigned n)
+{
+	const struct ftp_scope *a = server->scope->anons;
+
+	for (; a && n > 1; n--)
+		a = a->next;
+	return a;
+}
+
+static const char *class_name(const struct session *s, const char *name)
+{
+	for (const struct ftp_class *c = s->proc->start->config->classes; c; c = c->next) {
+		if (strcmp(c->name, name) == 0)
+			return c->name;
+	}
+	return NULL;
+}
+
+static void who_set(struct session *s, const struct ipc_session_start *m)
+{
+	const struct ipc_grant *g = &m->grant;
+	char text[ADDR_TEXT_MAX];
+
+	s->uid = g->uid;
+	s->gid = g->gid;
+	s->user = xstrdup(g->user);
+	s->sent_user = xstrdup(g->sent_user);
+	s->email = xstrdup(g->email);
+	s->home = xstrdup(g->home);
+	s->peer = m->peer;
+	s->local = m->local;
+	s->peer_text = xstrdup(addr_text(&m->peer, text));
+	s->clnt = xstrdup(m->handoff.clnt);
+	s->client_name = *m->handoff.client_name ? xstrdup(m->handoff.client_name) : NULL;
+	groups_split(s, g->group_names);
+	s->who.user = s->user;
+	s->who.class_name = *m->class_name ? class_name(s, m->class_name) : NULL;
+	s->who.client = &s->peer;
+	s->who.client_name = s->client_name;
+	s->who.authenticated = true;
+}
+
+static void slot_set(struct session *s, const struct ipc_session_start *m)
+{
+	s->slot = score_claim(s->proc->start->score, s->sid);
+	score_set_begin(s->slot, m->connected_wall_ms);
+	score_set_client(s->slot, &s->peer, s->client_name);
+	score_set_server(s->slot, &s->local, s->scope->conf.server_name);
+	score_set_class(s->slot, s->who.class_name);
+	score_set_protocol(s->slot, "ftp");
+	score_set_user(s->slot, s->user, s->uid, s->gid);
+	score_set_cwd(s->slot, s->cwd);
+}
+
+void session_set_cwd(struct session *s, const char *vpath)
+{
+	char *copy = xstrdup(vpath);
+
+	free(s->cwd);
+	s->cwd = copy;
+	if (s->cwd_access)
+		session_access_done(s->cwd_access);
+	free(s->cwd_access);
+	s->cwd_access = NULL;
+	score_set_cwd(s->slot, vpath);
+}
+
+/* --- the welcome --- */
+
+struct welcome {
+	char start[VFS_PATH_SIZE]; /* where the session is to begin */
+	int error;                 /* of the root or of that directory, negative */
+	char *display;
+	struct session *s;
+};
+
+/* The start directory of the grant is host text below the root; inside it is what follows the root. */
+static void start_vpath(const struct session *s, const char *chdir, char out[VFS_PATH_SIZE])
+{
+	const char *root = s->proc->start->root;
+	size_t n = strlen(root);
+
+	while (n > 0 && root[n - 1] == '/')
+		n--;
+	if (strncmp(chdir, root, n) != 0 || (chdir[n] != '/' && chdir[n] != '\0') ||
+		vfs_path_resolve("/", chdir + n, out) < 0)
+		(void)str_copy(out, VFS_PATH_SIZE, "/");
+}
+
+static void welcome_work(void *arg, const atomic_bool *cancel)
+{
+	struct welcome *w = arg;
+	struct session *s = w->s;
+	struct statx st;
+	char shown[1024];
+
+	w->error = vfs_stat(s->root, w->start, 0, STATX_TYPE, &st);
+	if (w->error == 0 && !S_ISDIR(st.stx_mode))
+		w->error = -ENOTDIR;
+	if (w->error == 0)
+		w->error = vfs_access(s->root, w->start, X_OK, 0);
+	if (w->error < 0 && strcmp(w->start, "/") != 0) {
+		log_notice(&s->log, "cannot start in '%s' (%s), starting in the root",
+			str_escape(w->start, shown, sizeof shown), err_text(w->error));
+		(void)str_copy(w->start, sizeof w->start, "/");
+		w->error = 0;
+	}
+	if (w->error == 0 && !s->quiet)
+		w->display = session_display_text(s, &s->scope->conf.display_login, w->start);
+}
+
+static void welcome_reply(struct session *s)
+{
+	const struct ftp_conf *conf = &s->scope->conf;
+	struct text_vars vars = {.user = s->user};
+	struct buf text;
+
+	buf_init(&text, 4096);
+	if (conf->access_grant_msg && text_expand(&text, conf->access_grant_msg, &vars) == 0 && text.len > 0)
+		session_reply(s, 230, "%s", text.data);
+	else if (s->anonymous)
+		session_reply(s, 230, "Anonymous access granted, restrictions apply");
+	else
+		session_reply(s, 230, "User %s logged in", s->sent_user);
+	buf_done(&text);
+}
+
+static enum ftp_result welcome_done(struct session *s, void *arg)
+{
+	struct welcome *w = arg;
+
+	if (w->error < 0) {
+		log_err(&s->log, "cannot use the root directory: %s", err_text(w->error));
+		session_reply(s, 530, "Login incorrect.");
+		s->end = s->end ? s->end : SESSION_END_REFUSED;
+	} else {
+		session_set_cwd(s, w->start);
+		session_reply_display(s, 230, w->display);
+		welcome_reply(s);
+		log_info(&s->log, "session opened, class %s", s->who.class_name ? s->who.class_name : "-");
+	}
+	free(w->display);
+	free(w);
+	return FTP_DONE;
+}
+
+static void session_welcome(struct session *s, const char *chdir)
+{
+	struct welcome *w = xcalloc(1, sizeof *w);
+
+	w->s = s;
+	start_vpath(s, chdir, w->start);
+	(void)session_job(s, welcome_work, welcome_done, w);
+}
+
+/* --- making and freeing --- */
+
+static void params_set(struct session *s, const struct ipc_handoff *h)
+{
+	const struct ftp_conf *conf = &s->scope->conf;
+
+	s->ascii = h->type_ascii;
+	s->utf8_off = h->utf8_off;
+	s->quiet = h->quiet;
+	s->facts = verb_facts_offered(conf);
+	s->site_umask = -1;
+	s->idle_ms = conf->timeout_idle_ms;
+	s->login_wall_ms = clock_wall_ms();
+}
+
+static void session_refuse(struct session *s)
+{
+	session_reply(s, 530, "Login incorrect.");
+	s->end = SESSION_END_REFUSED;
+	session_enter(s, SESSION_READY);
+	session_pump(s);
+}
+
+/* What a message must satisfy to make a session of this process; master is trusted, but a mistake must not cross roots. */
+static const struct ftp_server *server_of(const struct session_proc *p, const struct ipc_session_start *m)
+{
+	const struct ftp_config *c = p->start->config;
+
+	if (m->grant.server >= c->n_servers || strcmp(m->grant.root, p->start->root) != 0 ||
+		m->grant.uid != getuid())
+		return NULL;
+	if (m->grant.anon && !anon_scope(c->servers[m->grant.server], m->grant.anon))
+		return NULL;
+	return c->servers[m->grant.server];
+}
+
+void session_new(struct session_proc *p, const struct ipc_session_start *m, int fd)
+{
+	const struct ftp_server *server = server_of(p, m);
+	struct ipc_sid gone = {.sid = m->grant.sid};
+	struct session *s;
+	int r;
+
+	if (!server) {
+		log_err(&p->log, "session %u does not belong to this process, refused", m->grant.sid);
+		fd_close(&fd);
+		proc_send(p, IPC_SESSION_END, &gone);
+		return;
+	}
+	s = xcalloc(1, sizeof *s);
+	s->proc = p;
+	s->refs = 1;
+	s->sid = m->grant.sid;
+	s->server = server;
+	s->anonymous = m->grant.anon > 0;
+	s->scope = s->anonymous ? anon_scope(server, m->grant.anon) : server->scope;
+	s->root = p->root;
+	s->cwd = xstrdup("/");
+	who_set(s, m);
+	params_set(s, &m->handoff);
+	s->log = (struct log_ctx){.parent = &p->log, .user = s->user, .client = s->peer_text, .sid = s->sid};
+	slot_set(s, m);
+	list_add(&p->sessions, &s->link);
+	p->n_sessions++;
+	s->data = data_new(s);
+	s->timers = timers_new(s);
+	r = ctrl_open(s, fd, &m->handoff, &s->ctrl);
+	if (r < 0) {
+		log_err(&s->log, "cannot take over the control connection: %s", err_text(r));
+		session_control_lost(s);
+	} else if (!p->root)
+		session_refuse(s);
+	else
+		session_welcome(s, m->grant.chdir);
+}
+
+void session_free(struct session *s)
+{
+	struct session_proc *p = s->proc;
+	struct ipc_sid gone = {.sid = s->sid};
+
+	log_info(&s->log, "session closed: %s", session_end_text((enum session_end)s->end));
+	if (p->root)
+		record_end(s);
+	list_del(&s->link);
+	claim_done(s);
+	timers_free(&s->timers);
+	data_free(&s->data);
+	score_release(s->slot);
+	if (s->cwd_access)
+		session_access_done(s->cwd_access);
+	free(s->cwd_access);
+	command_clear(&s->cmd);
+	free(s->user);
+	free(s->sent_user);
+	free(s->email);
+	free(s->home);
+	free(s->group_names);
+	free(s->groups);
+	free(s->peer_text);
+	free(s->client_name);
+	free(s->clnt);
+	free(s->cwd);
+	free(s->rename_from);
+	free(s->display_seen);
+	free(s->end_text);
+	free(s);
+	proc_send(p, IPC_SESSION_END, &gone);
+	proc_session_gone(p);
+}

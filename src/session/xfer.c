@@ -1,0 +1,556 @@
+#include "session/xfer_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "ftp/policy.h"
+#include "session/ctrl.h"
+#include "session/data.h"
+#include "session/record.h"
+#include "session/session_priv.h"
+#include "session/watch.h"
+#include "zsend.h"
+
+#define EARLY_150_MS  500               /* some clients connect only after the 150 */
+#define LOOP_SLICE    (4 * 1024 * 1024) /* bytes sent in one turn of the loop */
+#define POOL_SLICE    (16 * 1024 * 1024)
+#define RESIDENT_SPAN (4 * 1024 * 1024) /* bytes asked about at a time */
+#define READ_AHEAD    (8 * 1024 * 1024)
+#define SHORT_WAIT_MS 100
+#define MEMORY_TRIES  20
+#define CHUNK_MIN     4096 /* of UseSendfile <percent> */
+
+static const char *const state_name[XFER_STATE_COUNT] = {
+	"opening", "waiting", "moving", "paced", "linger", "finishing"};
+
+static void xfer_step(struct xfer *x);
+static void xfer_stop(struct xfer *x);
+
+static void xfer_enter(struct xfer *x, enum xfer_state state)
+{
+	log_debug(&x->s->log, 10, "transfer: %s -> %s", state_name[x->state], state_name[state]);
+	x->state = state;
+}
+
+static void xfer_free(struct xfer *x)
+{
+	watch_free(&x->watch);
+	alarm_free(&x->alarm);
+	fd_close(&x->sock);
+	fd_close(&x->fd);
+	if (x->src)
+		x->src->free(x->src);
+	free(x->pending);
+	free(x->display);
+	free(x->name);
+	free(x->vpath);
+	free(x);
+}
+
+/* --- the end --- */
+
+static void xfer_over(struct xfer *x)
+{
+	struct session *s = x->s;
+
+	timers_transfer(s);
+	xfer_say_end(x);
+	xfer_record(x);
+	s->xfer = NULL;
+	xfer_free(x);
+	session_transfer_done(s);
+	session_unref(s);
+}
+
+static void finish_work(uv_work_t *req)
+{
+	struct xfer *x = req->data;
+	const struct ftp_display *d = &x->s->scope->conf.display_file_transfer;
+
+	if (x->store)
+		x->end_error = -store_end(x->store, !x->failed, &x->problem, &x->file_size);
+	x->store = NULL;
+	if (!x->failed)
+		x->display = session_display_text(x->s, d, "/");
+}
+
+static void finish_done(uv_work_t *req, int status)
+{
+	xfer_over(req->data);
+}
+
+/* Close the network side, then let the pool bring the file to its end. */
+static void xfer_finish(struct xfer *x)
+{
+	struct linger hard = {.l_onoff = 1, .l_linger = 0};
+
+	watch_free(&x->watch);
+	alarm_free(&x->alarm);
+	/* After a failure the client must not take what was sent for the whole: drop what the kernel still holds. */
+	if (x->sock >= 0 && x->failed)
+		(void)setsockopt(
+			x->sock, SOL_SOCKET, SO_LINGER, &hard, sizeof hard); /* else it closes softly */
+	fd_close(&x->sock);
+	xfer_enter(x, XFER_FINISHING);
+	if (!x->store && (x->failed || !x->s->scope->conf.display_file_transfer.path)) {
+		xfer_over(x);
+		return;
+	}
+	x->req.data = x;
+	(void)uv_queue_work(session_loop(x->s), &x->req, finish_work, finish_done); /* cannot fail */
+}
+
+static void xfer_fail(struct xfer *x, int error, bool net)
+{
+	x->failed = true;
+	x->error = error;
+	x->net_failed = net;
+	xfer_finish(x);
+}
+
+/* Read away what the client still says; its close ends the transfer. */
+static void linger_event(struct xfer *x)
+{
+	char buf[4096];
+	ssize_t n;
+
+	do
+		n = recv(x->sock, buf, sizeof buf, MSG_DONTWAIT);
+	while (n > 0 || (n < 0 && errno == EINTR));
+	if (n == 0 || errno != EAGAIN)
+		xfer_finish(x);
+}
+
+/* Everything is in the kernel: end the stream and wait for the client to close, so that 226 means that it has the bytes. */
+static void xfer_sent(struct xfer *x)
+{
+	uint32_t ms = x->s->scope->conf.timeout_linger_ms;
+	int off = 0;
+
+	(void)setsockopt(x->sock, IPPROTO_TCP, TCP_CORK, &off, sizeof off);
+	if (shutdown(x->sock, SHUT_WR) < 0) {
+		xfer_fail(x, errno, true);
+		return;
+	}
+	xfer_enter(x, XFER_LINGER);
+	if (!ms) {
+		xfer_finish(x);
+		return;
+	}
+	alarm_set(x->alarm, ms);
+	watch_set(x->watch, UV_READABLE);
+	linger_event(x);
+}
+
+/* --- moving --- */
+
+static void xfer_wait(struct xfer *x, enum xfer_state state, uint64_t ms)
+{
+	xfer_enter(x, state);
+	watch_set(x->watch, 0);
+	alarm_set(x->alarm, ms);
+}
+
+static void xfer_wait_net(struct xfer *x)
+{
+	xfer_enter(x, XFER_WAITING);
+	watch_set(x->watch, x->kind == XFER_UPLOAD ? UV_READABLE : UV_WRITABLE);
+}
+
+static bool download_all_sent(const struct xfer *x)
+{
+	return x->kind == XFER_DOWNLOAD && x->size_known && x->cur >= x->end;
+}
+
+/* The source has ended. A download that was promised more is broken off: the file was cut while it was being sent. */
+static void slice_ended(struct xfer *x)
+{
+	if (x->kind == XFER_UPLOAD)
+		xfer_finish(x);
+	else if (x->kind == XFER_DOWNLOAD && x->size_known && x->cur < x->end) {
+		log_notice(&x->s->log, "'%s' became shorter while it was sent: %llu bytes missing%s",
+			x->vpath, (unsigned long long)(x->end - x->cur),
+			addr_is_loopback(&x->s->peer) ? " (does the client store it onto itself?)" : "");
+		xfer_fail(x, EIO, false);
+	} else
+		xfer_sent(x);
+}
+
+static void slice_short(struct xfer *x)
+{
+	if (x->slice.error && ++x->memory_tries > MEMORY_TRIES) {
+		if (!x->zero_copy) {
+			xfer_fail(x, ENOMEM, false);
+			return;
+		}
+		x->zero_copy = false;
+		x->memory_tries = 0;
+	}
+	xfer_wait(x, XFER_WAITING, SHORT_WAIT_MS);
+}
+
+static void slice_account(struct xfer *x)
+{
+	struct session *s = x->s;
+	bool upload = x->kind == XFER_UPLOAD;
+
+	x->done += x->slice.file_bytes;
+	x->net += x->slice.net_bytes;
+	if (upload)
+		s->bytes_in += x->slice.file_bytes;
+	else
+		s->bytes_out += x->slice.file_bytes;
+	rate_take(&x->rate, (size_t)x->slice.file_bytes);
+	if (x->slice.net_bytes) {
+		x->moved_ms = clock_ms();
+		x->memory_tries = 0;
+	}
+	xfer_show_progress(x);
+}
+
+/* What a slice says about going on. */
+static void slice_next(struct xfer *x)
+{
+	slice_account(x);
+	if (x->aborted) {
+		xfer_fail(x, 0, false);
+		return;
+	}
+	switch (x->slice.end) {
+	case SLICE_MORE:
+		if (download_all_sent(x))
+			xfer_sent(x);
+		else if (x->state == XFER_MOVING)
+			xfer_step(x);
+		else
+			xfer_wait_net(x); /* the next turn of the loop goes on; others have theirs before */
+		break;
+	case SLICE_WAIT_NET:
+		xfer_wait_net(x);
+		break;
+	case SLICE_WAIT_SHORT:
+		slice_short(x);
+		break;
+	case SLICE_EOF:
+		slice_ended(x);
+		break;
+	case SLICE_NET:
+		xfer_fail(x, x->slice.error, true);
+		break;
+	case SLICE_FILE:
+		xfer_fail(x, x->slice.error, false);
+		break;
+	}
+}
+
+static void pool_work(uv_work_t *req)
+{
+	struct xfer *x = req->data;
+
+	if (x->kind == XFER_DOWNLOAD && x->seekable)
+		(void)posix_fadvise(x->fd, (off_t)x->cur, READ_AHEAD, POSIX_FADV_WILLNEED); /* a hint */
+	slice_run(x);
+}
+
+static void pool_done(uv_work_t *req, int status)
+{
+	struct xfer *x = req->data;
+	struct session *s = x->s;
+
+	session_ref(s);
+	if (x->zero_copy)
+		x->resident_until = x->cur;
+	slice_next(x);
+	if (s->ctrl)
+		ctrl_flush(s->ctrl);
+	session_unref(s);
+}
+
+static void slice_in_pool(struct xfer *x)
+{
+	xfer_enter(x, XFER_MOVING);
+	watch_set(x->watch, 0);
+	x->req.data = x;
+	(void)uv_queue_work(session_loop(x->s), &x->req, pool_work, pool_done); /* cannot fail */
+}
+
+/* Bytes from cur on that the kernel can send without waiting for a disk; 0: none, or nobody knows. */
+static uint64_t resident_bytes(struct xfer *x)
+{
+	uint64_t span = x->end - x->cur < RESIDENT_SPAN ? x->end - x->cur : RESIDENT_SPAN;
+	int64_t n;
+
+	if (x->cur < x->resident_until)
+		return x->resident_until - x->cur;
+	n = zs_resident(x->fd, x->cur, (size_t)span);
+	if (n <= 0)
+		return 0;
+	x->resident_until = x->cur + (uint64_t)n;
+	return (uint64_t)n;
+}
+
+/* The data socket is ready, or was never tried: move the next slice. */
+static void xfer_step(struct xfer *x)
+{
+	uint64_t now_us = clock_us(), resident;
+	size_t may;
+
+	if (download_all_sent(x)) {
+		xfer_sent(x);
+		return;
+	}
+	may = rate_allow(&x->rate, now_us, POOL_SLICE);
+	if (may == 0) {
+		xfer_wait(x, XFER_PACED, rate_wait_ms(&x->rate, now_us) + 1);
+		return;
+	}
+	x->slice.max = may;
+	resident = x->kind == XFER_DOWNLOAD && x->zero_copy ? resident_bytes(x) : 0;
+	if (resident == 0) {
+		slice_in_pool(x);
+		return;
+	}
+	x->slice.max = may < LOOP_SLICE ? may : LOOP_SLICE;
+	x->slice.max = resident < x->slice.max ? (size_t)resident : x->slice.max;
+	slice_run(x);
+	slice_next(x);
+}
+
+static void net_event(void *arg, int events)
+{
+	struct xfer *x = arg;
+	struct session *s = x->s;
+
+	session_ref(s);
+	if (x->state == XFER_LINGER)
+		linger_event(x);
+	else if (x->state == XFER_WAITING)
+		xfer_step(x);
+	if (s->ctrl)
+		ctrl_flush(s->ctrl);
+	session_unref(s);
+}
+
+static void alarm_event(void *arg)
+{
+	struct xfer *x = arg;
+	struct session *s = x->s;
+
+	session_ref(s);
+	switch (x->state) {
+	case XFER_OPENING:
+		xfer_say_150(x);
+		break;
+	case XFER_WAITING:
+	case XFER_PACED:
+		xfer_step(x);
+		break;
+	case XFER_LINGER:
+		xfer_finish(x);
+		break;
+	default:
+		break;
+	}
+	if (s->ctrl)
+		ctrl_flush(s->ctrl);
+	session_unref(s);
+}
+
+/* --- the start --- */
+
+static void xfer_opened(void *arg, int fd, int error)
+{
+	struct xfer *x = arg;
+	struct session *s = x->s;
+	int on = 1, r;
+
+	session_ref(s);
+	alarm_stop(x->alarm);
+	x->sock = fd;
+	r = fd < 0 ? -error : watch_new(session_loop(s), fd, net_event, x, &x->watch);
+	if (r < 0) {
+		x->refused = true;
+		xfer_fail(x, -r, true);
+	} else {
+		x->port = data_peer_port(s->data);
+		x->begun_ms = x->moved_ms = clock_ms();
+		timers_transfer(s);
+		xfer_say_150(x);
+		if (s->ctrl)
+			ctrl_flush(s->ctrl);
+		if (x->zero_copy)
+			(void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on); /* only saves packets */
+		rate_init(&x->rate, x->rate.bps, x->rate.free_bytes, clock_us());
+		xfer_show_start(x);
+		xfer_wait_net(x);
+	}
+	timers_arm(s);
+	session_unref(s);
+}
+
+static void start_event(void *arg)
+{
+	struct xfer *x = arg;
+	struct session *s = x->s;
+
+	alarm_free(&x->alarm);
+	x->alarm = alarm_new(session_loop(s), alarm_event, x);
+	session_ref(s);
+	if (x->aborted || !s->ctrl || s->ctrl->eof) {
+		x->aborted = x->aborted ? x->aborted : XFER_ABORT_LOST;
+		xfer_fail(x, 0, false);
+	} else {
+		alarm_set(x->alarm, EARLY_150_MS);
+		data_open(s, xfer_opened, x);
+	}
+	if (s->ctrl)
+		ctrl_flush(s->ctrl);
+	session_unref(s);
+}
+
+static struct xfer *xfer_new(struct session *s, enum xfer_kind kind, const char *verb, const char *name)
+{
+	struct xfer *x = xcalloc(1, sizeof *x);
+
+	x->s = s;
+	x->kind = kind;
+	x->verb = verb;
+	x->name = xstrdup(name);
+	x->fd = x->sock = -1;
+	x->file_size = -1;
+	atomic_init(&x->cancel, false);
+	x->state = XFER_OPENING;
+	return x;
+}
+
+/* From the next turn of the loop on, so that the command has returned when the first reply or the end comes. */
+static enum ftp_result xfer_start(struct xfer *x)
+{
+	session_ref(x->s);
+	x->s->xfer = x;
+	x->alarm = alarm_new(session_loop(x->s), start_event, x);
+	alarm_set(x->alarm, 0);
+	return FTP_WAIT_DATA;
+}
+
+static void rate_choose(struct xfer *x, const struct ftp_conf *conf)
+{
+	const struct ftp_rate *rate = policy_rate(conf, xfer_command_bit(x->verb), &x->s->who);
+
+	if (!rate)
+		return;
+	x->rate.bps = rate->bytes_per_sec;
+	x->rate.free_bytes = rate->free_bytes;
+}
+
+/* The one place that decides whether bytes go through this process (spec/sendfile.md 2). */
+static const char *copy_reason(const struct xfer *x, const struct ftp_conf *conf)
+{
+	if (conf->sendfile.kind == FTP_SENDFILE_OFF)
+		return "config";
+	if (x->ascii)
+		return "ascii";
+	if (!x->seekable || !x->size_known)
+		return "nonregular";
+	if (x->cur >= x->end)
+		return "empty";
+	if (slice_is_badfs(x->dev))
+		return "badfs";
+	return NULL;
+}
+
+static void path_choose(struct xfer *x, const struct ftp_conf *conf, uint64_t file_size)
+{
+	const char *reason = copy_reason(x, conf);
+
+	x->zero_copy = !reason;
+	if (conf->sendfile.kind == FTP_SENDFILE_BYTES)
+		x->chunk = conf->sendfile.bytes;
+	else if (conf->sendfile.kind == FTP_SENDFILE_PERCENT) {
+		x->chunk = (uint64_t)((double)file_size * conf->sendfile.percent / 100.0);
+		x->chunk = x->chunk < CHUNK_MIN ? CHUNK_MIN : x->chunk;
+	}
+	log_debug(&x->s->log, 10, "'%s' is sent by %s%s%s", x->vpath, reason ? "copying" : "the kernel",
+		reason ? ", reason: " : "", reason ? reason : "");
+}
+
+enum ftp_result xfer_start_download(struct session *s, const struct xfer_download *d)
+{
+	struct xfer *x = xfer_new(s, XFER_DOWNLOAD, d->verb, d->name);
+
+	x->vpath = xstrdup(d->vpath);
+	x->fd = d->fd;
+	x->dev = d->st->st_dev;
+	x->ascii = s->ascii;
+	x->seekable = S_ISREG(d->st->st_mode);
+	x->size_known = x->seekable && !d->endless;
+	x->start = x->cur = d->start;
+	x->end = x->size_known ? (uint64_t)d->st->st_size : 0;
+	x->file_size = x->size_known ? (int64_t)d->st->st_size : -1;
+	if (x->seekable)
+		(void)posix_fadvise(x->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
+	rate_choose(x, d->conf);
+	path_choose(x, d->conf, x->end);
+	return xfer_start(x);
+}
+
+enum ftp_result xfer_start_upload(struct session *s, const struct xfer_upload *u)
+{
+	struct xfer *x = xfer_new(s, XFER_UPLOAD, u->verb, u->name);
+
+	x->vpath = xstrdup(u->vpath);
+	x->store = u->store;
+	x->ascii = s->ascii;
+	x->start = u->store->start;
+	rate_choose(x, u->conf);
+	return xfer_start(x);
+}
+
+enum ftp_result xfer_start_listing(struct session *s, const char *name, struct xfer_source *src)
+{
+	struct xfer *x = xfer_new(s, XFER_LISTING, s->cmd.verb ? s->cmd.verb : "LIST", name);
+
+	x->src = src;
+	return xfer_start(x);
+}
+
+void xfer_abort(struct session *s, enum xfer_abort why)
+{
+	struct xfer *x = s->xfer;
+
+	if (!x || x->aborted || x->state == XFER_FINISHING)
+		return;
+	x->aborted = why;
+	log_debug(&s->log, 4, "transfer is aborted");
+	xfer_stop(x);
+}
+
+static void xfer_stop(struct xfer *x)
+{
+	if (x->state == XFER_MOVING) { /* the slice ends soon; slice_next() sees the rest */
+		atomic_store(&x->cancel, true);
+		(void)shutdown(x->sock, SHUT_RDWR);
+		return;
+	}
+	if (x->state == XFER_OPENING)
+		data_reset(x->s->data);
+	xfer_fail(x, 0, false);
+}
+
+uint64_t xfer_moved_ms(const struct session *s)
+{
+	const struct xfer *x = s->xfer;
+
+	if (!x || !x->begun_ms || x->state == XFER_LINGER || x->state == XFER_FINISHING)
+		return 0;
+	return x->moved_ms;
+}

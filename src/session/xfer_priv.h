@@ -1,0 +1,156 @@
+/* Inside of the transfer machine. States and their changes are in xfer.c, the moving of bytes in slice.c, words and numbers
+ * for people in xfer_report.c.
+ *
+ *   OPENING --connection--> WAITING <--> MOVING --all sent--> LINGER --> FINISHING --> over
+ *                              ^------> PACED                               ^
+ *   any of them --error or abort-------------------------------------------+
+ *
+ * Bytes move in slices, bounded in bytes and time. A slice runs in the loop only when it cannot wait for a disk (resident
+ * pages sent by the kernel), else in a pool thread; meanwhile the loop does not touch what the slice works on.
+ */
+#ifndef SESSION_XFER_PRIV_H
+#define SESSION_XFER_PRIV_H
+
+#include <sys/stat.h>
+#include <uv.h>
+
+#include "session/ascii.h"
+#include "session/rate.h"
+#include "session/store.h"
+#include "session/xfer.h"
+
+enum xfer_kind { XFER_DOWNLOAD, XFER_UPLOAD, XFER_LISTING };
+
+enum xfer_state {
+	XFER_OPENING,   /* waits for the data connection */
+	XFER_WAITING,   /* waits for the data socket, or for memory or a FIFO by the alarm */
+	XFER_MOVING,    /* a slice runs in the pool */
+	XFER_PACED,     /* TransferRate */
+	XFER_LINGER,    /* everything is sent; waits for the client to close */
+	XFER_FINISHING, /* the pool closes, renames or removes the file */
+	XFER_STATE_COUNT
+};
+
+enum xfer_abort {
+	XFER_ABORT_NONE,
+	XFER_ABORT_CLIENT,  /* ABOR, QUIT */
+	XFER_ABORT_LOST,    /* control connection closed */
+	XFER_ABORT_STALLED, /* TimeoutStalled */
+	XFER_ABORT_KICKED   /* by the administrator, or another timeout */
+};
+
+enum slice_end {
+	SLICE_MORE,       /* the limit of the slice was reached */
+	SLICE_WAIT_NET,   /* the socket is full or empty */
+	SLICE_WAIT_SHORT, /* no memory, or a FIFO without data: again in a moment */
+	SLICE_EOF,        /* end of the source */
+	SLICE_NET,        /* the data connection failed: error */
+	SLICE_FILE        /* the file or generator failed: error */
+};
+
+struct slice {
+	size_t max;          /* in: bytes at most */
+	uint64_t file_bytes; /* out: moved, counted at the file */
+	uint64_t net_bytes;  /* out: moved, counted at the socket */
+	enum slice_end end;
+	int error; /* positive errno */
+};
+
+struct xfer {
+	struct session *s;
+	enum xfer_kind kind;
+	enum xfer_state state;
+	const char *verb; /* static */
+	char *name;       /* for the 150 line: the argument as sent */
+	char *vpath;      /* for records; NULL for listings */
+
+	/* file side; a slice owns it while it runs */
+	int fd;                   /* download, else -1 */
+	bool seekable;            /* false: FIFO */
+	bool size_known;          /* false: read to the end, wherever that is */
+	uint64_t start, cur, end; /* download: bytes start..end of the file, cur is next */
+	struct xfer_source *src;
+	struct store *store;
+	bool ascii;
+	struct ascii_state cr;
+	char *pending; /* what the network did not take of bytes that cannot be read again; owned, NULL = none */
+	size_t pending_len, pending_at;
+	bool source_ended;
+
+	/* network side */
+	int sock;
+	struct watch *watch;
+	uint16_t port;
+
+	/* path */
+	bool zero_copy;
+	uint64_t chunk;          /* UseSendfile: bytes of one request at most, 0 = no limit */
+	uint64_t resident_until; /* file offset up to which no disk is needed */
+	dev_t dev;
+	struct rate rate;
+
+	/* pool */
+	uv_work_t req;
+	atomic_bool cancel;
+	struct slice slice;
+	enum store_problem problem; /* how store_end() went */
+	int end_error;
+	int64_t file_size; /* afterwards, -1 = not known */
+	char *display;     /* DisplayFileTransfer, read at the end */
+
+	/* outcome */
+	enum xfer_abort aborted;
+	bool failed;
+	bool net_failed; /* by the data connection */
+	int error;       /* positive errno of the failure, 0 = none */
+	bool refused;    /* the data connection did not come about: 425 */
+
+	bool said_150;
+	bool appended_reply; /* STOU: its 150 has a form of its own */
+	struct alarm *alarm;
+	uint64_t begun_ms;             /* data connection opened, 0 = not yet */
+	uint64_t moved_ms;             /* last byte */
+	uint64_t done, net;            /* bytes so far: file side, network side */
+	uint64_t shown_ms, shown_done; /* in the scoreboard */
+	unsigned memory_tries;
+};
+
+/* What a command gives to start a transfer. Strings are copied. */
+struct xfer_download {
+	const char *verb, *name, *vpath;
+	int fd; /* given */
+	const struct stat *st;
+	bool endless; /* the size in st says nothing (procfs) */
+	uint64_t start;
+	const struct ftp_conf *conf; /* of the object; borrowed for the call */
+};
+struct xfer_upload {
+	const char *verb, *name, *vpath;
+	struct store *store; /* given */
+	const struct ftp_conf *conf;
+};
+enum ftp_result xfer_start_download(struct session *s, const struct xfer_download *d);
+enum ftp_result xfer_start_upload(struct session *s, const struct xfer_upload *u);
+
+/* Stop the transfer that runs, if any: its final reply comes when that is done, perhaps before this returns. */
+void xfer_abort(struct session *s, enum xfer_abort why);
+/* Time (clock_ms()) of the last byte of a data phase that runs, 0 = none runs. */
+uint64_t xfer_moved_ms(const struct session *s);
+/* Replies can be written again: for xfer_list_on_control(). */
+void xfer_output_moved(struct session *s);
+
+void xfer_control_list_drop(struct session *s); /* the client is gone */
+
+/* slice.c: move bytes as x->slice says, until its end. Any thread. */
+void slice_run(struct xfer *x);
+bool slice_is_badfs(dev_t dev); /* does the kernel refuse to send files of this device? */
+
+/* xfer_report.c */
+void xfer_say_150(struct xfer *x);
+void xfer_say_end(struct xfer *x);
+void xfer_show_start(struct xfer *x);
+void xfer_show_progress(struct xfer *x);
+void xfer_record(struct xfer *x);
+unsigned xfer_command_bit(const char *verb); /* FTP_XFER_ */
+
+#endif

@@ -1,0 +1,211 @@
+/* What a transfer tells: replies to the client, the scoreboard, records, STAT. */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "score/score.h"
+#include "session/record.h"
+#include "session/session_priv.h"
+#include "session/xfer_priv.h"
+
+#define SHOW_MS 250 /* between progress updates: the number of acknowledged bytes costs a system call */
+
+unsigned xfer_command_bit(const char *verb)
+{
+	return strcmp(verb, "RETR") == 0   ? FTP_XFER_RETR
+	       : strcmp(verb, "STOR") == 0 ? FTP_XFER_STOR
+	       : strcmp(verb, "APPE") == 0 ? FTP_XFER_APPE
+	       : strcmp(verb, "STOU") == 0 ? FTP_XFER_STOU
+					   : 0;
+}
+
+/* Clients parse the number of bytes (spec/transfer.md 3). */
+void xfer_say_150(struct xfer *x)
+{
+	const char *type = x->ascii || x->kind == XFER_LISTING ? "ASCII" : "BINARY";
+	uint64_t n = x->size_known ? x->end - x->start : 0;
+
+	if (x->said_150)
+		return;
+	x->said_150 = true;
+	if (strcmp(x->verb, "STOU") == 0)
+		session_reply(x->s, 150, "FILE: %s", x->name);
+	else if (x->kind == XFER_LISTING || n == 0)
+		session_reply(x->s, 150, "Opening %s mode data connection for %s", type, x->name);
+	else
+		session_reply(x->s, 150, "Opening %s mode data connection for %s (%llu %s)", type, x->name,
+			(unsigned long long)n, n == 1 ? "byte" : "bytes");
+}
+
+/* The table of spec/transfer.md 7. */
+static void reply_failed(struct session *s, int error)
+{
+	switch (error) {
+	case ENXIO:
+		session_reply(s, 451, "Transfer aborted. Unexpected streams hangup");
+		break;
+	case EAGAIN:
+	case ENOMEM:
+		session_reply(s, 451, "Transfer aborted. Insufficient memory or file locked");
+		break;
+	case ETXTBSY:
+	case EBUSY:
+	case EIO:
+	case EFAULT:
+	case ESPIPE:
+	case EDEADLK:
+	case ETIME:
+	case EPROTO:
+	case ECOMM:
+	case EACCES:
+	case ENOENT:
+		session_reply(s, 451, "Transfer aborted. %s", err_text(error));
+		break;
+	case ENOSPC:
+		session_reply(s, 452, "Transfer aborted. %s", err_text(error));
+		break;
+	case EDQUOT:
+	case EFBIG:
+		session_reply(s, 552, "Transfer aborted. %s", err_text(error));
+		break;
+	case ETIMEDOUT:
+	case ESTALE:
+	case ENOLCK:
+	case ENOLINK:
+	case ENETRESET:
+		session_reply(s, 450, "Transfer aborted. Link to file server lost");
+		break;
+	default:
+		session_reply(s, 426, "Transfer aborted. Data connection closed");
+	}
+}
+
+/* All bytes came, but the file could not be brought to its end. */
+static void reply_end_error(struct xfer *x)
+{
+	if (x->problem == STORE_RENAME)
+		session_reply(
+			x->s, 550, "%s: Rename of hidden file failed: %s", x->name, err_text(x->end_error));
+	else if (x->end_error == EDQUOT || x->end_error == EFBIG)
+		session_reply_errno(x->s, 552, x->name, -x->end_error);
+	else
+		session_reply_errno(x->s, 550, x->name, -x->end_error);
+}
+
+void xfer_say_end(struct xfer *x)
+{
+	struct session *s = x->s;
+
+	if (x->refused && !x->aborted)
+		session_reply(s, 425, "Unable to build data connection: %s", err_text(x->error));
+	else if (x->failed)
+		reply_failed(s, x->aborted || x->net_failed ? 0 : x->error);
+	else if (x->end_error)
+		reply_end_error(x);
+	else {
+		session_reply_display(s, 226, x->display);
+		session_reply(s, 226, "Transfer complete");
+	}
+}
+
+static enum score_path path_of(const struct xfer *x)
+{
+	return x->zero_copy ? SCORE_PATH_SENDFILE : SCORE_PATH_COPY;
+}
+
+void xfer_show_start(struct xfer *x)
+{
+	static const enum score_dir dir[] = {[XFER_DOWNLOAD] = SCORE_DOWNLOAD,
+		[XFER_UPLOAD] = SCORE_UPLOAD,
+		[XFER_LISTING] = SCORE_LISTING};
+
+	score_set_rate_limit(x->s->slot, x->rate.bps);
+	score_xfer_start(x->s->slot, dir[x->kind], x->size_known ? x->end - x->start : 0, path_of(x));
+	x->shown_ms = x->begun_ms;
+}
+
+void xfer_show_progress(struct xfer *x)
+{
+	uint64_t now = clock_ms(), acked = 0;
+	int queued;
+
+	if (now - x->shown_ms < SHOW_MS)
+		return;
+	if (x->kind != XFER_UPLOAD && x->sock >= 0 && ioctl(x->sock, SIOCOUTQ, &queued) == 0 && queued >= 0)
+		acked = x->done > (uint64_t)queued ? x->done - (uint64_t)queued : 0;
+	x->shown_ms = now;
+	x->shown_done = x->done;
+	score_xfer_progress(x->s->slot, x->done, acked, now - x->begun_ms);
+	if (x->kind == XFER_DOWNLOAD)
+		score_xfer_path(x->s->slot, path_of(x));
+}
+
+static const char *status_of(const struct xfer *x)
+{
+	if (!x->failed && !x->end_error)
+		return "success";
+	return x->aborted == XFER_ABORT_STALLED ? "timeout" : x->aborted ? "cancelled" : "failed";
+}
+
+static const char *failure_of(const struct xfer *x)
+{
+	if (!x->failed && !x->end_error)
+		return NULL;
+	return x->aborted || x->net_failed ? "Data connection closed"
+					   : err_text(x->failed ? x->error : x->end_error);
+}
+
+void xfer_record(struct xfer *x)
+{
+	struct session *s = x->s;
+	bool ok = !x->failed && !x->end_error;
+	uint64_t ms = x->begun_ms ? clock_ms() - x->begun_ms : 0;
+	struct record_xfer rec = {.vpath = x->vpath,
+		.bytes = x->done,
+		.duration_ms = ms,
+		.upload = x->kind == XFER_UPLOAD,
+		.ascii = x->ascii,
+		.complete = ok};
+	char shown[512];
+
+	if (x->begun_ms)
+		score_xfer_end(s->slot, x->done, ms);
+	record_add_raw(s, x->kind == XFER_UPLOAD ? x->net : 0, x->kind == XFER_UPLOAD ? 0 : x->net);
+	s->cmd.transferred = true;
+	s->cmd.bytes = x->done;
+	s->cmd.offset = x->start;
+	s->cmd.file_size = x->file_size;
+	s->cmd.transfer_ms = ms;
+	s->cmd.transfer_port = x->port;
+	s->cmd.status = status_of(x);
+	s->cmd.failure = failure_of(x);
+	if (x->kind == XFER_LISTING)
+		return;
+	if (x->begun_ms)
+		record_xfer(s, &rec);
+	if (ok && x->kind == XFER_UPLOAD)
+		s->files_in++;
+	else if (ok)
+		s->files_out++;
+	log_info(&s->log, "%s '%s' %s: %llu bytes in %llu ms", x->verb,
+		str_escape(x->vpath, shown, sizeof shown), ok ? "complete" : status_of(x),
+		(unsigned long long)x->done, (unsigned long long)ms);
+}
+
+void xfer_describe(const struct session *s, char *buf, size_t size)
+{
+	const struct xfer *x = s->xfer;
+
+	if (!x || !x->begun_ms)
+		(void)snprintf(buf, size, "No data connection");
+	else if (x->size_known)
+		(void)snprintf(buf, size, "%s %s (%llu/%llu)", x->verb, x->name,
+			(unsigned long long)(x->end - x->start), (unsigned long long)x->done);
+	else
+		(void)snprintf(buf, size, "%s %s (%llu)", x->verb, x->name, (unsigned long long)x->done);
+}
