@@ -38,10 +38,10 @@ void login_enter(struct login_conn *c, enum login_state state, uint64_t now_ms)
 	default:
 		break;
 	}
-	if (state >= LOGIN_CLOSING) {
+	if (state != LOGIN_AUTHENTICATING)
 		login_wipe_string(&c->password);
+	if (state >= LOGIN_CLOSING)
 		c->timeout_ms = 0;
-	}
 	if (state == LOGIN_CLOSING && c->out.len == 0)
 		login_enter(c, c->eof ? LOGIN_GONE : LOGIN_LINGERING, now_ms);
 }

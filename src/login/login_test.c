@@ -553,6 +553,16 @@ static void a_login_waits_for_an_auth_process_that_is_starting(void **state)
 	assert_null(conn.password);
 	login_conn_auth_ready(&conn, now);
 	assert_string_equal(events, "AUTH 7.1 alice/x@0;");
+	deny(1);
+	pass_time(LOGIN_FAIL_MS);
+	(void)heard();
+	/* an auth that answers what it was not asked cannot make us keep the password */
+	auth_there = false;
+	(void)ask("USER alice");
+	say("PASS x\r\n");
+	assert_non_null(conn.password);
+	deny(2);
+	assert_null(conn.password);
 }
 
 static void a_failing_master_closes(void **state)
