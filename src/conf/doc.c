@@ -112,21 +112,23 @@ static void man_row(const struct conf_row *row, FILE *out)
 		man_text(row->message, out);
 		fputs("\\(rq (%m is the limit).", out);
 	}
+	if ((row->flags & CONF_LAST_WINS) != 0)
+		fputs("\nGiven twice, the last one counts.", out);
 	fputs("\n.br\nContexts: ", out);
 	contexts_print(row, out);
 	if (default_text(row) != NULL) {
-		fputs(". Default: ", out);
+		fputs("\n.br\nDefault: ", out);
 		man_text(default_text(row), out);
 	}
 	if (row->min != NULL || row->max != NULL) {
-		fputs(". Range: ", out);
+		fputs("\n.br\nRange: ", out);
 		man_text(row->min != NULL ? row->min : "0", out);
 		fputs(" to ", out);
 		man_text(row->max != NULL ? row->max : "no limit", out);
 		if (row->unit != NULL)
 			fprintf(out, " %s", row->unit);
 	}
-	fprintf(out, ". Module: %s.\n", row->module);
+	fprintf(out, "\n.br\nModule: %s\n", row->module);
 }
 
 void conf_man(const struct conf_language *lang, FILE *out)
