@@ -8,6 +8,9 @@
 #include "base/alloc.h"
 #include "base/str.h"
 
+#define PATTERN_MAX 1024u /* bytes of a regular expression */
+#define REPEATS_MAX 1000u /* product of its counted repeats */
+
 enum expr_op { EXPR_OR, EXPR_AND, EXPR_REGEX };
 
 struct element {
@@ -40,12 +43,34 @@ void ftp_regexes_free(struct ftp_regex *list)
 	}
 }
 
+/* Counted repeats are compiled by copying, so nested ones multiply in memory. */
+static bool repeats_too_often(const char *pattern)
+{
+	unsigned long total = 1;
+
+	for (const char *p = pattern; (p = strchr(p, '{')) != NULL;) {
+		char *end;
+		unsigned long n = strtoul(++p, &end, 10), m = *end == ',' ? strtoul(end + 1, NULL, 10) : n;
+
+		total *= n > m ? n + 1 : m + 1;
+		if (n > REPEATS_MAX || m > REPEATS_MAX || total > REPEATS_MAX)
+			return true;
+	}
+	return false;
+}
+
 int ftp_regex_check(const char *pattern, bool nocase, struct err *err)
 {
 	regex_t re;
 	char text[200];
-	int r = regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB | (nocase ? REG_ICASE : 0));
+	int r;
 
+	if (strlen(pattern) > PATTERN_MAX)
+		return err_set(err, WE_CONFIG, "regular expression is longer than %u bytes", PATTERN_MAX);
+	if (repeats_too_often(pattern))
+		return err_set(err, WE_CONFIG, "regular expression '%.200s' repeats more than %u times",
+			pattern, REPEATS_MAX);
+	r = regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB | (nocase ? REG_ICASE : 0));
 	if (r == 0) {
 		regfree(&re);
 		return 0;
@@ -53,9 +78,6 @@ int ftp_regex_check(const char *pattern, bool nocase, struct err *err)
 	regerror(r, &re, text, sizeof(text));
 	return err_set(err, WE_CONFIG, "unusable regular expression '%.200s': %s", pattern, text);
 }
-
-/* Patterns of up to this many bytes: regcomp() may take exponential memory for nested counts of long ones. */
-#define PATTERN_MAX 1024
 
 static int regex_compile(struct ftp_expr *e, const char *pattern, struct ftp_regex **keep, struct err *err)
 {
@@ -65,8 +87,6 @@ static int regex_compile(struct ftp_expr *e, const char *pattern, struct ftp_reg
 	e->op = EXPR_REGEX;
 	e->negate = pattern[0] == '!';
 	e->pattern = pattern + e->negate;
-	if (strlen(pattern) > PATTERN_MAX)
-		return err_set(err, WE_CONFIG, "regular expression is longer than %u bytes", PATTERN_MAX);
 	r = ftp_regex_check(e->pattern, false, err);
 	if (r < 0 || keep == NULL)
 		return r;
