@@ -132,13 +132,13 @@ static void close_others(const struct master *m, const struct birth *b, int *lis
 
 static void reset_signals(void)
 {
-	static const int back_to_default[] = {SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2};
-	static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT};
+	static const int back_to_default[] = {SIGCHLD, SIGUSR2};
+	static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 	sigset_t none;
 
 	for (size_t i = 0; i < ARRAY_LEN(back_to_default); i++)
 		(void)signal(back_to_default[i], SIG_DFL);
-	for (size_t i = 0; i < ARRAY_LEN(ignored); i++) /* the terminal's ^C is master's to handle */
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++) /* sent to the whole group: master's to handle */
 		(void)signal(ignored[i], SIG_IGN);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
