@@ -217,6 +217,20 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* Reaped children are cleared at once; this is for entries that nobody reaped. */
+static uint64_t scrub_tick(struct master *m, uint64_t now)
+{
+	uint64_t interval = m->gen->config->scoreboard_scrub_secs * UINT64_C(1000);
+
+	if (m->board == NULL || interval == 0)
+		return UINT64_MAX;
+	if (m->next_scrub_ms == 0 || now >= m->next_scrub_ms) {
+		(void)score_scrub(m->board, NULL, NULL); /* how many is of no interest */
+		m->next_scrub_ms = now + interval;
+	}
+	return m->next_scrub_ms;
+}
+
 static uint64_t on_turn(void *arg, uint64_t now)
 {
 	struct master *m = arg;
@@ -225,6 +239,7 @@ static uint64_t on_turn(void *arg, uint64_t now)
 	if (m->stopping)
 		return min_u64(next, stop_tick(m, now));
 	next = min_u64(next, children_tick(m, now));
+	next = min_u64(next, scrub_tick(m, now));
 	return min_u64(next, shut_tick(m, now));
 }
 

@@ -109,6 +109,7 @@ struct master {
 	struct generation *gen; /* the current one */
 	struct msession *buckets[SESSION_BUCKETS];
 	struct score_board *board; /* NULL = none */
+	uint64_t next_scrub_ms;
 	struct ipc_scratch scratch;
 	unsigned next_child_id;
 	uint32_t next_sid, n_sessions;
