@@ -129,7 +129,7 @@ const struct ftp_scope *ftp_anon_find(
 
 		index++;
 		if (real == NULL || a->conf.user == NULL || !str_eq(real, a->conf.user) ||
-			str_eq(real, "root"))
+			(str_eq(real, "root") && !a->conf.root_login))
 			continue;
 		if (ret_index != NULL)
 			*ret_index = index;

@@ -29,7 +29,7 @@ bool text_lang_known(const char *tag);
 #define TEXT_LANG_DEFAULT "en-US"
 
 /* The <Anonymous> that a login name belongs to: one whose User is that name, or the name that an alias of that section or of
- * the server stands for (UserAlias; "*" stands for any). Sections whose user is root do not count. AuthAliasOnly asks for an alias.
+ * the server stands for (UserAlias; "*" stands for any). Sections whose user is root count only with RootLogin on. AuthAliasOnly asks for an alias.
  *   name       as the client sent it
  *   ret_index  number of the section, from 1 (ipc_grant.anon); may be NULL
  *   ret_user   the real name, borrowed from the configuration; may be NULL

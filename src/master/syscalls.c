@@ -191,7 +191,9 @@ static int add_role(scmp_filter_ctx ctx, enum ipc_role role)
 		r = add_threads(ctx, role);
 	if (r == 0)
 		r = add_sockets(ctx, role);
-	if (r == 0) /* pthread names; nothing else */
+	if (r == 0 && role == IPC_AUTH) /* name services use it */
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 0);
+	else if (r == 0) /* names of threads; nothing else */
 		r = seccomp_rule_add(
 			ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
 	if (r == 0 && !SANITIZED)
