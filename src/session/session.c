@@ -354,3 +354,8 @@ void session_output_moved(struct session *s)
 	else if (s->ctrl && (s->state == SESSION_TRANSFER || s->state == SESSION_BUSY))
 		xfer_output_moved(s);
 }
+
+int session_path(const struct session *s, const char *arg, char out[VFS_PATH_SIZE])
+{
+	return vfs_path_resolve(s->cwd, arg, out);
+}
