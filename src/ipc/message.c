@@ -67,6 +67,10 @@ static const struct ipc_field xfer_claim_fields[] = {F(IPC_U32, struct ipc_xfer_
 static const struct ipc_field xfer_verdict_fields[] = {
 	F(IPC_U32, struct ipc_xfer_verdict, sid, 0), F(IPC_U32, struct ipc_xfer_verdict, refused, 0), END};
 static const struct ipc_field sid_fields[] = {F(IPC_U32, struct ipc_sid, sid, 0), END};
+static const struct ipc_field xfer_report_fields[] = {F(IPC_U32, struct ipc_xfer_report, sid, 0),
+	F(IPC_STR, struct ipc_xfer_report, path, PATH_BYTES), F(IPC_U64, struct ipc_xfer_report, bytes, 0),
+	F(IPC_U64, struct ipc_xfer_report, duration_ms, 0), F(IPC_BOOL, struct ipc_xfer_report, upload, 0),
+	F(IPC_BOOL, struct ipc_xfer_report, complete, 0), END};
 static const struct ipc_field active_request_fields[] = {
 	F(IPC_U32, struct ipc_active_request, sid, 0), F(IPC_BOOL, struct ipc_active_request, v6, 0), END};
 static const struct ipc_field active_socket_fields[] = {
@@ -111,6 +115,7 @@ static const struct ipc_permit permits[IPC_TYPE_COUNT] = {
 	ROW(ACTIVE_REQUEST, S, M, IPC_FD_NONE, active_request_fields, struct ipc_active_request),
 	ROW(LOG_REOPEN, M, L | A | S, IPC_FD_NEEDED, log_reopen_fields, struct ipc_log_reopen),
 	ROW(RETIRE, M, L | A | S, IPC_FD_NONE, retire_fields, struct ipc_retire),
+	ROW(XFER_REPORT, S, M, IPC_FD_NONE, xfer_report_fields, struct ipc_xfer_report),
 };
 
 const struct ipc_permit *ipc_permit_find(uint32_t type)

@@ -59,6 +59,8 @@ enum ipc_type {
 	/* master -> all */
 	IPC_LOG_REOPEN, /* put this descriptor over log file number index (fd) */
 	IPC_RETIRE,     /* take no new work; end when what there is has ended */
+	/* session -> master, only when start.h's report_transfers asks for it */
+	IPC_XFER_REPORT, /* a transfer has ended */
 	IPC_TYPE_COUNT
 };
 
@@ -207,6 +209,13 @@ struct ipc_xfer_verdict {
 
 struct ipc_sid { /* XFER_DONE, SESSION_END */
 	uint32_t sid;
+};
+
+struct ipc_xfer_report {
+	uint32_t sid;
+	const char *path; /* virtual path of the file */
+	uint64_t bytes, duration_ms;
+	bool upload, complete;
 };
 
 struct ipc_active_request {

@@ -27,7 +27,8 @@ struct proc_start {
 
 	/* session: the identity, already taken on (uid, gid, groups) when session_main() runs */
 	const char *user;
-	const char *root; /* host path; not yet opened */
+	const char *root;      /* host path; not yet opened */
+	bool report_transfers; /* tell master of each transfer that has ended (`wherryd share` prints them) */
 
 	/* Lock the process in for good: call once, after set-up and before the first byte from outside. Session: root_fd is the
 	 * opened root directory, which stays reachable with what is below it; others -1. Logs what the kernel lacks; fails only when

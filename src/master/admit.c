@@ -55,6 +55,8 @@ void msession_free(struct master *m, struct msession *s)
 {
 	struct msession **p = bucket(m, s->sid);
 
+	if (s->state == MSESSION_ACTIVE)
+		live_left(m, s);
 	while (*p != s)
 		p = &(*p)->hash_next;
 	*p = s->hash_next;

@@ -190,6 +190,7 @@ static int __attribute__((noreturn)) child_run(struct master *m, const struct bi
 		.can_switch_uid = m->can_switch_uid,
 		.user = c->identity.user,
 		.root = c->identity.root,
+		.report_transfers = m->live != NULL,
 		.confine = confine};
 	struct err err = ERR_INIT;
 	int *listeners, r;

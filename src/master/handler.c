@@ -122,6 +122,7 @@ static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
 		fill_start(s, &msg->handoff, &start);
 		msession_move(s, to);
 		s->state = MSESSION_ACTIVE;
+		live_login(m, s);
 		r = child_send(to, IPC_SESSION_START, &start, msg->fd);
 		if (r < 0)
 			(void)err_set(
@@ -229,6 +230,14 @@ static void on_xfer_done(struct master *m, struct child *c, const struct ipc_sid
 		s->xfer_command = 0;
 }
 
+static void on_xfer_report(struct master *m, struct child *c, const struct ipc_xfer_report *q)
+{
+	struct msession *s = own_session(m, c, q->sid);
+
+	if (s != NULL)
+		live_transfer(m, s, q);
+}
+
 /* A socket bound to the control connection's address and the port before it (RFC 959 3.2: L-1). */
 static int active_socket(const struct msession *s, int *ret_fd)
 {
@@ -286,6 +295,9 @@ static int dispatch(struct master *m, struct child *c, struct ipc_msg *msg)
 		return 0;
 	case IPC_XFER_DONE:
 		on_xfer_done(m, c, &msg->sid);
+		return 0;
+	case IPC_XFER_REPORT:
+		on_xfer_report(m, c, &msg->xfer_report);
 		return 0;
 	case IPC_ACTIVE_REQUEST:
 		on_active_request(m, c, &msg->active_request);

@@ -1,6 +1,7 @@
-/* What `wherryd share` shows while it runs: one line per session and transfer with progress and rate, from the scoreboard as any
- * other reader. On a terminal the running lines are redrawn in place; elsewhere a line is printed when something begins
- * or ends, and every few seconds in between. */
+/* What `wherryd share` shows while it runs. What has happened (a login, the end of a transfer or session) is a line that stays,
+ * told by the processes that carry it; what is going on is one line per session and transfer with progress and rate, from the
+ * scoreboard as any other reader. On a terminal those are redrawn in place, elsewhere printed every few seconds.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,12 +17,11 @@
 #define PLAIN_EVERY 4 /* on no terminal: a running transfer's line every that many refreshes */
 #define SHOWN_MAX   1024
 
-struct shown { /* what was last printed of a session */
+struct shown { /* what was last seen of a session, for its rate */
 	uint32_t id;
-	bool seen, transferring, logged_in;
-	uint64_t done, at_ms, began; /* bytes then; clock then; since_ms of its transfer */
-	unsigned age;
-	char user[SCORE_USER_MAX], arg[96];
+	bool seen;
+	uint64_t done, at_ms, began; /* bytes then; clock then; since_ms of its command */
+	unsigned age;                /* refreshes of this transfer */
 };
 
 struct live {
@@ -29,8 +29,9 @@ struct live {
 	bool terminal;
 	unsigned drawn; /* lines to go back over */
 	uint64_t next_ms;
-	size_t n;
+	size_t n, n_sessions;
 	struct shown shown[SHOWN_MAX];
+	struct score_session sessions[SHOWN_MAX]; /* of the refresh */
 };
 
 static void amount(uint64_t bytes, char *dst, size_t size)
@@ -59,10 +60,18 @@ static struct shown *shown_of(struct live *l, uint32_t id)
 	return &l->shown[l->n++];
 }
 
-static void print_line(struct live *l, bool running, const char *line)
+/* Take the running lines off the screen. */
+static void undraw(struct live *l)
 {
-	printf("%s%s\n", l->terminal ? "\033[K" : "", line);
-	if (running && l->terminal)
+	if (l->drawn != 0)
+		printf("\033[%uA\033[J", l->drawn);
+	l->drawn = 0;
+}
+
+static void print_running_line(struct live *l, const char *line)
+{
+	printf("%s\n", line);
+	if (l->terminal)
 		l->drawn++;
 }
 
@@ -109,65 +118,31 @@ static void session_line(const struct score_session *s, char *dst, size_t size)
 		(void)snprintf(dst, size, "  #%u %s@%s %s %s", s->id, s->user, from, s->cmd, cmd);
 }
 
-static void transfer_ended(struct live *l, const struct shown *old, uint64_t done)
-{
-	char line[512], bytes[32];
-
-	amount(done, bytes, sizeof(bytes));
-	(void)snprintf(line, sizeof(line), "#%u finished %s, %s", old->id, old->arg, bytes);
-	print_line(l, false, line);
-}
-
-struct turn {
-	struct live *l;
-	uint64_t now;
-	size_t n;
-	struct score_session *sessions; /* copies, so that finished lines can be printed first */
-};
-
 static int collect(void *arg, const struct score_session *s)
 {
-	struct turn *t = arg;
+	struct live *l = arg;
 
-	if (t->n < SHOWN_MAX)
-		t->sessions[t->n++] = *s;
+	if (l->n_sessions < SHOWN_MAX)
+		l->sessions[l->n_sessions++] = *s;
 	return 0;
-}
-
-/* What began or ended since the last look: these lines stay. */
-static void print_events(struct live *l, const struct score_session *s, struct shown *old)
-{
-	char from[ADDR_TEXT_MAX], line[512];
-	bool transferring = s->xfer_active && s->dir != SCORE_NO_TRANSFER;
-
-	old->seen = true;
-	if (s->logged_in && !old->logged_in) {
-		old->logged_in = true;
-		str_copy(old->user, sizeof(old->user), s->user);
-		(void)snprintf(line, sizeof(line), "#%u %s logged in from %s", s->id, s->user,
-			addr_text(&s->client, from));
-		print_line(l, false, line);
-	}
-	if (old->transferring && (!transferring || s->since_ms != old->began))
-		transfer_ended(l, old, transferring ? old->done : s->xfer_done);
-	if (transferring && (!old->transferring || s->since_ms != old->began)) {
-		(void)str_escape(s->arg, old->arg, sizeof(old->arg));
-		old->began = s->since_ms;
-		old->done = old->at_ms = old->age = 0;
-	}
-	old->transferring = transferring;
 }
 
 static void print_running(struct live *l, const struct score_session *s, struct shown *old, uint64_t now)
 {
+	bool transferring = s->xfer_active && s->dir != SCORE_NO_TRANSFER;
 	char line[1024];
 
-	if (old->transferring)
+	old->seen = true;
+	if (s->since_ms != old->began) {
+		old->began = s->since_ms;
+		old->done = old->at_ms = old->age = 0;
+	}
+	if (transferring)
 		transfer_line(s, old, now, line, sizeof(line));
 	else
 		session_line(s, line, sizeof(line));
-	if (l->terminal || (old->transferring && old->age % PLAIN_EVERY == 0))
-		print_line(l, true, line);
+	if (l->terminal || (transferring && old->age % PLAIN_EVERY == PLAIN_EVERY - 1))
+		print_running_line(l, line);
 	old->age++;
 	old->done = s->xfer_done;
 	old->at_ms = now;
@@ -175,26 +150,55 @@ static void print_running(struct live *l, const struct score_session *s, struct 
 
 static void forget_gone(struct live *l)
 {
-	char line[256];
 	size_t i = 0;
 
 	while (i < l->n) {
-		struct shown *o = &l->shown[i];
-
-		if (o->seen) {
-			o->seen = false;
-			i++;
-			continue;
-		}
-		if (o->transferring)
-			transfer_ended(l, o, o->done);
-		if (o->logged_in) {
-			(void)snprintf(line, sizeof(line), "#%u %s has left", o->id, o->user);
-			print_line(l, false, line);
-		}
-		*o = l->shown[--l->n];
+		if (l->shown[i].seen)
+			l->shown[i++].seen = false;
+		else
+			l->shown[i] = l->shown[--l->n];
 	}
 }
+
+/* --- what has happened --- */
+
+static void happened(struct live *l, const struct msession *s, const char *text)
+{
+	char from[ADDR_TEXT_MAX], user[128];
+
+	undraw(l);
+	(void)str_escape(s->user, user, sizeof(user));
+	printf("#%u %s@%s %s\n", s->sid, user, addr_text(&s->peer, from), text);
+	(void)fflush(stdout); /* a closed standard output is no reason to stop serving */
+	l->next_ms = 0;       /* draw what is going on again */
+}
+
+void live_login(struct master *m, const struct msession *s)
+{
+	if (m->live != NULL)
+		happened(m->live, s, "logged in");
+}
+
+void live_left(struct master *m, const struct msession *s)
+{
+	if (m->live != NULL)
+		happened(m->live, s, "has left");
+}
+
+void live_transfer(struct master *m, const struct msession *s, const struct ipc_xfer_report *x)
+{
+	char bytes[32], rate[32], path[512], text[700];
+
+	if (m->live == NULL)
+		return;
+	amount(x->bytes, bytes, sizeof(bytes));
+	amount(x->duration_ms != 0 ? x->bytes * 1000 / x->duration_ms : x->bytes, rate, sizeof(rate));
+	(void)snprintf(text, sizeof(text), "%s %s%s, %s, %s/s", x->upload ? "uploaded" : "downloaded",
+		str_escape(x->path, path, sizeof(path)), x->complete ? "" : " (broken off)", bytes, rate);
+	happened(m->live, s, text);
+}
+
+/* --- in the loop --- */
 
 void live_start(struct master *m)
 {
@@ -213,45 +217,36 @@ void live_start(struct master *m)
 uint64_t live_tick(struct master *m, uint64_t now)
 {
 	struct live *l = m->live;
-	struct turn t = {.l = l, .now = now};
 
 	if (l == NULL)
 		return UINT64_MAX;
 	if (now < l->next_ms)
 		return l->next_ms;
+	undraw(l);
+	if (m->n_sessions == 0) {
+		l->next_ms = UINT64_MAX; /* a login sets it */
+		return l->next_ms;
+	}
 	l->next_ms = now + REFRESH_MS;
-	if (m->n_sessions == 0 && l->n == 0 && l->drawn == 0)
-		return l->next_ms;
-	t.sessions = calloc(SHOWN_MAX, sizeof(*t.sessions));
-	if (t.sessions == NULL)
-		return l->next_ms;
-	(void)score_read_all(l->reader, collect, &t, NULL); /* an unreadable board shows nothing */
-	if (l->drawn != 0)
-		printf("\033[%uA\033[J", l->drawn);
-	l->drawn = 0;
-	for (size_t i = 0; i < t.n; i++) {
-		struct shown *old = shown_of(l, t.sessions[i].id);
+	l->n_sessions = 0;
+	(void)score_read_all(l->reader, collect, l, NULL); /* an unreadable board shows nothing */
+	for (size_t i = 0; i < l->n_sessions; i++) {
+		struct shown *old = shown_of(l, l->sessions[i].id);
 
 		if (old != NULL)
-			print_events(l, &t.sessions[i], old);
+			print_running(l, &l->sessions[i], old, now);
 	}
 	forget_gone(l);
-	for (size_t i = 0; i < t.n; i++) {
-		struct shown *old = shown_of(l, t.sessions[i].id);
-
-		if (old != NULL) {
-			print_running(l, &t.sessions[i], old, now);
-		}
-	}
-	free(t.sessions);
 	(void)fflush(stdout); /* a closed standard output is no reason to stop serving */
 	return l->next_ms;
 }
 
 void live_stop(struct master *m)
 {
-	if (m->live != NULL)
+	if (m->live != NULL) {
+		undraw(m->live);
 		score_reader_free(m->live->reader);
+	}
 	free(m->live);
 	m->live = NULL;
 }

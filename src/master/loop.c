@@ -83,12 +83,11 @@ static int wait_ms(uint64_t now, uint64_t next)
 void loop_run(struct loop *l)
 {
 	while (!l->stop) {
-		uint64_t now = clock_ms();
+		uint64_t now = clock_ms(), next = l->on_turn(l->arg, now);
 		struct epoll_event ev;
-		int n = epoll_wait(l->epoll_fd, &ev, 1, wait_ms(now, l->on_turn(l->arg, now)));
 
 		/* One event a turn: a handler may free any other watch. */
-		if (n < 1)
+		if (l->stop || epoll_wait(l->epoll_fd, &ev, 1, wait_ms(now, next)) < 1)
 			continue;
 		if (ev.data.ptr == NULL) {
 			read_signals(l);

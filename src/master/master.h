@@ -203,6 +203,10 @@ uint64_t shut_tick(struct master *m, uint64_t now_ms);
 
 /* --- live.c --- */
 void live_start(struct master *m);
+/* Each does nothing when there are no live lines. */
+void live_login(struct master *m, const struct msession *s);
+void live_transfer(struct master *m, const struct msession *s, const struct ipc_xfer_report *x);
+void live_left(struct master *m, const struct msession *s);
 uint64_t live_tick(struct master *m, uint64_t now_ms);
 void live_stop(struct master *m);
 

@@ -193,6 +193,19 @@ void record_end(struct session *s)
 	record_write(s, EXTLOG_EXIT, NULL, &rec);
 }
 
+static void report_to_master(struct session *s, const struct record_xfer *x)
+{
+	struct ipc_xfer_report q = {.sid = s->sid,
+		.path = x->vpath,
+		.bytes = x->bytes,
+		.duration_ms = x->duration_ms,
+		.upload = x->upload,
+		.complete = x->complete};
+
+	if (s->proc->start->report_transfers && !x->deletion)
+		proc_send(s->proc, IPC_XFER_REPORT, &q);
+}
+
 void record_xfer(struct session *s, const struct record_xfer *x)
 {
 	const struct ftp_logfile *file = s->scope->conf.transfer_log;
@@ -213,6 +226,7 @@ void record_xfer(struct session *s, const struct record_xfer *x)
 	};
 	int r;
 
+	report_to_master(s, x);
 	if (!file)
 		return;
 	line.path = vfs_host_text(s->root, x->vpath, host, sizeof host);
