@@ -1,0 +1,213 @@
+/* SITE MKDIR (with parents), SITE RMDIR (with contents), SITE SYMLINK. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "session/cmd/args.h"
+#include "session/cmd/cmd.h"
+#include "session/cmd/path_work.h"
+
+/* --- SITE MKDIR --- */
+
+/* One directory on the way; that it is there already is fine. */
+static int mkdir_one(struct path_work *w, const char *vpath)
+{
+	struct session_access a;
+	struct statx st;
+	int r = vfs_stat(w->root, vpath, 0, STATX_TYPE, &st);
+
+	if (r == 0)
+		return S_ISDIR(st.stx_mode) ? 0 : -ENOTDIR;
+	if (r != -ENOENT)
+		return r;
+	r = session_allowed(w->s, "SITE_MKDIR", vpath, VFS_MISSING_OK, &a);
+	if (r < 0)
+		return r;
+	r = vfs_mkdir(w->root, a.real, session_dir_mode(w->s, a.conf));
+	session_access_done(&a);
+	return r == -EEXIST ? 0 : r; /* another client was faster */
+}
+
+static int mkdir_look(struct path_work *w, unsigned flags)
+{
+	char vpath[VFS_PATH_SIZE];
+	struct session_access a;
+	int r;
+
+	for (size_t i = 1; w->vpath[1]; i++) {
+		if (w->vpath[i] && w->vpath[i] != '/')
+			continue;
+		memcpy(vpath, w->vpath, i);
+		vpath[i] = '\0';
+		r = mkdir_one(w, vpath);
+		if (r < 0)
+			return r;
+		if (!w->vpath[i])
+			break;
+	}
+	/* Also where nothing had to be made a rule may say no. */
+	r = session_allowed(w->s, "SITE_MKDIR", w->vpath, 0, &a);
+	if (r == 0)
+		session_access_done(&a);
+	return r;
+}
+
+static enum ftp_result mkdir_answer(struct session *s, struct path_work *w)
+{
+	return path_work_done(s, w, 200, "SITE MKDIR command successful");
+}
+
+static bool mkdir_check(struct session *s, const char *arg)
+{
+	if (!strchr(arg, '*'))
+		return true;
+	session_reply(s, 550, "%s: Invalid directory name", arg);
+	return false;
+}
+
+static enum ftp_result mkdir_run(struct session *s, const char *arg)
+{
+	struct path_work *w = path_work_new(s, arg, sizeof *w, mkdir_look, mkdir_answer);
+
+	return w ? path_work_run(w, PATH_POOL) : FTP_DONE;
+}
+
+/* --- SITE RMDIR --- */
+
+struct rmdir_work {
+	struct path_work w;
+	struct session_access dir; /* answer for the directory asked about last */
+	char dir_path[VFS_PATH_SIZE];
+	bool has_dir;
+};
+
+/* Make r->dir the answer for a directory; rules and .ftpaccess files are looked up once for all its files. */
+static int dir_ask(struct rmdir_work *r, const char *vpath)
+{
+	int n;
+
+	if (r->has_dir && str_eq(r->dir_path, vpath))
+		return 0;
+	if (r->has_dir)
+		session_access_done(&r->dir);
+	n = session_allowed(r->w.s, NULL, vpath, VFS_NOFOLLOW, &r->dir);
+	r->has_dir = n == 0;
+	if (n == 0)
+		(void)str_copy(r->dir_path, sizeof r->dir_path, vpath);
+	return n;
+}
+
+static int entry_allowed(void *arg, const char *vpath, bool is_dir)
+{
+	struct rmdir_work *w = arg;
+	char parent[VFS_PATH_SIZE];
+	struct session_access a;
+	int r;
+
+	if (is_dir) {
+		/* it may hold a .ftpaccess of its own */
+		r = session_allowed(w->w.s, "SITE_RMDIR", vpath, VFS_NOFOLLOW, &a);
+		if (r == 0)
+			session_access_done(&a);
+		if (r == 0)
+			r = session_allowed(w->w.s, "RMD", vpath, VFS_NOFOLLOW, &a);
+		if (r == 0)
+			session_access_done(&a);
+		return r;
+	}
+	vfs_path_parent(vpath, parent);
+	r = dir_ask(w, parent);
+	if (r == 0 && (!session_entry_allowed(w->w.s, "SITE_RMDIR", &w->dir, vfs_path_base(vpath)) ||
+			      !session_entry_allowed(w->w.s, "DELE", &w->dir, vfs_path_base(vpath))))
+		r = -EPERM;
+	return r;
+}
+
+static int rmdir_look(struct path_work *w, unsigned flags)
+{
+	struct rmdir_work *d = (struct rmdir_work *)w;
+	struct vfs_work work = {.cancel = w->cancel, .allow = entry_allowed, .arg = d};
+	struct session_access a;
+	struct statx st;
+	int r = session_allowed(w->s, "SITE_RMDIR", w->vpath, VFS_NOFOLLOW, &a);
+
+	if (r < 0)
+		return r;
+	r = vfs_lstat(w->root, a.real, VFS_NOLINKS, STATX_TYPE, &st);
+	if (r == 0 && !S_ISDIR(st.stx_mode))
+		r = -ENOTDIR;
+	if (r == 0 && str_eq(a.real, "/"))
+		r = -EBUSY; /* before anything in it is removed */
+	if (r == 0)
+		r = vfs_rmtree(w->root, a.real, &work);
+	session_access_done(&a);
+	if (d->has_dir)
+		session_access_done(&d->dir);
+	return r;
+}
+
+static enum ftp_result rmdir_answer(struct session *s, struct path_work *w)
+{
+	return path_work_done(s, w, 200, "SITE RMDIR command successful");
+}
+
+static enum ftp_result rmdir_run(struct session *s, const char *arg)
+{
+	struct rmdir_work *d = path_work_new(s, arg, sizeof *d, rmdir_look, rmdir_answer);
+
+	return d ? path_work_run(&d->w, PATH_POOL) : FTP_DONE;
+}
+
+/* --- SITE SYMLINK --- */
+
+struct symlink_work {
+	struct path_work w;
+	char *target;
+};
+
+static void symlink_done(struct path_work *w)
+{
+	free(((struct symlink_work *)w)->target);
+}
+
+static int symlink_look(struct path_work *w, unsigned flags)
+{
+	struct session_access a;
+	int r = session_allowed(w->s, "SITE_SYMLINK", w->vpath, VFS_NOFOLLOW | VFS_MISSING_OK, &a);
+
+	if (r < 0)
+		return r;
+	r = vfs_symlink(w->root, ((struct symlink_work *)w)->target, a.real);
+	session_access_done(&a);
+	return r;
+}
+
+static enum ftp_result symlink_answer(struct session *s, struct path_work *w)
+{
+	return path_work_done(s, w, 200, "SITE SYMLINK command successful");
+}
+
+static enum ftp_result symlink_run(struct session *s, const char *arg)
+{
+	struct symlink_work *l;
+	char *target, *path;
+
+	if (args_two_words(arg, &target, &path) < 0) {
+		session_reply(s, 501, "Invalid number of parameters");
+		return FTP_DONE;
+	}
+	l = path_work_new(s, path, sizeof *l, symlink_look, symlink_answer);
+	free(path);
+	if (!l) {
+		free(target);
+		return FTP_DONE;
+	}
+	l->target = target;
+	l->w.done = symlink_done;
+	return path_work_run(&l->w, PATH_POOL);
+}
+
+const struct session_cmd session_site_mkdir = {.verb = "MKDIR", .check = mkdir_check, .run = mkdir_run};
+const struct session_cmd session_site_rmdir = {.verb = "RMDIR", .run = rmdir_run};
+const struct session_cmd session_site_symlink = {.verb = "SYMLINK", .run = symlink_run};
