@@ -50,6 +50,23 @@ struct conf_parser {
 	struct conf_pos skip_pos;
 };
 
+/* message.c */
+void conf_note_send(struct conf_parser *p, enum conf_event event, const char *directive, const char *text,
+	const struct conf_pos *pos);
+/* "<fatal|warning>: <directive>: <reason> on line <n> of '<file>'<tail>". directive may be NULL. */
+void conf_complain(struct conf_parser *p, bool error, const struct conf_pos *pos, const char *directive,
+	const char *reason, const char *tail);
+int conf_out_of_memory(struct conf_parser *p); /* -ENOMEM */
+/* A name that no row has: it exists elsewhere, or nowhere. */
+void conf_unknown(struct conf_parser *p, const char *name, const struct conf_pos *pos);
+
+/* section.c */
+struct conf_section *conf_section_new(struct conf_parser *p, enum conf_kind kind, const struct conf_pos *pos);
+/* A line that begins with '<'. 0 or -ENOMEM. */
+int conf_tag_line(struct conf_parser *p, const char *line, const struct conf_pos *pos);
+/* A line while p->skip: only tags of the same name count. */
+void conf_skip_line(struct conf_parser *p, const char *line);
+
 /* Number of a row among all rows of the language, and its table. */
 unsigned conf_row_index(
 	const struct conf_language *lang, const struct conf_row *row, const struct conf_table **ret_table);

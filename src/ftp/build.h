@@ -1,15 +1,41 @@
-/* From the parsed tree to scopes. Private to the loader. */
+/* From the parsed tree to scopes. Private to the loader. Functions that return int give 0 or -ENOMEM; what is wrong with
+ * the configuration goes to the tree's parser, and the caller asks conf_errors() at the end. */
 #ifndef FTP_BUILD_H
 #define FTP_BUILD_H
 
 #include "ftp/directives.h"
 
-/* Fill *cfg (already merged, in l->arena) from tree: servers, scopes, classes, log files. Problems go to the tree's parser.
- * 0 or -ENOMEM; the caller asks conf_errors(). */
+struct ftp_builder {
+	struct ftp_loader *l;
+	const struct conf_tree *tree;
+	struct ftp_config *cfg;
+	struct arena *arena;
+};
+
+static inline struct conf_pos ftp_section_pos(const struct conf_section *s)
+{
+	return (struct conf_pos){s->file, s->line};
+}
+
+/* Fill *cfg (already merged, in l->arena) from tree: servers, scopes, classes, log files. */
 int ftp_build(struct ftp_loader *l, const struct conf_tree *tree, struct ftp_config *cfg);
-/* The <Limit> sections of s and what it says itself, into scope. 0 or -ENOMEM. */
+
+/* An empty scope for s; NULL without memory. */
+struct ftp_scope *ftp_build_scope_new(
+	struct ftp_builder *b, enum conf_kind kind, const struct conf_section *s, struct ftp_scope *parent);
+/* Lay the values of s over those that the scope has. level: of list entries; anon: s is an <Anonymous>. */
+int ftp_build_scope_layer(
+	struct ftp_builder *b, struct ftp_scope *sc, const struct conf_section *s, unsigned level, bool anon);
+/* All <Directory> of parent: of its own section and, for servers, of <Global> (may be NULL). */
+int ftp_build_dirs(struct ftp_builder *b, const struct conf_section *own, const struct conf_section *global,
+	struct ftp_scope *parent);
+/* The <Anonymous> among list, appended at *tail. */
+int ftp_build_anons(struct ftp_builder *b, const struct conf_section *list, struct ftp_scope *parent,
+	struct ftp_scope ***tail);
+/* The <Limit> sections of s, appended at *tail, which belongs to scope. */
 int ftp_build_limits(const struct conf_tree *tree, struct arena *a, const struct conf_section *s,
-	struct ftp_scope *scope, struct ftp_limit ***tail);
+	struct ftp_limit ***tail);
+
 /* Things that only look: users, files, logs (-t). */
 void ftp_check(struct ftp_loader *l, const struct conf_tree *tree, const struct ftp_config *cfg);
 

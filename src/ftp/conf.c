@@ -228,7 +228,7 @@ static int access_load(struct ftp_loader *l, const char *text, size_t len, const
 	own = tree->root->store[FTP_STORE_OWN];
 	s->access_all = own != NULL ? own->access_all : FTP_UNSET;
 	tail = &s->limits;
-	r = ftp_build_limits(tree, l->arena, tree->root, s, &tail);
+	r = ftp_build_limits(tree, l->arena, tree->root, &tail);
 	if (r == 0)
 		*ret_scope = s;
 	return r;
@@ -240,8 +240,11 @@ int ftp_access_load(struct arena *a, const char *text, size_t len, const char *n
 	static const struct ftp_config_options none = {0};
 	struct ftp_loader l = {.opt = &none, .ctx = ctx, .arena = a, .access = true};
 
-	l.logfiles_end = &l.logfiles;
 	if (len > ACCESS_MAX)
 		return -EFBIG;
-	return access_load(&l, text, len, arena_strdup(a, name), base, ret_scope);
+	name = arena_strdup(a, name);
+	if (name == NULL)
+		return -ENOMEM;
+	l.logfiles_end = &l.logfiles;
+	return access_load(&l, text, len, name, base, ret_scope);
 }

@@ -1,410 +1,14 @@
-/* From the parsed tree to servers, scopes and classes. */
+/* From the parsed tree to servers and classes. */
 #include "ftp/build.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <netdb.h>
-#include <pwd.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/str.h"
-#include "ftp/verb.h"
 #include "log/logfmt.h"
-
-struct builder {
-	struct ftp_loader *l;
-	const struct conf_tree *tree;
-	struct ftp_config *cfg;
-	struct arena *arena;
-};
-
-static struct conf_pos section_pos(const struct conf_section *s)
-{
-	return (struct conf_pos){s->file, s->line};
-}
-
-static bool is_server_kind(enum conf_kind k)
-{
-	return k == CONF_KIND_SERVER || k == CONF_KIND_VHOST || k == CONF_KIND_GLOBAL;
-}
-
-/* --- <Limit> --- */
-
-static bool is_limit_word(const char *w)
-{
-	static const char *const groups[] = {"ALL", "DIRS", "LOGIN", "READ", "SITE", "WRITE"};
-
-	for (unsigned i = 0; i < ARRAY_LEN(groups); i++) {
-		if (str_eq(w, groups[i]))
-			return true;
-	}
-	return str_starts(w, "OPTS_") || verb_find_limit(w) != NULL;
-}
-
-/* The verbs of a <Limit> in upper case; commas separate as well. LOGIN is dropped in a directory. */
-static int limit_commands(const struct conf_tree *t, struct arena *a, const struct conf_section *s,
-	bool in_dir, struct ftp_limit *limit)
-{
-	const struct conf_pos pos = section_pos(s);
-	const char **list;
-	unsigned max = 0, n = 0;
-
-	for (unsigned i = 0; i < s->n_args; i++) {
-		for (const char *p = s->args[i]; *p != '\0'; p++)
-			max += *p == ',';
-		max++;
-	}
-	list = arena_alloc(a, max * sizeof(*list));
-	for (unsigned i = 0; list != NULL && i < s->n_args; i++) {
-		char *copy = arena_strdup(a, s->args[i]), *save = NULL;
-
-		if (copy == NULL)
-			return -ENOMEM;
-		for (char *w = strtok_r(copy, ",", &save); w != NULL; w = strtok_r(NULL, ",", &save)) {
-			for (char *p = w; *p != '\0'; p++)
-				*p = ascii_upper(*p);
-			if (strspn(w, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != strlen(w))
-				conf_fail(t->parser, &pos, "<Limit>", "'%.60s' is no command", w);
-			else if (in_dir && str_eq(w, "LOGIN"))
-				conf_warn(t->parser, &pos, "<Limit>",
-					"LOGIN is ignored in a directory; written");
-			else
-				list[n++] = w;
-			if (n > 0 && list[n - 1] == w && !is_limit_word(w))
-				conf_warn(t->parser, &pos, "<Limit>",
-					"'%.60s' is no command of this server; named", w);
-		}
-	}
-	limit->commands = list;
-	limit->n_commands = n;
-	return list != NULL ? 0 : -ENOMEM;
-}
-
-int ftp_build_limits(const struct conf_tree *tree, struct arena *a, const struct conf_section *s,
-	struct ftp_scope *scope, struct ftp_limit ***tail)
-{
-	for (const struct conf_section *c = s->children; c != NULL; c = c->next) {
-		const struct ftp_body *body = c->store[FTP_STORE_BODY];
-		struct ftp_limit *limit;
-		bool in_dir = !is_server_kind(s->kind) && s->kind != CONF_KIND_ANONYMOUS;
-
-		if (c->kind != CONF_KIND_LIMIT)
-			continue;
-		limit = arena_alloc(a, sizeof(*limit));
-		if (limit == NULL)
-			return -ENOMEM;
-		if (body != NULL)
-			*limit = body->limit;
-		limit->next = NULL;
-		limit->file = c->file;
-		limit->line = c->line;
-		if (limit_commands(tree, a, c, in_dir, limit) < 0)
-			return -ENOMEM;
-		if (limit->n_commands == 0)
-			continue;
-		**tail = limit;
-		*tail = &limit->next;
-	}
-	return 0;
-}
-
-/* --- scopes --- */
-
-static struct ftp_scope *scope_new(
-	struct builder *b, enum conf_kind kind, const struct conf_section *s, struct ftp_scope *parent)
-{
-	struct ftp_scope *sc = arena_alloc(b->arena, sizeof(*sc));
-
-	if (sc == NULL)
-		return NULL;
-	sc->kind = kind;
-	sc->parent = parent;
-	sc->file = s->file;
-	sc->line = s->line;
-	return sc;
-}
-
-/* Lay the section's values over scope->conf, and take in its limits. */
-static int scope_layer(
-	struct builder *b, struct ftp_scope *sc, const struct conf_section *s, unsigned level, bool anon)
-{
-	const struct ftp_own *own = s->store[FTP_STORE_OWN];
-	const struct ftp_conf *conf =
-		conf_merge(b->tree, FTP_STORE_CONF, b->arena, &sc->conf, s, level, anon);
-
-	if (conf == NULL)
-		return -ENOMEM;
-	sc->conf = *conf;
-	if (own != NULL && own->access_all != FTP_UNSET)
-		sc->access_all = own->access_all;
-	return 0;
-}
-
-/* "//", "/./" and a trailing "/" go; NULL when memory is out. */
-static char *path_normal(struct arena *a, const char *s)
-{
-	char *out = arena_alloc(a, strlen(s) + 2), *p = out;
-
-	if (out == NULL)
-		return NULL;
-	while (*s != '\0') {
-		if (s[0] == '/' && s[1] == '/') {
-			s++;
-		} else if (s[0] == '/' && s[1] == '.' && (s[2] == '/' || s[2] == '\0')) {
-			s += 2;
-		} else {
-			*p++ = *s++;
-		}
-	}
-	while (p > out + 1 && p[-1] == '/')
-		p--;
-	if (p == out)
-		*p++ = '/';
-	*p = '\0';
-	return out;
-}
-
-static bool has_dotdot(const char *s)
-{
-	for (const char *p = s; (p = strstr(p, "..")) != NULL; p += 2) {
-		if ((p == s || p[-1] == '/') && (p[2] == '/' || p[2] == '\0'))
-			return true;
-	}
-	return false;
-}
-
-/* "~name/rest" with the home directory of an account of this system; as it is when there is none. */
-static const char *home_path(struct builder *b, const char *p)
-{
-	size_t n = strcspn(p, "/");
-	const struct passwd *pw;
-	char *name;
-
-	if (p[0] != '~' || n == 1 || b->l->opt->resolve != NULL)
-		return p;
-	name = arena_strndup(b->arena, p + 1, n - 1);
-	pw = name != NULL ? getpwnam(name) : NULL;
-	if (pw == NULL || pw->pw_dir == NULL || pw->pw_dir[0] != '/')
-		return p;
-	return arena_printf(b->arena, "%s%s", pw->pw_dir, p + n);
-}
-
-/* Path of an <Anonymous> or <Directory>; NULL after a reported error or without memory. */
-static const char *scope_path(struct builder *b, const struct conf_section *s, const struct ftp_scope *parent)
-{
-	const struct conf_pos pos = section_pos(s);
-	const char *name = s->kind == CONF_KIND_ANONYMOUS ? "<Anonymous>" : "<Directory>", *p = s->args[0];
-	bool in_anon = s->kind == CONF_KIND_DIRECTORY && parent->kind == CONF_KIND_ANONYMOUS;
-
-	if (p[0] != '/' && p[0] != '~' && !in_anon) {
-		conf_fail(b->tree->parser, &pos, name, "'%.250s' is not an absolute path", p);
-		return NULL;
-	}
-	if (str_eq(p, "~") && (s->kind == CONF_KIND_ANONYMOUS || in_anon)) {
-		conf_fail(b->tree->parser, &pos, name, "'~' needs the name of a user here");
-		return NULL;
-	}
-	if (has_dotdot(p)) {
-		conf_fail(b->tree->parser, &pos, name, "'%.250s' contains '..'", p);
-		return NULL;
-	}
-	p = home_path(b, p);
-	if (p != NULL && p[0] != '/' && p[0] != '~' && parent->path[0] == '/')
-		p = arena_printf(b->arena, "%s/%s", parent->path, p);
-	return p != NULL ? path_normal(b->arena, p) : NULL;
-}
-
-/* Does outer's path contain inner's? Component by component; a pattern contains what it matches. A trailing wildcard
- * component of outer stands for what is below, so it contains a literal of the same length. */
-static bool path_contains(const char *outer, const char *inner)
-{
-	bool wild = false;
-
-	if (str_eq(outer, inner))
-		return false;
-	if (str_eq(outer, "/"))
-		return inner[0] == '/';
-	for (;;) {
-		size_t n = strcspn(outer, "/"), m = strcspn(inner, "/");
-		char pat[256], comp[256];
-
-		if (n >= sizeof(pat) || m >= sizeof(comp))
-			return false;
-		memcpy(pat, outer, n);
-		pat[n] = '\0';
-		memcpy(comp, inner, m);
-		comp[m] = '\0';
-		if (!str_eq(pat, comp)) {
-			if (strpbrk(comp, "*?[") != NULL || fnmatch(pat, comp, 0) != 0)
-				return false;
-			wild = true;
-		}
-		outer += n;
-		inner += m;
-		if (*outer == '\0')
-			return *inner == '/' || wild;
-		if (*inner == '\0')
-			return false;
-		outer++;
-		inner++;
-	}
-}
-
-static unsigned path_depth(const char *p)
-{
-	unsigned n = 0;
-
-	for (; *p != '\0'; p++)
-		n += *p == '/' && p[1] != '\0';
-	return 2 * n + (p[-1] != '*'); /* a pattern at the end comes before a name */
-}
-
-struct dir { /* a <Directory> on its way to a scope */
-	struct ftp_scope *scope;
-	const struct conf_section *own, *global; /* either may be NULL */
-	unsigned depth, order;
-};
-
-static int dir_order(const void *a, const void *b)
-{
-	const struct dir *x = a, *y = b;
-
-	if (x->depth != y->depth)
-		return x->depth < y->depth ? -1 : 1;
-	return x->order < y->order ? -1 : 1;
-}
-
-static int file_order(const void *a, const void *b)
-{
-	const struct dir *x = a, *y = b;
-
-	return x->order < y->order ? -1 : x->order > y->order;
-}
-
-/* The directories of one section list into dirs[]: those of <Global> join one of the same path. */
-static int dirs_collect(struct builder *b, const struct conf_section *list, bool global,
-	struct ftp_scope *parent, struct dir *dirs, unsigned *n)
-{
-	for (const struct conf_section *s = list; s != NULL; s = s->next) {
-		const char *path;
-		struct dir *d = NULL;
-
-		if (s->kind != CONF_KIND_DIRECTORY)
-			continue;
-		path = scope_path(b, s, parent);
-		if (path == NULL)
-			continue;
-		for (unsigned i = 0; i < *n && d == NULL; i++)
-			d = str_eq(dirs[i].scope->path, path) ? &dirs[i] : NULL;
-		if (d != NULL && (global ? d->global : d->own) != NULL) {
-			const struct conf_pos pos = section_pos(s);
-
-			conf_fail(b->tree->parser, &pos, "<Directory>",
-				"'%.200s' has a section already on line %u of '%.100s', again", path,
-				d->scope->line, d->scope->file);
-			continue;
-		}
-		if (d == NULL) {
-			d = &dirs[*n];
-			d->order = (*n)++;
-			d->scope = scope_new(b, CONF_KIND_DIRECTORY, s, parent);
-			if (d->scope == NULL)
-				return -ENOMEM;
-			d->scope->path = path;
-			d->depth = path_depth(path);
-		}
-		*(global ? &d->global : &d->own) = s;
-	}
-	return 0;
-}
-
-/* Values and limits of dirs[i], whose outer directories are done. */
-static int dir_finish(struct builder *b, struct dir *dirs, unsigned i)
-{
-	struct ftp_scope *sc = dirs[i].scope;
-	struct ftp_limit **tail = &sc->limits;
-	int r = 0;
-
-	for (unsigned k = i; k-- > 0;) { /* the deepest that contains it, the later of two */
-		if (path_contains(dirs[k].scope->path, sc->path)) {
-			sc->parent = dirs[k].scope;
-			break;
-		}
-	}
-	sc->conf = sc->parent->conf;
-	if (dirs[i].global != NULL)
-		r = scope_layer(b, sc, dirs[i].global, 4, false);
-	if (r == 0 && dirs[i].own != NULL)
-		r = scope_layer(b, sc, dirs[i].own, 4, false);
-	if (r == 0 && dirs[i].own != NULL)
-		r = ftp_build_limits(b->tree, b->arena, dirs[i].own, sc, &tail);
-	if (r == 0 && dirs[i].global != NULL)
-		r = ftp_build_limits(b->tree, b->arena, dirs[i].global, sc, &tail);
-	return r;
-}
-
-/* All directories of parent, from its own section and, for servers, from <Global>. */
-static int dirs_build(struct builder *b, const struct conf_section *own, const struct conf_section *global,
-	struct ftp_scope *parent)
-{
-	struct ftp_scope **tail = &parent->dirs;
-	unsigned max = 1, n = 0;
-	struct dir *dirs;
-	int r;
-
-	for (const struct conf_section *s = own->children; s != NULL; s = s->next)
-		max++;
-	for (const struct conf_section *s = global != NULL ? global->children : NULL; s != NULL; s = s->next)
-		max++;
-	dirs = xcalloc(max, sizeof(*dirs));
-	r = dirs_collect(b, own->children, false, parent, dirs, &n);
-	if (r == 0 && global != NULL)
-		r = dirs_collect(b, global->children, true, parent, dirs, &n);
-	qsort(dirs, n, sizeof(*dirs), dir_order);
-	for (unsigned i = 0; i < n && r == 0; i++)
-		r = dir_finish(b, dirs, i);
-	qsort(dirs, n, sizeof(*dirs), file_order);
-	for (unsigned i = 0; i < n; i++) {
-		*tail = dirs[i].scope;
-		tail = &dirs[i].scope->next;
-	}
-	free(dirs);
-	return r;
-}
-
-static int anons_build(struct builder *b, const struct conf_section *list, struct ftp_scope *parent,
-	struct ftp_scope ***tail)
-{
-	for (const struct conf_section *s = list; s != NULL; s = s->next) {
-		struct conf_pos pos = section_pos(s);
-		struct ftp_scope *sc;
-		struct ftp_limit **limits;
-
-		if (s->kind != CONF_KIND_ANONYMOUS)
-			continue;
-		sc = scope_new(b, CONF_KIND_ANONYMOUS, s, parent);
-		if (sc == NULL)
-			return -ENOMEM;
-		sc->path = scope_path(b, s, parent);
-		if (sc->path == NULL)
-			continue;
-		sc->conf = parent->conf;
-		limits = &sc->limits;
-		if (scope_layer(b, sc, s, 3, true) < 0 ||
-			ftp_build_limits(b->tree, b->arena, s, sc, &limits) < 0 ||
-			dirs_build(b, s, NULL, sc) < 0)
-			return -ENOMEM;
-		if (sc->conf.user == NULL)
-			conf_warn(b->tree->parser, &pos, "<Anonymous>",
-				"no User: nobody can log in through the section");
-		**tail = sc;
-		*tail = &sc->next;
-	}
-	return 0;
-}
 
 /* --- servers --- */
 
@@ -415,7 +19,7 @@ struct names {
 	unsigned n, max;
 };
 
-static int name_add(struct builder *b, struct names *names, const char *s)
+static int name_add(struct ftp_builder *b, struct names *names, const char *s)
 {
 	char *copy = arena_strdup(b->arena, s);
 
@@ -429,10 +33,12 @@ static int name_add(struct builder *b, struct names *names, const char *s)
 }
 
 /* Addresses of one name. 0, or -ENOENT after a message. */
-static int server_addr(struct builder *b, const char *directive, const struct conf_pos *pos, const char *name,
-	struct addr *addrs, unsigned *n)
+static int server_addr(struct ftp_builder *b, const char *directive, const struct conf_pos *pos,
+	const char *name, struct addr *addrs, unsigned *n)
 {
-	int r = ftp_resolve(b->l, name, addrs + *n, ADDRS_MAX - *n);
+	struct addr found[ADDRS_MAX];
+	unsigned skipped = 0;
+	int r = ftp_resolve(b->l, name, found, ADDRS_MAX - *n);
 
 	if (r < 0) {
 		if (b->l->opt->reload)
@@ -441,11 +47,19 @@ static int server_addr(struct builder *b, const char *directive, const struct co
 			conf_fail(b->tree->parser, pos, directive, "cannot resolve '%.200s'", name);
 		return -ENOENT;
 	}
-	*n += (unsigned)r;
+	for (int i = 0; i < r; i++) {
+		if (b->cfg->use_ipv6 || addr_is_v4(&found[i]))
+			addrs[(*n)++] = found[i];
+		else
+			skipped++;
+	}
+	if (skipped > 0)
+		conf_warn(b->tree->parser, pos, directive,
+			"UseIPv6 is off: %u addresses of '%.200s' are left out; named", skipped, name);
 	return 0;
 }
 
-static void any_addrs(struct builder *b, struct addr *addrs, unsigned *n)
+static void any_addrs(struct ftp_builder *b, struct addr *addrs, unsigned *n)
 {
 	if (b->l->opt->family != AF_INET6)
 		addr_parse("0.0.0.0", 0, &addrs[(*n)++]);
@@ -454,10 +68,10 @@ static void any_addrs(struct builder *b, struct addr *addrs, unsigned *n)
 }
 
 /* Addresses of the main server: -S, DefaultAddress, with SocketBindTight the host's, else all. */
-static void main_addrs(struct builder *b, const struct conf_section *s, struct addr *addrs, unsigned *n)
+static void main_addrs(struct ftp_builder *b, const struct conf_section *s, struct addr *addrs, unsigned *n)
 {
 	const struct ftp_own *own = s->store[FTP_STORE_OWN];
-	struct conf_pos top = section_pos(s);
+	struct conf_pos top = ftp_section_pos(s);
 	char host[256];
 
 	if (b->l->opt->server_addr != NULL) {
@@ -471,8 +85,16 @@ static void main_addrs(struct builder *b, const struct conf_section *s, struct a
 		if (*n < ADDRS_MAX)
 			server_addr(b, "DefaultAddress", &pos, a->name, addrs, n);
 	}
-	if (own != NULL && own->addresses != NULL)
+	if (own != NULL && own->addresses != NULL) {
+		if (*n == 0 && b->l->opt->reload &&
+			b->l->opt->old != NULL) { /* its names do not resolve now */
+			const struct ftp_server *old = b->l->opt->old->servers[0];
+
+			memcpy(addrs, old->addrs, old->n_addrs * sizeof(*addrs));
+			*n = old->n_addrs;
+		}
 		return;
+	}
 	if (b->cfg->bind_tight && gethostname(host, sizeof(host)) == 0) {
 		int r = ftp_resolve(b->l, host, addrs, ADDRS_MAX);
 
@@ -483,10 +105,10 @@ static void main_addrs(struct builder *b, const struct conf_section *s, struct a
 }
 
 /* Addresses of a <VirtualHost>; its names become aliases. */
-static int vhost_addrs(
-	struct builder *b, const struct conf_section *s, struct addr *addrs, unsigned *n, struct names *names)
+static int vhost_addrs(struct ftp_builder *b, const struct conf_section *s, struct addr *addrs, unsigned *n,
+	struct names *names)
 {
-	const struct conf_pos pos = section_pos(s);
+	const struct conf_pos pos = ftp_section_pos(s);
 
 	for (unsigned i = 0; i < s->n_args; i++) {
 		struct addr literal;
@@ -501,7 +123,7 @@ static int vhost_addrs(
 }
 
 /* This machine's name in full, as far as it can be found. */
-static const char *own_fqdn(struct builder *b)
+static const char *own_fqdn(struct ftp_builder *b)
 {
 	struct addrinfo hints = {.ai_flags = AI_CANONNAME, .ai_socktype = SOCK_STREAM}, *list = NULL;
 	char host[256];
@@ -520,7 +142,7 @@ static const char *own_fqdn(struct builder *b)
 	return name;
 }
 
-static int server_names(struct builder *b, const struct ftp_own *own, struct names *names)
+static int server_names(struct ftp_builder *b, const struct ftp_own *own, struct names *names)
 {
 	const struct ftp_name *a = own != NULL ? own->aliases : NULL;
 
@@ -531,10 +153,10 @@ static int server_names(struct builder *b, const struct ftp_own *own, struct nam
 	return 0;
 }
 
-static int server_scope(struct builder *b, struct ftp_server *srv, const struct conf_section *s)
+static int server_scope(struct ftp_builder *b, struct ftp_server *srv, const struct conf_section *s)
 {
 	const struct conf_section *global = b->tree->global;
-	struct ftp_scope *sc = scope_new(b, s->kind, s, NULL), **anons;
+	struct ftp_scope *sc = ftp_build_scope_new(b, s->kind, s, NULL), **anons;
 	struct ftp_limit **limits;
 	int r = 0;
 
@@ -543,23 +165,26 @@ static int server_scope(struct builder *b, struct ftp_server *srv, const struct 
 	srv->scope = sc;
 	sc->conf = *(const struct ftp_conf *)b->tree->defaults->store[FTP_STORE_CONF];
 	if (global != NULL)
-		r = scope_layer(b, sc, global, 1, false);
+		r = ftp_build_scope_layer(b, sc, global, 1, false);
 	if (r == 0)
-		r = scope_layer(b, sc, s, 2, false);
+		r = ftp_build_scope_layer(b, sc, s, 2, false);
+	if (conf_where(b->tree, s, "DebugLevel").file == NULL &&
+		(global == NULL || conf_where(b->tree, global, "DebugLevel").file == NULL))
+		sc->conf.debug_level = -1;
 	if (sc->conf.server_admin == NULL)
 		sc->conf.server_admin = arena_printf(b->arena, "root@%s", srv->fqdn);
 	limits = &sc->limits;
 	anons = &sc->anons;
 	if (r == 0)
-		r = ftp_build_limits(b->tree, b->arena, s, sc, &limits);
+		r = ftp_build_limits(b->tree, b->arena, s, &limits);
 	if (r == 0 && global != NULL)
-		r = ftp_build_limits(b->tree, b->arena, global, sc, &limits);
+		r = ftp_build_limits(b->tree, b->arena, global, &limits);
 	if (r == 0)
-		r = anons_build(b, s->children, sc, &anons);
+		r = ftp_build_anons(b, s->children, sc, &anons);
 	if (r == 0 && global != NULL)
-		r = anons_build(b, global->children, sc, &anons);
+		r = ftp_build_anons(b, global->children, sc, &anons);
 	if (r == 0)
-		r = dirs_build(b, s, global, sc);
+		r = ftp_build_dirs(b, s, global, sc);
 	return r;
 }
 
@@ -573,7 +198,7 @@ static unsigned names_count(const struct conf_section *s, const struct ftp_own *
 	return n;
 }
 
-static int server_build(struct builder *b, const struct conf_section *s)
+static int server_build(struct ftp_builder *b, const struct conf_section *s)
 {
 	const struct ftp_own *own = s->store[FTP_STORE_OWN];
 	struct ftp_server *srv = arena_alloc(b->arena, sizeof(*srv));
@@ -589,7 +214,7 @@ static int server_build(struct builder *b, const struct conf_section *s)
 	else
 		r = vhost_addrs(b, s, addrs, &srv->n_addrs, &names);
 	if (r < 0 || (srv->n_addrs == 0 && s->kind == CONF_KIND_VHOST))
-		return r; /* skipped, which has been said */
+		return r; /* skipped, which has been said; the main server exists in any case */
 	srv->addrs = arena_alloc(b->arena, (srv->n_addrs + 1) * sizeof(*srv->addrs));
 	if (srv->addrs == NULL || server_names(b, own, &names) < 0)
 		return -ENOMEM;
@@ -607,10 +232,10 @@ static int server_build(struct builder *b, const struct conf_section *s)
 
 /* --- classes --- */
 
-static int classes_build(struct builder *b, const struct conf_section *list, struct ftp_class ***tail)
+static int classes_build(struct ftp_builder *b, const struct conf_section *list, struct ftp_class ***tail)
 {
 	for (const struct conf_section *s = list; s != NULL; s = s->next) {
-		const struct conf_pos pos = section_pos(s);
+		const struct conf_pos pos = ftp_section_pos(s);
 		const struct ftp_body *body = s->store[FTP_STORE_BODY];
 		struct ftp_class *cl;
 		const struct ftp_acl **from;
@@ -659,7 +284,7 @@ static const char *format_find(const struct ftp_conf *conf, const char *name)
 }
 
 /* Formats of ExtendedLog, and whether log files may be links. */
-static void scope_logs(struct builder *b, struct ftp_scope *s)
+static void scope_logs(struct ftp_builder *b, struct ftp_scope *s)
 {
 	for (; s != NULL; s = s->next) {
 		struct ftp_extlog *e = s->conf.extended_logs;
@@ -692,7 +317,7 @@ static void scope_logs(struct builder *b, struct ftp_scope *s)
 	}
 }
 
-static void servers_check(struct builder *b)
+static void servers_check(struct ftp_builder *b)
 {
 	const struct ftp_config *cfg = b->cfg;
 	const struct ftp_server *first = NULL;
@@ -738,7 +363,7 @@ static const char *needs_scoreboard(
 	return found;
 }
 
-static void scoreboard_warn(struct builder *b)
+static void scoreboard_warn(struct ftp_builder *b)
 {
 	struct conf_pos pos;
 	const char *name;
@@ -753,7 +378,7 @@ static void scoreboard_warn(struct builder *b)
 }
 
 /* Several <Limit LOGIN> of a server must all allow a login, which surprises who expects the last to count. */
-static void login_limits_warn(struct builder *b, const struct ftp_scope *s)
+static void login_limits_warn(struct ftp_builder *b, const struct ftp_scope *s)
 {
 	unsigned n = 0;
 
@@ -771,7 +396,7 @@ static void login_limits_warn(struct builder *b, const struct ftp_scope *s)
 
 int ftp_build(struct ftp_loader *l, const struct conf_tree *tree, struct ftp_config *cfg)
 {
-	struct builder b = {.l = l, .tree = tree, .cfg = cfg, .arena = l->arena};
+	struct ftp_builder b = {.l = l, .tree = tree, .cfg = cfg, .arena = l->arena};
 	struct ftp_class **classes = &cfg->classes;
 	unsigned n = 1;
 	int r;

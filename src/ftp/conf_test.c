@@ -122,6 +122,7 @@ static void defaults_are_those_of_the_specification(void **state)
 	assert_int_equal(d->syslog_level, LOG_NOTICE);
 	assert_true(d->default_transfer_ascii);
 	assert_string_equal(d->store_unique_prefix, "ftp");
+	assert_int_equal(d->debug_level, -1);
 	assert_int_equal(d->max_clients.max, 0);
 	assert_string_equal(d->max_clients.message,
 		"Sorry, the maximum number of allowed clients (%m) are already connected.");
@@ -438,6 +439,11 @@ static void servers_are_found_by_address_then_wildcard_then_default(void **state
 	assert_string_equal(ftp_server_by_name(c, &a, "FTP.example.com")->scope->conf.server_name, "seven");
 	assert_string_equal(ftp_server_by_name(c, &a, "O.example")->scope->conf.server_name, "other");
 	assert_null(ftp_server_by_name(c, &a, "both.example.com"));
+	ftp_config_free(c);
+	c = load("UseIPv6 off\nDefaultAddress both.example.com\n");
+	assert_int_equal(c->servers[0]->n_addrs, 1);
+	assert_string_equal(server_at(c, "192.0.2.8", 21), "Wherry");
+	assert_string_equal(server_at(c, "2001:db8::8", 21), "none");
 	ftp_config_free(c);
 	c = load("DefaultAddress 192.0.2.1\n");
 	assert_string_equal(server_at(c, "192.0.2.2", 21), "none");

@@ -146,9 +146,14 @@ static int masquerade_address(struct conf_call *c, void *dst)
 {
 	struct ftp_loader *l = c->arg;
 	struct ftp_conf *conf = dst;
-	int n = ftp_resolve(l, c->args[0], &conf->masquerade, 1);
+	struct addr found[16];
+	int n = ftp_resolve(l, c->args[0], found, ARRAY_LEN(found));
 
 	conf->masquerade_name = c->args[0];
+	for (int i = 0; i < n; i++) { /* PASV can tell IPv4 only */
+		if (i == 0 || (addr_is_v4(&found[i]) && !addr_is_v4(&conf->masquerade)))
+			conf->masquerade = found[i];
+	}
 	if (n > 0)
 		return 0;
 	conf->masquerade.ss.ss_family = AF_UNSPEC;
