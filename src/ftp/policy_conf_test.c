@@ -1,0 +1,198 @@
+/* The rules as an administrator writes them: text in, verdicts out (config.md 14.4 and 14.5). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "ftp/policy.h"
+
+static struct ftp_config *load(const char *text)
+{
+	struct ftp_config_options opt = {.text = text, .name = "t.conf"};
+	struct ftp_config *config = NULL;
+	struct err err = ERR_INIT;
+
+	if (ftp_config_load(&opt, 1, &config, NULL, &err) < 0)
+		fail_msg("%s", err.text);
+	return config;
+}
+
+struct question {
+	const char *user, *group, *class_name, *address, *path, *command;
+	bool allowed;
+};
+
+static void ask(const struct ftp_scope *top, const struct question *q)
+{
+	const struct policy_env env = {.home = "/home/alice", .anon_root = "/srv/ftp"};
+	const char *groups[] = {q->group};
+	struct addr client;
+	struct ftp_subject who = {.user = q->user,
+		.groups = groups,
+		.n_groups = q->group != NULL,
+		.class_name = q->class_name,
+		.client = &client,
+		.authenticated = true};
+	struct policy_verdict v;
+
+	assert_int_equal(addr_parse(q->address != NULL ? q->address : "192.0.2.1", 1, &client), 0);
+	if (policy_check(&who, top, &env, q->path, NULL, q->command, &v) != q->allowed)
+		fail_msg("%s %s by %s: %s (line %u)", q->command, q->path, q->user, v.why, v.line);
+}
+
+static void ask_all(const char *text, const struct question *q, size_t n)
+{
+	struct ftp_config *config = load(text);
+
+	for (size_t i = 0; i < n; i++)
+		ask(config->servers[0]->scope, &q[i]);
+	ftp_config_free(config);
+}
+
+static void a_read_only_site_with_an_upload_folder(void **state)
+{
+	static const struct question questions[] = {
+		{"bob", NULL, NULL, NULL, "/srv/x", "RETR", true},
+		{"bob", NULL, NULL, NULL, "/srv/x", "STOR", false},
+		{"bob", NULL, NULL, NULL, "/srv/x", "SITE_CHMOD", false},
+		{"bob", NULL, NULL, NULL, "/srv/in/x", "STOR", true},
+		{"bob", NULL, NULL, NULL, "/srv/in/x", "DELE", false},
+		{"bob", NULL, NULL, NULL, "/srv/in/x", "RETR", false},
+		{"alice", NULL, NULL, NULL, "/srv/x", "STOR", true},
+		{"bob", "editors", NULL, NULL, "/srv/x", "STOR", true},
+		{"bob", NULL, NULL, NULL, "/srv/in", "STOR", false}, /* contents only */
+	};
+
+	(void)state;
+	ask_all("<Limit WRITE>\nOrder allow,deny\nAllowUser alice\nAllowGroup editors\nDenyAll\n</Limit>\n"
+		"<Directory /srv/in/*>\n<Limit STOR>\nAllowAll\n</Limit>\n<Limit READ>\nDenyAll\n</Limit>\n"
+		"</Directory>\n",
+		questions, ARRAY_LEN(questions));
+}
+
+static void both_orders_with_every_kind_of_rule(void **state)
+{
+	static const struct question questions[] = {
+		{"alice", NULL, NULL, "203.0.113.1", "/x", "RETR", true}, /* allow first */
+		{"bob", NULL, NULL, "203.0.113.1", "/x", "RETR", false},
+		{"bob", NULL, NULL, "192.0.2.1", "/x", "RETR", true},
+		{"alice", NULL, NULL, "203.0.113.1", "/x", "DELE", false}, /* deny first */
+		{"alice", NULL, NULL, "192.0.2.1", "/x", "DELE", true},
+		{"carol", "staff", NULL, "192.0.2.1", "/x", "DELE", true},
+		{"carol", NULL, NULL, "192.0.2.1", "/x", "DELE", false},
+		{"dave", NULL, "near", "192.0.2.1", "/x", "MKD", true},
+		{"dave", NULL, NULL, "192.0.2.1", "/x", "MKD", false},
+		{"dave", NULL, "far", "192.0.2.1", "/x", "MKD", false},
+	};
+
+	(void)state;
+	ask_all("<Class near>\nFrom 192.0.2.0/24\n</Class>\n<Class far>\nFrom 203.0.113.0/24\n</Class>\n"
+		"<Limit RETR>\nOrder allow,deny\nAllowUser alice\nDeny from 203.0.113.0/24\n</Limit>\n"
+		"<Limit DELE>\nOrder deny,allow\nDeny from 203.0.113.0/24\nAllowUser alice\nAllowGroup "
+		"staff\n</Limit>\n"
+		"<Limit MKD>\nOrder deny,allow\nAllowClass near\n</Limit>\n",
+		questions, ARRAY_LEN(questions));
+}
+
+static void an_outer_verb_beats_an_inner_ALL(void **state)
+{
+	static const struct question questions[] = {
+		{"bob", NULL, NULL, NULL, "/srv/x", "STOR", true},
+		{"bob", NULL, NULL, NULL, "/srv/x", "DELE", false},
+		{"bob", NULL, NULL, NULL, "/srv/x", "LIST", false},
+		{"bob", NULL, NULL, NULL, "/srv/x", "PASV", true},
+		{"bob", NULL, NULL, NULL, "/x", "DELE", true},
+	};
+
+	(void)state;
+	ask_all("<Limit STOR>\nAllowAll\n</Limit>\n<Directory /srv>\n<Limit "
+		"ALL>\nDenyAll\n</Limit>\n</Directory>\n",
+		questions, ARRAY_LEN(questions));
+}
+
+static unsigned scope_line(const struct ftp_scope *top, const char *path)
+{
+	const struct policy_env env = {.home = "/home/alice", .anon_root = "/srv/ftp"};
+	const struct ftp_scope *s = policy_scope_for_path(top, &env, path);
+
+	return s == top ? 0 : s->line;
+}
+
+static void directories_by_path(void **state)
+{
+	struct ftp_config *config =
+		load("<Directory /srv/*>\nUmask 001\n</Directory>\n"                 /* 1 */
+		     "<Directory /srv/ftp>\nUmask 002\n</Directory>\n"               /* 4 */
+		     "<Directory /srv/*/pub>\nUmask 003\n</Directory>\n"             /* 7 */
+		     "<Directory /srv/a*/x>\nUmask 004\n</Directory>\n"              /* 10 */
+		     "<Directory /srv/*b/x>\nUmask 005\n</Directory>\n"              /* 13 */
+		     "<Directory ~/in>\nUmask 006\n</Directory>\n"                   /* 16 */
+		     "<Directory /srv/ftp/one.txt>\nUmask 007\n</Directory>\n"       /* 19 */
+		     "<Anonymous /srv/ftp>\nUser ftp\n"                              /* 22 */
+		     "<Directory incoming>\nUmask 010\n</Directory>\n</Anonymous>\n" /* 24 */
+		);
+	const struct ftp_scope *top = config->servers[0]->scope;
+	const struct ftp_scope *anon = top->anons;
+
+	(void)state;
+	assert_int_equal(scope_line(top, "/srv"), 0);
+	assert_int_equal(scope_line(top, "/srv/x"), 1);
+	assert_int_equal(scope_line(top, "/srv/x/y/z"), 1);
+	assert_int_equal(scope_line(top, "/srv/ftp/x"), 4);
+	assert_int_equal(scope_line(top, "/srv/ftp/pub/x"), 7);
+	assert_int_equal(scope_line(top, "/srv/ab/x"), 13);
+	assert_int_equal(scope_line(top, "/srv/ac/x"), 10);
+	assert_int_equal(scope_line(top, "/home/alice/in/x"), 16);
+	assert_int_equal(scope_line(top, "/home/bob/in/x"), 0);
+	assert_int_equal(scope_line(top, "/srv/ftp/one.txt"), 19);
+	assert_int_equal(scope_line(anon, "/srv/ftp/incoming/x"), 24);
+	assert_int_equal(scope_line(top, "/srv/ftp/incoming/x"), 4);
+	assert_int_equal(scope_line(anon, "/srv/ftp/pub"), 7);
+	assert_int_equal(policy_scope_for_path(anon, NULL, "/elsewhere")->line, anon->line);
+	ftp_config_free(config);
+}
+
+static void rates_and_sizes_by_scope_and_user(void **state)
+{
+	struct ftp_config *config = load("TransferRate RETR 10 user alice\nTransferRate RETR 20\n"
+					 "MaxStoreFileSize 5 Mb group staff\nMaxStoreFileSize 1 Mb\n"
+					 "<Directory /srv>\nTransferRate RETR,STOR 30\n</Directory>\n"
+					 "<Directory /free>\nMaxStoreFileSize *\n</Directory>\n");
+	const struct ftp_scope *top = config->servers[0]->scope;
+	const struct ftp_conf *srv = &policy_scope_for_path(top, NULL, "/srv/x")->conf;
+	const struct ftp_conf *free_conf = &policy_scope_for_path(top, NULL, "/free/x")->conf;
+	const char *staff[] = {"staff"};
+	struct ftp_subject who = {.user = "alice", .groups = staff, .n_groups = 1, .authenticated = true};
+
+	(void)state;
+	assert_int_equal(policy_rate(&top->conf, FTP_XFER_RETR, &who)->bytes_per_sec, 10 * 1024);
+	assert_int_equal(policy_rate(srv, FTP_XFER_RETR, &who)->bytes_per_sec, 30 * 1024);
+	assert_int_equal(policy_rate(srv, FTP_XFER_STOR, &who)->bytes_per_sec, 30 * 1024);
+	assert_null(policy_rate(&top->conf, FTP_XFER_STOR, &who));
+	assert_int_equal(policy_max_size(top->conf.max_store_size, &who)->bytes, 5u << 20);
+	assert_true(policy_max_size(free_conf->max_store_size, &who)->bytes == UINT64_MAX);
+	who.user = "bob";
+	who.n_groups = 0;
+	assert_int_equal(policy_rate(&top->conf, FTP_XFER_RETR, &who)->bytes_per_sec, 20 * 1024);
+	assert_int_equal(policy_max_size(top->conf.max_store_size, &who)->bytes, 1u << 20);
+	assert_null(policy_max_size(top->conf.max_retrieve_size, &who));
+	ftp_config_free(config);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_read_only_site_with_an_upload_folder),
+		cmocka_unit_test(both_orders_with_every_kind_of_rule),
+		cmocka_unit_test(an_outer_verb_beats_an_inner_ALL),
+		cmocka_unit_test(directories_by_path),
+		cmocka_unit_test(rates_and_sizes_by_scope_and_user),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
