@@ -21,7 +21,7 @@ static void stream_run(const char *bytes, size_t n, size_t step, size_t max, cha
 	struct line_cmd c;
 	enum line_result what;
 
-	line_init(&r, max, 0);
+	line_init(&r, max, step % 2 * 200);
 	dst[0] = '\0';
 	for (size_t at = 0; at < n;) {
 		size_t k = n - at < step ? n - at : step;

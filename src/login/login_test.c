@@ -223,7 +223,7 @@ static void nothing_is_said_or_read_before_master_admits(void **state)
 
 static void a_refused_client_is_told_why_and_closed(void **state)
 {
-	struct ipc_admit m = {.cid = 1, .verdict = IPC_REFUSE_TEXT, .text = "530 Sorry, too many"};
+	struct ipc_admit m = {.cid = 1, .sid = 9, .verdict = IPC_REFUSE_TEXT, .text = "530 Sorry, too many"};
 
 	connect_to("127.0.0.1");
 	login_conn_admit(&conn, &m, now);
@@ -445,6 +445,16 @@ static void a_failure_is_told_in_steps_of_time(void **state)
 	}
 }
 
+static void a_failure_forgets_the_user(void **state)
+{
+	(void)ask("USER alice");
+	say("PASS x\r\n");
+	deny(1);
+	pass_time(LOGIN_FAIL_MS);
+	(void)heard();
+	assert_string_equal(ask("PASS y"), "503 Login with USER first");
+}
+
 static void the_last_attempt_closes(void **state)
 {
 	for (unsigned i = 1; i <= 3; i++) {
@@ -536,6 +546,14 @@ static void a_grant_that_comes_too_late_ends_the_connection(void **state)
 	login_conn_done(&conn);
 	assert_null(strstr(events, "HANDOFF"));
 	assert_non_null(strstr(events, "DISCONNECT"));
+	/* also while the next attempt is with auth */
+	connect_to("127.0.0.1");
+	admit();
+	(void)ask("USER alice");
+	say("PASS x\r\n");
+	result(0, IPC_OK, "");
+	assert_null(strstr(events, "HANDOFF"));
+	assert_int_equal(conn.state, LOGIN_CLOSING);
 }
 
 static void a_login_waits_for_an_auth_process_that_is_starting(void **state)
@@ -605,8 +623,12 @@ static void timeout_login_ends_with_421_in_every_state(void **state)
 
 static void a_client_that_does_not_read_costs_bounded_memory(void **state)
 {
-	for (unsigned i = 0; i < 10000; i++)
-		say("FEAT\r\nHELP\r\nNOOP\r\n");
+	char bytes[6 * 5000 + 1];
+
+	for (unsigned i = 0; i < 5000; i++)
+		memcpy(bytes + 6 * i, "HELP\r\n", 7);
+	for (unsigned i = 0; i < 5; i++)
+		say(bytes);
 	assert_int_equal(login_conn_wants_input(&conn), 0);
 	assert_true(conn.out.len < LOGIN_OUT_PAUSE + 4096);
 	assert_true(conn.in.in.cap <= LINE_PENDING_MAX + 64);
@@ -696,6 +718,7 @@ int main(void)
 		T(a_login_is_handed_over_with_what_the_client_set),
 		T(pipelined_replies_leave_before_the_hand_over),
 		T(a_failure_is_told_in_steps_of_time),
+		T(a_failure_forgets_the_user),
 		T(the_last_attempt_closes),
 		T(passwords_of_a_wrong_form_never_reach_auth),
 		T(an_empty_password_is_asked_about_where_it_is_allowed),
