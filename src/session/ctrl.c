@@ -220,26 +220,46 @@ void ctrl_free(struct ctrl **cp)
 	free(c);
 }
 
-const char *ctrl_peek(const struct ctrl *c, unsigned n, size_t *ret_len)
+/* The whole line at or behind p, empty ones skipped; *ret_next is behind its end. NULL when there is none. */
+static const char *line_at(const char *p, const char *end, size_t *ret_len, const char **ret_next)
 {
-	const char *p = c->lines.in.data, *end = p + c->lines.in.len, *lf;
+	const char *lf;
 
-	if (c->lines.in.len == 0)
-		return NULL;
-	for (;; n--) {
+	while (p < end) {
 		lf = memchr(p, '\n', (size_t)(end - p));
 		if (!lf)
 			return NULL;
-		if (n == 0)
-			break;
+		*ret_len = (size_t)(lf - p);
+		if (*ret_len > 0 && lf[-1] == '\r')
+			--*ret_len;
+		*ret_next = lf + 1;
+		if (*ret_len > 0)
+			return p;
 		p = lf + 1;
-		if (p == end)
-			return NULL;
 	}
-	*ret_len = (size_t)(lf - p);
-	if (*ret_len > 0 && p[*ret_len - 1] == '\r')
-		--*ret_len;
-	return p;
+	return NULL;
+}
+
+const char *ctrl_peek(const struct ctrl *c, size_t *ret_len)
+{
+	const char *next;
+
+	return c->lines.in.len ? line_at(c->lines.in.data, c->lines.in.data + c->lines.in.len, ret_len, &next)
+			       : NULL;
+}
+
+bool ctrl_waits(const struct ctrl *c, const char *verb)
+{
+	size_t len, n;
+	const char *p = line_pending(&c->lines, &n), *end = p + n, *line;
+
+	if (!n)
+		return false;
+	while ((line = line_at(p, end, &len, &p)) != NULL) {
+		if (ctrl_line_is(line, len, verb))
+			return true;
+	}
+	return false;
 }
 
 bool ctrl_line_is(const char *line, size_t len, const char *verb)

@@ -51,9 +51,11 @@ void ctrl_flush(struct ctrl *c);
 /* Send what waits, then end our direction, wait shortly for the client's, and call session_control_lost(). */
 void ctrl_close(struct ctrl *c);
 
-/* The text of the n-th whole line that waits in the input (n from 0), without its end; NULL when there is none. Borrowed until
+/* The next whole line that waits in the input, without its end; empty ones are skipped. NULL when there is none. Borrowed until
  * bytes come or go. */
-const char *ctrl_peek(const struct ctrl *c, unsigned n, size_t *ret_len);
+const char *ctrl_peek(const struct ctrl *c, size_t *ret_len);
+/* Does a line that is this verb without argument wait anywhere in the input? */
+bool ctrl_waits(const struct ctrl *c, const char *verb);
 /* Is that line this verb, and has it no argument? */
 bool ctrl_line_is(const char *line, size_t len, const char *verb);
 

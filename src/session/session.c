@@ -253,42 +253,53 @@ static bool may_take_line(struct session *s)
 	       line_waiting(&s->ctrl->lines) && timers_command_allowed(s);
 }
 
-void session_pump(struct session *s)
+/* An ABOR anywhere in the input stops what runs now; its own reply comes in its turn, so that replies keep the order of the
+ * commands: 426 for the transfer, then 226. */
+static bool abort_waits(const struct session *s)
+{
+	return ctrl_waits(s->ctrl, "ABOR");
+}
+
+/* Stop what runs: a question to the pool, to master, or a transfer. */
+static void running_stop(struct session *s)
+{
+	session_job_cancel(s);
+	claim_cancel(s);
+	xfer_abort(s, XFER_ABORT_CLIENT);
+}
+
+static void lines_take(struct session *s)
 {
 	struct line_cmd line;
 	enum line_result what;
 
-	session_ref(s);
 	while (may_take_line(s)) {
 		what = line_next(&s->ctrl->lines, &line);
-		if (what == LINE_NONE)
-			break;
-		line_dispatch(s, what, &line);
+		if (what != LINE_NONE)
+			line_dispatch(s, what, &line);
 	}
-	if (s->state == SESSION_READY && s->ctrl && s->ctrl->eof && !s->end && !line_waiting(&s->ctrl->lines))
-		s->end = SESSION_END_EOF;
-	if (s->end && s->state == SESSION_READY)
-		session_close(s);
-	if (s->ctrl)
-		ctrl_flush(s->ctrl);
+}
+
+void session_pump(struct session *s)
+{
+	session_ref(s);
+	do {
+		lines_take(s);
+		if (s->state == SESSION_READY && s->ctrl && s->ctrl->eof && !s->end &&
+			!line_waiting(&s->ctrl->lines))
+			s->end = SESSION_END_EOF;
+		if (s->end && s->state == SESSION_READY)
+			session_close(s);
+		if (s->ctrl)
+			ctrl_flush(s->ctrl);
+	} while (may_take_line(s)); /* flushing may have made room for more replies */
+	/* An ABOR may have come in one packet with the command it is to stop. */
+	if ((s->state == SESSION_BUSY || s->state == SESSION_TRANSFER) && s->ctrl && abort_waits(s))
+		running_stop(s);
 	session_unref(s);
 }
 
 /* --- lines while a command runs --- */
-
-/* Is there an ABOR somewhere in the input? It stops what runs now; its own reply comes in its turn, so that replies keep the
- * order of the commands: 426 for the transfer, then 226. */
-static bool abort_waits(const struct session *s)
-{
-	const char *line;
-	size_t len;
-
-	for (unsigned n = 0; (line = ctrl_peek(s->ctrl, n, &len)) != NULL; n++) {
-		if (ctrl_line_is(line, len, "ABOR"))
-			return true;
-	}
-	return false;
-}
 
 /* Answer a NOOP or STAT that is the next line while a transfer runs. It must not touch what the transfer remembers. */
 static bool line_run_aside(struct session *s)
@@ -299,7 +310,7 @@ static bool line_run_aside(struct session *s)
 	const char *text;
 	size_t len;
 
-	text = ctrl_peek(s->ctrl, 0, &len);
+	text = ctrl_peek(s->ctrl, &len);
 	if (!text || s->ctrl->out.len >= CTRL_BACKLOG ||
 		!(ctrl_line_is(text, len, "NOOP") || ctrl_line_is(text, len, "STAT")) ||
 		!timers_command_allowed(s))
@@ -326,12 +337,9 @@ static void input_while_running(struct session *s)
 		while (line_run_aside(s))
 			;
 	}
-	line = ctrl_peek(s->ctrl, 0, &len);
-	if (abort_waits(s) || (s->state == SESSION_TRANSFER && line && ctrl_line_is(line, len, "QUIT"))) {
-		session_job_cancel(s);
-		claim_cancel(s);
-		xfer_abort(s, XFER_ABORT_CLIENT);
-	}
+	line = ctrl_peek(s->ctrl, &len);
+	if (abort_waits(s) || (s->state == SESSION_TRANSFER && line && ctrl_line_is(line, len, "QUIT")))
+		running_stop(s);
 	if (s->ctrl && s->ctrl->eof)
 		xfer_abort(s, XFER_ABORT_LOST);
 	if (s->ctrl)
