@@ -212,7 +212,7 @@ static void durations_have_three_forms(void **state)
 struct values {
 	bool flag;
 	int tri;
-	const char *text, *path;
+	const char *text, *path, *secret;
 	uint16_t port;
 	unsigned count;
 	uint64_t size;
@@ -278,6 +278,7 @@ static const struct conf_row rows[] = {
 		COMMON},
 	{.name = "Path", CONF_PATH(struct values, path), COMMON},
 	{.name = "Port", CONF_UINT(struct values, port, uint16_t), COMMON},
+	{.name = "Secret", CONF_STRING(struct values, secret), .flags = CONF_SECRET, COMMON},
 	{.name = "Size", CONF_SIZE(struct values, size, uint64_t), .max = "1GB", COMMON},
 	{.name = "Text", CONF_STRING(struct values, text), .flags = CONF_NO_ANON, COMMON},
 	{.name = "Time", CONF_DURATION(struct values, time_ms), .max = "1h", .dflt = "10", COMMON},
@@ -490,6 +491,25 @@ static void lenient_reading_skips_bad_lines(void **state)
 	arena_free(a);
 }
 
+static void a_secret_leaves_one_copy(void **state)
+{
+	struct arena *a = arena_new(1u << 20, 0); /* one chunk: memory from first to last is its content */
+	const char *first = arena_alloc(a, 1), *last, *p;
+	struct conf_tree *t;
+	struct seen seen;
+	const struct values *v;
+	unsigned n = 0;
+
+	assert_int_equal(parse(a, "Flag on\nSecret hunter2\nText x\n", false, &seen, &t), 0);
+	last = arena_alloc(a, 1);
+	v = t->root->store[0];
+	assert_string_equal(v->secret, "hunter2");
+	for (p = first; (p = memmem(p, (size_t)(last - p), "hunter2", 7)) != NULL; p++)
+		n++;
+	assert_int_equal(n, 1);
+	arena_free(a);
+}
+
 /* --- merging --- */
 
 static const char *entries(struct arena *a, const struct values *v)
@@ -579,6 +599,7 @@ int main(void)
 		cmocka_unit_test(conditionals_skip_unseen),
 		cmocka_unit_test(first_or_last_counts_as_the_row_says),
 		cmocka_unit_test(lenient_reading_skips_bad_lines),
+		cmocka_unit_test(a_secret_leaves_one_copy),
 		cmocka_unit_test(inner_values_cover_outer_ones_and_lists_add_up),
 		cmocka_unit_test(faulty_rows_are_found),
 	};

@@ -7,6 +7,8 @@
 
 #include "base/str.h"
 
+#define WARNINGS_MAX 400u /* further ones are dropped */
+
 const char *conf_kind_name(enum conf_kind kind)
 {
 	static const char *const names[CONF_KIND_COUNT] = {
@@ -38,7 +40,7 @@ void conf_complain(struct conf_parser *p, bool error, const struct conf_pos *pos
 	bool fatal = error && !p->in->lenient;
 	struct err line = ERR_INIT;
 
-	if (fatal ? p->n_errors >= CONF_MAX_ERRORS : p->n_warnings >= 20 * CONF_MAX_ERRORS)
+	if (fatal ? p->n_errors >= CONF_MAX_ERRORS : p->n_warnings >= WARNINGS_MAX)
 		return;
 	if (error && !fatal && tail[0] == '\0')
 		tail = ", line skipped";
@@ -119,10 +121,13 @@ static void bytes_shown(const char *s, char *dst, size_t size)
 
 void conf_unknown(struct conf_parser *p, const char *name, const struct conf_pos *pos)
 {
-	const char *module = known_module(p->lang, name), *near[4];
+	const char *module, *near[4];
 	char shown[120], text[200], tail[400] = "";
 	unsigned n;
 
+	if (p->in->lenient && p->n_warnings >= WARNINGS_MAX)
+		return; /* nobody would hear of it, and a .ftpaccess may have thousands */
+	module = known_module(p->lang, name);
 	str_escape(name, shown, sizeof(shown));
 	if (module != NULL) {
 		conf_note_send(p, CONF_EV_REFUSED, name, "not supported by this version", pos);
@@ -137,7 +142,7 @@ void conf_unknown(struct conf_parser *p, const char *name, const struct conf_pos
 			"non-ASCII byte in directive name, perhaps a pasted no-break space", "");
 		return;
 	}
-	n = conf_near(p->lang, name, near, 4);
+	n = p->in->lenient ? 0 : conf_near(p->lang, name, near, 4);
 	for (unsigned i = 0; i < n; i++)
 		snprintf(tail + strlen(tail), sizeof(tail) - strlen(tail), "%s%s",
 			i == 0 ? ". Did you mean: " : ", ", near[i]);

@@ -377,6 +377,37 @@ static void scoreboard_warn(struct ftp_builder *b)
 		conf_warn(b->tree->parser, &pos, name, "has no effect without a ScoreboardFile; set");
 }
 
+static bool class_exists(const struct ftp_config *cfg, const char *name)
+{
+	for (const struct ftp_class *cl = cfg->classes; cl != NULL; cl = cl->next) {
+		if (str_eq(cl->name, name))
+			return true;
+	}
+	return false;
+}
+
+/* Classes that s and what is in it name, but nobody defines. */
+static void class_names_warn(struct ftp_builder *b, const struct conf_section *s)
+{
+	const struct ftp_conf *own = s->store[FTP_STORE_CONF];
+	const struct ftp_class_max *m = own != NULL ? own->max_clients_per_class : NULL;
+	const struct conf_pos foreign = conf_where(b->tree, s, "AllowForeignAddress");
+
+	for (; m != NULL; m = (const struct ftp_class_max *)m->item.next) {
+		const struct conf_pos pos = {m->item.file, m->item.line};
+
+		if (!class_exists(b->cfg, m->class_name))
+			conf_warn(b->tree->parser, &pos, "MaxClientsPerClass",
+				"no <Class %.100s> exists; named", m->class_name);
+	}
+	if (foreign.file != NULL && own->foreign.class_name != NULL &&
+		!class_exists(b->cfg, own->foreign.class_name))
+		conf_warn(b->tree->parser, &foreign, "AllowForeignAddress",
+			"no <Class %.100s> exists, nobody is allowed; named", own->foreign.class_name);
+	for (const struct conf_section *c = s->children; c != NULL; c = c->next)
+		class_names_warn(b, c);
+}
+
 /* Several <Limit LOGIN> of a server must all allow a login, which surprises who expects the last to count. */
 static void login_limits_warn(struct ftp_builder *b, const struct ftp_scope *s)
 {
@@ -423,6 +454,9 @@ int ftp_build(struct ftp_loader *l, const struct conf_tree *tree, struct ftp_con
 		login_limits_warn(&b, cfg->servers[i]->scope);
 	servers_check(&b);
 	scoreboard_warn(&b);
+	class_names_warn(&b, tree->root);
+	if (tree->global != NULL)
+		class_names_warn(&b, tree->global);
 	cfg->logfiles = l->logfiles;
 	cfg->n_logfiles = l->n_logfiles;
 	if (!cfg->controls_engine)

@@ -61,6 +61,10 @@ static void mistakes_are_named(void **state)
 			"fatal: TimeoutIdle: directive not allowed in <Directory> context on line 2\n"},
 		{"<VirtualHost 192.0.2.1>\nPidFile /x\n</VirtualHost>",
 			"fatal: PidFile: directive not allowed in <VirtualHost> context on line 2\n"},
+		{"AllowForeignAddress far", "warning: AllowForeignAddress: no <Class far> exists, nobody is "
+					    "allowed; named on line 1\n"},
+		{"<Class c>\nFrom all\n</Class>\nMaxClientsPerClass c 1\nMaxClientsPerClass d 1",
+			"warning: MaxClientsPerClass: no <Class d> exists; named on line 5\n"},
 		{"<Class c>\n</Class>", "warning: <Class>: no From: nobody is in the class 'c', on line 1\n"},
 		{"<Class c>\nAllow all\n</Class>",
 			"fatal: Allow: directive not allowed in <Class> context on line 2\n"},
@@ -185,6 +189,21 @@ static void all_errors_come_in_one_run(void **state)
 	free(p);
 }
 
+static void later_errors_stop_at_20_as_well(void **state)
+{
+	char text[2000] = "", *p;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 30; i++)
+		strcat(text, "<Directory rel>\n</Directory>\n");
+	p = problems(text, false);
+	for (const char *l = p; (l = strstr(l, "fatal: ")) != NULL; l++)
+		n++;
+	assert_int_equal(n, 20);
+	assert_true(str_ends(p, "too many errors, the rest was not read\n"));
+	free(p);
+}
+
 static void a_check_looks_at_users_files_and_logs(void **state)
 {
 	static const char text[] = "User no-such-user\nGroup no-such-group\nAuthUserFile "
@@ -236,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(all_errors_come_in_one_run),
+		cmocka_unit_test(later_errors_stop_at_20_as_well),
 		cmocka_unit_test(a_check_looks_at_users_files_and_logs),
 		cmocka_unit_test(a_foreign_configuration_with_unknown_modules_loads),
 	};
