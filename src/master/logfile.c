@@ -29,7 +29,7 @@ int logfiles_open(struct ftp_config *config, struct err *err)
 
 		if (fd < 0) {
 			logfiles_close(config);
-			return fd;
+			return err_prefix(err, "log file '%s'", f->path);
 		}
 		f->fd = fd;
 	}
