@@ -20,6 +20,12 @@
 #include "base/log.h"
 #include "master/sandbox.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
 static char outside[] = "/tmp/wherry-outside-XXXXXX", inside[] = "/tmp/wherry-inside-XXXXXX";
 
 /* Run fn in a process confined as role with the inside directory as root. Returns its exit status, or -signal. */
@@ -119,13 +125,13 @@ static void dangerous_calls_kill_and_unlisted_ones_fail(void **state)
 		skip();
 	assert_int_equal(confined(IPC_SESSION, start_program), -SIGSYS);
 	assert_int_equal(confined(IPC_LOGIN, start_program), -SIGSYS);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	if (SANITIZED) /* their runtimes make calls of their own: only what kills is refused */
+		return;
 	assert_int_equal(confined(IPC_SESSION, unlisted_call), EPERM);
 	assert_int_equal(confined(IPC_LOGIN, make_socket), EPERM);
 	assert_int_equal(confined(IPC_SESSION, make_socket), 0);
 	assert_int_equal(confined(IPC_SESSION, packet_socket), EPERM);
 	assert_int_equal(confined(IPC_SESSION, fork_again), EPERM);
-#endif
 }
 
 static int switch_to_nobody(int root_fd)
