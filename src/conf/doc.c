@@ -58,7 +58,8 @@ void conf_list(const struct conf_language *lang, FILE *out)
 	const struct conf_row **rows = rows_sorted(lang, &n);
 
 	for (unsigned i = 0; i < n; i++) {
-		fprintf(out, "%s %s\n\tcontexts: ", rows[i]->name, rows[i]->syntax);
+		fprintf(out, "%s%s%s\n\tcontexts: ", rows[i]->name, rows[i]->syntax[0] != '\0' ? " " : "",
+			rows[i]->syntax);
 		contexts_print(rows[i], out);
 		fprintf(out, "\n\tmodule:   %s\n", rows[i]->module);
 		if (default_text(rows[i]) != NULL)

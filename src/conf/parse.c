@@ -49,6 +49,8 @@ static int only_check(struct conf_call *c)
 		if (str_eq_nocase(*only, c->args[0]))
 			return 0;
 	}
+	conf_note_send(c->parser, CONF_EV_REFUSED, c->row->name,
+		"this value is not supported by this version", &c->pos);
 	return err_set(c->err, WE_CONFIG, "'%.60s' is not supported by this version, only '%s' is accepted",
 		c->args[0], c->row->only[0]);
 }

@@ -243,7 +243,8 @@ static void a_foreign_configuration_with_unknown_modules_loads(void **state)
 		"</IfModule>\n<IfModule mod_ctrls.c>\nControlsEngine off\nControlsMaxClients 2\nControlsLog "
 		"/v/c\n"
 		"ControlsInterval 5\nControlsSocket /v/s\n</IfModule>\n<IfModule mod_ctrls_admin.c>\n"
-		"AdminControlsEngine off\n</IfModule>\nLoadModule mod_ban.c\nLoadModule mod_tls.c\n",
+		"AdminControlsEngine off\n</IfModule>\nLoadModule mod_ban.c\nLoadModule "
+		"mod_ctrls_admin.c\nLoadModule mod_tls.c\n",
 		false);
 
 	assert_string_equal(p, "");
