@@ -15,6 +15,7 @@
 #include "log/display.h"
 #include "login/commands.h"
 #include "login/conn_priv.h"
+#include "login/record.h"
 #include "score/score.h"
 
 #define DISPLAY_MAX (32 * 1024) /* bytes of a display text with its cookies expanded */
@@ -110,6 +111,7 @@ void login_refuse(struct login_conn *c, uint64_t now_ms)
 	const char *msg = user_conf(c)->access_deny_msg;
 	const struct text_vars vars = {.user = c->user};
 	unsigned max = conf_of(c)->max_login_attempts;
+	size_t before = c->out.len;
 	struct buf b;
 
 	buf_init(&b, 1024);
@@ -118,6 +120,9 @@ void login_refuse(struct login_conn *c, uint64_t now_ms)
 	else
 		(void)reply(&c->out, c->fail_code, "Login incorrect.");
 	buf_done(&b);
+	if (c->out.len > before)
+		login_record(c, "PASS", "PASS (hidden)", "(hidden)", c->out.data + before,
+			c->out.len - before, c->pass_ms, now_ms);
 	login_wipe_string(&c->user); /* PASS again needs USER again */
 	c->fails++;
 	if (max != 0 && c->fails >= max) {

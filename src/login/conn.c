@@ -9,7 +9,9 @@
 #include "base/str.h"
 #include "ftp/policy.h"
 #include "ftp/reply.h"
+#include "ftp/verb.h"
 #include "login/conn_priv.h"
+#include "login/record.h"
 #include "score/score.h"
 
 const char *login_state_name(enum login_state state)
@@ -99,6 +101,8 @@ void login_conn_done(struct login_conn *c)
 {
 	struct ipc_disconnect m = {.sid = c->sid};
 
+	if (c->score != NULL || c->sid != 0)
+		log_info(&c->log, "FTP session closed.");
 	if (c->sid != 0)
 		(void)c->env->ops->master(
 			c->env->arg, c, IPC_DISCONNECT, &m); /* else master is gone, and so are we */
@@ -136,6 +140,22 @@ static void hand_over(struct login_conn *c, uint64_t now_ms)
 	login_enter(c, LOGIN_GONE, now_ms);
 }
 
+/* PASS is recorded when its answer is there, which may be later. */
+static void command_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	const struct ftp_verb *verb = verb_find(cmd->verb);
+	bool secret = verb != NULL && (verb->flags & VERB_SECRET) != 0;
+	size_t before = c->out.len;
+
+	login_command(c, cmd, now_ms);
+	if (c->out.len > before)
+		login_record(c, cmd->verb, secret ? "PASS (hidden)" : cmd->raw,
+			!cmd->has_arg ? NULL
+			: secret      ? "(hidden)"
+				      : cmd->arg,
+			c->out.data + before, c->out.len - before, now_ms, now_ms);
+}
+
 /* Go on with what can be done now: commands that wait, or the end that waits for the output. */
 static void advance(struct login_conn *c, uint64_t now_ms)
 {
@@ -150,7 +170,7 @@ static void advance(struct login_conn *c, uint64_t now_ms)
 			break;
 		}
 		if (what == LINE_COMMAND)
-			login_command(c, &cmd, now_ms);
+			command_run(c, &cmd, now_ms);
 		else
 			(void)reply_bad_line(&c->out, what); /* there is room below LOGIN_OUT_PAUSE */
 		line_forget(&c->in);
@@ -264,6 +284,7 @@ void login_conn_admit(struct login_conn *c, const struct ipc_admit *m, uint64_t 
 	}
 	if (!welcome(c, now_ms))
 		return;
+	log_info(&c->log, "FTP session opened.");
 	c->score = score_claim(c->env->score, c->sid);
 	score_set_client(c->score, &c->peer, NULL);
 	score_set_server(c->score, &c->local, c->server->scope->conf.server_name);
@@ -292,6 +313,8 @@ void login_conn_result(struct login_conn *c, const struct ipc_login_result *m, u
 		login_enter(c, LOGIN_HANDING_OVER, now_ms);
 		advance(c, now_ms);
 	} else if (m->verdict == IPC_REFUSE_TEXT) {
+		login_record(
+			c, "PASS", "PASS (hidden)", "(hidden)", m->text, strlen(m->text), c->pass_ms, now_ms);
 		login_conn_end(c, m->text, now_ms);
 	} else {
 		login_enter(c, LOGIN_GONE, now_ms);

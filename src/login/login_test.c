@@ -8,11 +8,15 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "base/str.h"
 #include "ftp/verb.h"
 #include "login/commands.h"
 #include "login/conn.h"
+#include "login/record.h"
 
 #define SID 7
 
@@ -23,6 +27,8 @@ static const char config_text[] =
 	"DefaultAddress 127.0.0.1\n"
 	"MaxLoginAttempts 3\n"
 	"TimeoutLogin 60\n"
+	"LogFormat short \"%m|%r|%J|%s|%S|%U|%c\"\n"
+	"ExtendedLog /var/log/test-extended.log AUTH,INFO short\n"
 	"MaxPasswordSize 20\n"
 	"<Anonymous /srv/ftp>\n  User ftp\n  UserAlias anonymous ftp\n</Anonymous>\n"
 	"<VirtualHost 127.0.0.2>\n  Port 2121\n  ServerName \"Closed\"\n"
@@ -598,6 +604,51 @@ static void a_failing_master_closes(void **state)
 	assert_int_equal(conn.state, LOGIN_GONE);
 }
 
+/* --- records --- */
+
+static const char *recorded(int fd)
+{
+	static char text[2048];
+	ssize_t k = read(fd, text, sizeof(text) - 1);
+
+	text[k > 0 ? k : 0] = '\0';
+	return text;
+}
+
+static void commands_reach_the_extended_log_without_secrets(void **state)
+{
+	int fds[2];
+
+	assert_non_null(config->logfiles);
+	assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+	config->logfiles->fd = fds[1];
+	env.records = login_records_new(config);
+	(void)ask("PASS early-secret");
+	(void)ask("TYPE I"); /* MISC: not in this log */
+	(void)ask("FEAT");
+	(void)ask("USER al\x01ice");
+	say("PASS some-secret\r\n");
+	assert_string_equal(recorded(fds[0]), "PASS|PASS (hidden)|(hidden)|503|Login with USER first|-|-\n"
+					      "FEAT|FEAT|-|211|End|-|-\n"
+					      "USER|USER al\\x01ice|al\\x01ice|331|Password required for "
+					      "al\\x01ice|al\\x01ice|-\n");
+	deny(1);
+	pass_time(LOGIN_FAIL_MS);
+	(void)heard();
+	assert_string_equal(
+		recorded(fds[0]), "PASS|PASS (hidden)|(hidden)|530|Login incorrect.|al\\x01ice|-\n");
+	(void)ask("USER bob");
+	say("PASS some-secret\r\n");
+	(void)recorded(fds[0]);
+	result(2, IPC_REFUSE_TEXT, "530 Sorry");
+	assert_string_equal(recorded(fds[0]), "PASS|PASS (hidden)|(hidden)|530|Sorry|bob|-\n");
+	login_records_free(env.records);
+	env.records = NULL;
+	config->logfiles->fd = -1;
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* --- time, ends, and clients that do not read --- */
 
 static void timeout_login_ends_with_421_in_every_state(void **state)
@@ -727,6 +778,7 @@ int main(void)
 		T(a_grant_that_comes_too_late_ends_the_connection),
 		T(a_login_waits_for_an_auth_process_that_is_starting),
 		T(a_failing_master_closes),
+		T(commands_reach_the_extended_log_without_secrets),
 		T(timeout_login_ends_with_421_in_every_state),
 		T(a_client_that_does_not_read_costs_bounded_memory),
 		T(many_pipelined_commands_are_all_answered),

@@ -16,6 +16,7 @@
 #include "ipc/chan.h"
 #include "log/log_file.h"
 #include "login/client.h"
+#include "login/record.h"
 
 #define ACCEPT_BATCH    32  /* connections at one wake-up of a listener */
 #define MESSAGE_BATCH   128 /* messages at one wake-up of a channel */
@@ -413,6 +414,7 @@ static int proc_init(struct proc *p, const struct proc_start *start)
 	r = uv_loop_init(&p->loop);
 	if (r < 0)
 		return r;
+	p->env.records = login_records_new(start->config);
 	client_table_init(&p->clients, &p->loop, &p->env);
 	p->clients.empty = stop_when_empty;
 	p->clients.arg = p;
@@ -458,6 +460,7 @@ static void proc_done(struct proc *p)
 	(void)uv_loop_close(&p->loop);
 	fd_close(&p->spare_fd);
 	free(p->listeners);
+	login_records_free(p->env.records);
 }
 
 int login_main(const struct proc_start *start)
