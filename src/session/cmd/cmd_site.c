@@ -93,6 +93,17 @@ static bool site_check(struct session *s, const struct ftp_verb *v, const char *
 	return true;
 }
 
+static void site_unknown(struct session *s, const struct line_word *word)
+{
+	char name[64];
+	size_t n = 0;
+
+	for (; n < word->len && n < sizeof name - 1; n++)
+		name[n] = ascii_upper(word->text[n]);
+	name[n] = '\0';
+	session_reply(s, 500, "'SITE %s' not understood", name);
+}
+
 static enum ftp_result site_run(struct session *s, const char *arg)
 {
 	struct line_word word;
@@ -107,8 +118,7 @@ static enum ftp_result site_run(struct session *s, const char *arg)
 	v = verb_find_site(word.text, word.len);
 	c = v ? site_find(v->name) : NULL;
 	if (!c) {
-		session_reply(s, 500, "'SITE %.*s' not understood", (int)(word.len > 256 ? 256 : word.len),
-			word.text);
+		site_unknown(s, &word);
 		return FTP_DONE;
 	}
 	rest = word.text + word.len;

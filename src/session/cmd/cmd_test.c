@@ -654,7 +654,7 @@ static void site_makes_and_removes_trees(void **state)
 static void site_has_settings(void **state)
 {
 	ASK("SITE", "500 'SITE' requires parameters");
-	ASK("SITE EXEC ls", "500 'SITE EXEC' not understood");
+	ASK("SITE exec ls", "500 'SITE EXEC' not understood");
 	ASK("SITE UMASK", "200 Current UMASK is 0022");
 	ASK("SITE UMASK 077", "200 UMASK set to 0077 (was 0022)");
 	ASK("SITE UMASK 0", "200 UMASK set to 0022 (was 0077)");
