@@ -158,7 +158,7 @@ static char *put_value(char *p, enum verb_fact f, const struct facts_line *l)
 	case VERB_FACT_TYPE:
 		return put_type(p, l);
 	case VERB_FACT_UNIQUE:
-		return put_unique(p, l->st);
+		return put_unique(p, l->id ? l->id : l->st);
 	case VERB_FACT_UNIX_GROUP:
 		return put_num(p, l->gid, 10, 1);
 	case VERB_FACT_UNIX_GROUPNAME:

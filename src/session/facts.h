@@ -34,8 +34,9 @@ enum facts_kind { FACTS_ENTRY, FACTS_CDIR, FACTS_PDIR };
 struct facts_line {
 	const char *name; /* what follows the facts */
 	enum facts_kind kind;
-	const struct statx *st;    /* of the target when it is a link: times, size, device and inode */
-	unsigned mode;             /* as shown (DirFakeMode); its type is the target's */
+	const struct statx *id;    /* device and inode: of the target when it is a link; NULL: st */
+	const struct statx *st;    /* times and size */
+	unsigned mode;             /* as shown (DirFakeMode) */
 	unsigned perm;             /* FACTS_MAY_ bits */
 	const char *slink;         /* link target for "OS.unix=slink:...", or NULL */
 	bool symlink;              /* with slink NULL: say OS.unix=symlink */

@@ -228,18 +228,6 @@ static int put_single(struct listing *l, const char *vpath, const char *shown)
 	return r;
 }
 
-static int64_t match_key(struct listing *l, const struct list_spot *spot)
-{
-	char target[VFS_PATH_SIZE];
-	struct statx st;
-
-	if ((l->opts.sort != LIST_BY_TIME && l->opts.sort != LIST_BY_SIZE) ||
-		list_spot_stat(l, spot, &st, target) < 0)
-		return 0;
-	return l->opts.sort == LIST_BY_SIZE ? (int64_t)(st.stx_size & INT64_MAX)
-					    : list_time_of(&st, l->opts.time);
-}
-
 static int match_add(struct listing *l, const struct vfs_match *m)
 {
 	struct list_spot spot;
@@ -255,12 +243,12 @@ static int match_add(struct listing *l, const struct vfs_match *m)
 		goto out;
 	if (l->opts.kind == LIST_KIND_NLST) {
 		if (list_spot_plain(l, &spot, DT_UNKNOWN))
-			r = nameset_add(&l->match_files, m->shown, match_key(l, &spot));
+			r = nameset_add(&l->match_files, m->shown, list_sort_key(l, &spot));
 		goto out;
 	}
 	dir = !l->opts.dir_itself && vfs_stat(l->root, m->vpath, 0, STATX_TYPE, &st) == 0 &&
 	      S_ISDIR(st.stx_mode);
-	r = nameset_add(dir ? &l->match_dirs : &l->match_files, m->shown, match_key(l, &spot));
+	r = nameset_add(dir ? &l->match_dirs : &l->match_files, m->shown, list_sort_key(l, &spot));
 out:
 	fd_close(&spot.dir_fd);
 	return r;
@@ -395,11 +383,6 @@ int listing_open(struct listing *l, const atomic_bool *cancel)
 
 /* --- the generator --- */
 
-static const char *nth_match(const struct listing *l, const struct nameset *set, size_t i)
-{
-	return nameset_name(set, l->opts.reverse ? set->count - 1 - i : i);
-}
-
 static int matches_step(struct listing *l)
 {
 	char vpath[VFS_PATH_SIZE];
@@ -409,7 +392,7 @@ static int matches_step(struct listing *l)
 	if (list_is_full(l))
 		return LIST_END;
 	if (l->next_file < l->match_files.count) {
-		shown = nth_match(l, &l->match_files, l->next_file);
+		shown = list_nth(l, &l->match_files, l->next_file);
 		if (vfs_path_resolve(l->cwd, shown, vpath) < 0)
 			r = LIST_MORE;
 		else
@@ -420,7 +403,7 @@ static int matches_step(struct listing *l)
 	}
 	if (l->next_dir >= l->match_dirs.count || (l->max_dirs && l->dirs >= l->max_dirs))
 		return LIST_END;
-	shown = nth_match(l, &l->match_dirs, l->next_dir++);
+	shown = list_nth(l, &l->match_dirs, l->next_dir++);
 	if (vfs_path_resolve(l->cwd, shown, vpath) < 0)
 		return LIST_MORE;
 	r = list_frame_push(l, vpath, shown, l->match_files.count + l->match_dirs.count > 1);

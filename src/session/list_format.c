@@ -107,7 +107,7 @@ static char *put_mode(char *p, unsigned mode)
 
 static char *put_size(char *p, uint64_t size, bool human)
 {
-	static const char units[] = "KMGTPE";
+	static const char units[] = "kMGTPE";
 	double v = (double)size;
 	unsigned steps = 0;
 

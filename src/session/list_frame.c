@@ -11,6 +11,11 @@
 
 enum { LINE_WIDTH = 80 }; /* of -C */
 
+bool list_has_keys(const struct listing *l)
+{
+	return l->opts.sort == LIST_BY_TIME || l->opts.sort == LIST_BY_SIZE;
+}
+
 bool list_is_full(const struct listing *l)
 {
 	return l->max_files && l->files >= l->max_files;
@@ -110,18 +115,21 @@ static void note_subdir(struct listing *l, struct list_frame *f, const struct vf
 		list_log_budget(l);
 }
 
-static int64_t sort_key(struct listing *l, const struct list_spot *spot)
+/* With -r the keys are turned round, so that equal ones stay in the order of their names. */
+int64_t list_sort_key(struct listing *l, const struct list_spot *spot)
 {
 	char target[VFS_PATH_SIZE];
 	struct statx st;
+	int64_t key;
 
-	if (l->opts.sort != LIST_BY_TIME && l->opts.sort != LIST_BY_SIZE)
+	if (!list_has_keys(l))
 		return 0;
 	if (list_spot_stat(l, spot, &st, target) < 0)
 		return INT64_MIN;
-	if (l->opts.sort == LIST_BY_SIZE)
-		return st.stx_size > INT64_MAX ? INT64_MAX : (int64_t)st.stx_size;
-	return list_time_of(&st, l->opts.time);
+	key = l->opts.sort == LIST_BY_TIME ? list_time_of(&st, l->opts.time)
+	      : st.stx_size > INT64_MAX    ? INT64_MAX
+					   : (int64_t)st.stx_size;
+	return l->opts.reverse ? ~key : key;
 }
 
 static int put_entry(struct listing *l, struct list_frame *f, const char *name)
@@ -187,7 +195,7 @@ static int collect(struct listing *l, struct list_frame *f)
 		struct list_spot spot = spot_of(f, dots[i].name);
 
 		(void)nameset_add(
-			&f->names, dots[i].name, sort_key(l, &spot)); /* a full budget shows below */
+			&f->names, dots[i].name, list_sort_key(l, &spot)); /* a full budget shows below */
 	}
 	while (r > 0 && (r = vfs_dir_next(f->dir, &f->ent)) > 0) {
 		struct list_spot spot = spot_of(f, f->ent->name);
@@ -197,7 +205,7 @@ static int collect(struct listing *l, struct list_frame *f)
 			return -ECANCELED;
 		if (!entry_shown(l, f, f->ent))
 			continue;
-		key = sort_key(l, &spot);
+		key = list_sort_key(l, &spot);
 		r = nameset_add(&f->names, f->ent->name, key);
 		if (r == 0) {
 			note_subdir(l, f, f->ent, key);
@@ -219,15 +227,15 @@ static int collect(struct listing *l, struct list_frame *f)
 	return r < 0 && r != -ENOMEM ? 0 : r;
 }
 
-static const char *nth_name(const struct listing *l, const struct nameset *set, size_t i)
+const char *list_nth(const struct listing *l, const struct nameset *set, size_t i)
 {
-	return nameset_name(set, l->opts.reverse ? set->count - 1 - i : i);
+	return nameset_name(set, l->opts.reverse && !list_has_keys(l) ? set->count - 1 - i : i);
 }
 
 /* One name of a row with its suffix at p, filled up to the column's width unless it is the last one. Returns where it ends. */
 static char *put_cell(struct listing *l, struct list_frame *f, size_t i, char *p)
 {
-	const char *name = nth_name(l, &f->names, i);
+	const char *name = list_nth(l, &f->names, i);
 	struct list_spot spot = spot_of(f, name);
 	char target[VFS_PATH_SIZE];
 	struct statx st;
@@ -255,7 +263,7 @@ static int put_row(struct listing *l, struct list_frame *f)
 	int failure;
 
 	for (size_t i = row; i < f->names.count; i += f->rows)
-		need += 4 * strlen(nth_name(l, &f->names, i)) + 1 + f->width;
+		need += 4 * strlen(list_nth(l, &f->names, i)) + 1 + f->width;
 	begin = p = list_line_begin(l, need, &failure);
 	if (!p)
 		return failure;
@@ -276,7 +284,7 @@ static int names_step(struct listing *l, struct list_frame *f)
 		if (f->next < f->rows)
 			return put_row(l, f);
 	} else if (f->next < f->names.count) {
-		r = put_entry(l, f, nth_name(l, &f->names, f->next));
+		r = put_entry(l, f, list_nth(l, &f->names, f->next));
 		if (r == LIST_MORE)
 			f->next++;
 		return r;
@@ -331,7 +339,7 @@ static int subdirs_step(struct listing *l, struct list_frame *f)
 		list_frame_pop(l);
 		return LIST_MORE;
 	}
-	name = nth_name(l, &f->subdirs, f->next_subdir++);
+	name = list_nth(l, &f->subdirs, f->next_subdir++);
 	if (f->depth + 1 >= VFS_TREE_DEPTH || (l->max_depth && f->depth + 1 > l->max_depth))
 		return LIST_MORE;
 	if (list_join(f->shown, name, shown) < 0 || list_join(f->access.real, name, vpath) < 0)

@@ -226,8 +226,8 @@ static void human_sizes(void **state)
 	static const struct {
 		uint64_t size;
 		const char *text;
-	} cases[] = {{0, " staff           0 "}, {999, " staff         999 "}, {1000, " staff        1.0K "},
-		{1536, " staff        1.5K "}, {1024000, " staff        1.0M "},
+	} cases[] = {{0, " staff           0 "}, {999, " staff         999 "}, {1000, " staff        1.0k "},
+		{1536, " staff        1.5k "}, {1024000, " staff        1.0M "},
 		{5368709120, " staff        5.0G "}};
 	struct list_style s = {.gmt = true, .now = NOW, .human = true};
 

@@ -124,6 +124,12 @@ void list_frame_pop(struct listing *l);
 /* Go on with the innermost directory: LIST_MORE, LIST_FULL, LIST_END when no directory is left, -errno. */
 int list_frame_step(struct listing *l);
 
+/* Is it sorted by time or size? */
+bool list_has_keys(const struct listing *l);
+/* What an entry is sorted by before its name, for nameset_add(). */
+int64_t list_sort_key(struct listing *l, const struct list_spot *spot);
+/* The i-th name of a sorted set, as -r wants it. */
+const char *list_nth(const struct listing *l, const struct nameset *set, size_t i);
 /* Was a maximum of ListOptions reached? */
 bool list_is_full(const struct listing *l);
 void list_log_budget(struct listing *l);

@@ -170,6 +170,9 @@ static void times_and_sizes_sort(void **state)
 	CHECK(LIST, "-1S d/[abc]*", "d/b\r\nd/c.txt\r\nd/a\r\n");
 	CHECK(LIST, "-1t d/?", "d/a\r\nd/b\r\n");
 	CHECK(LIST, "-1tr d/?", "d/b\r\nd/a\r\n");
+	assert_int_equal(utimensat(AT_FDCWD, tree_host(t, "root/d/a"), old, 0), 0);
+	CHECK(LIST, "-1tr d/?", "d/a\r\nd/b\r\n"); /* equal ones by name */
+	CHECK(LIST, "-1r d/?", "d/b\r\nd/a\r\n");
 }
 
 static void links_can_be_followed(void **state)

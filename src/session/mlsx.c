@@ -172,9 +172,9 @@ static unsigned dots_perm(struct mlsx *x, const char *vpath)
 /* --- one entry --- */
 
 struct entry {
-	struct statx st; /* of the target */
+	struct statx st; /* what is shown: of the target where links are not shown as such */
+	struct statx to; /* of a link: what it leads to */
 	bool link;
-	uid_t uid; /* of the object itself */
 	char target[VFS_PATH_SIZE];
 };
 
@@ -186,7 +186,6 @@ static int entry_stat(struct mlsx *x, const struct list_spot *spot, struct entry
 
 	if (statx(spot->dir_fd, spot->name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, MASK, &ret_e->st) < 0)
 		return -errno;
-	ret_e->uid = ret_e->st.stx_uid;
 	ret_e->link = S_ISLNK(ret_e->st.stx_mode);
 	ret_e->target[0] = '\0';
 	if (!ret_e->link)
@@ -199,7 +198,7 @@ static int entry_stat(struct mlsx *x, const struct list_spot *spot, struct entry
 			list_adjust_target(x->s->root, ret_e->target);
 	}
 	r = list_join(spot->dir_vpath, spot->name, vpath);
-	return r < 0 ? r : vfs_stat(x->s->root, vpath, 0, MASK, &ret_e->st);
+	return r < 0 ? r : vfs_stat(x->s->root, vpath, 0, MASK, &ret_e->to);
 }
 
 static void line_owners(
@@ -225,20 +224,22 @@ static void line_owners(
 	}
 }
 
-/* Facts of an entry; e and name are kept by *ret_line. */
+/* Facts of an entry; e and name are kept by *ret_line. A link that is shown as one has its own time, size, mode and owner, but
+ * is the same thing (unique) and allows the same (perm) as what it leads to. */
 static void entry_line(struct mlsx *x, const struct place *p, const struct list_spot *spot,
 	const struct entry *e, const char *name, struct facts_line *ret_line)
 {
+	const struct statx *to = e->link ? &e->to : &e->st;
 	bool as_link = e->link && x->top->show_symlinks;
 
-	*ret_line = (struct facts_line){.name = name, .st = &e->st};
-	ret_line->mode = list_shown_mode(p->access->conf, e->st.stx_mode);
+	*ret_line = (struct facts_line){.name = name, .st = as_link ? &e->st : to, .id = to};
+	ret_line->mode = list_shown_mode(p->access->conf, ret_line->st->stx_mode);
 	if (as_link && e->target[0])
 		ret_line->slink = e->target;
 	ret_line->symlink = as_link;
 	if (x->facts & VERB_FACT_PERM)
-		ret_line->perm = perm_of(x, p, spot, &e->st, e->link, e->uid);
-	line_owners(x, p->access->conf, &e->st, ret_line);
+		ret_line->perm = perm_of(x, p, spot, to, e->link, e->st.stx_uid);
+	line_owners(x, p->access->conf, ret_line->st, ret_line);
 }
 
 /* --- MLSD --- */

@@ -145,10 +145,8 @@ static enum ftp_result mlst_finish(struct session *s, void *arg)
 {
 	struct mlst_job *j = arg;
 
-	if (j->r == -EPERM) {
+	if (j->r < 0) {
 		session_reply(s, 550, "'%s' cannot be listed", j->m.path);
-	} else if (j->r < 0) {
-		session_reply_errno(s, 550, j->m.path, j->r);
 	} else {
 		session_reply_first(s, 250, "Start of list for %s", j->m.path);
 		session_reply_more(s, "%s", j->m.line.data);

@@ -177,7 +177,7 @@ static enum ftp_result mff_answer(struct session *s, struct path_work *w)
 		return facts_failed(s, f);
 	if (f->f.has_modify) {
 		facts_time(f->f.modify, time);
-		n += (size_t)snprintf(text + n, sizeof text - n, "Modify=%s;", time);
+		n += (size_t)snprintf(text + n, sizeof text - n, "modify=%s;", time);
 	}
 	if (f->f.has_group)
 		n += (size_t)snprintf(text + n, sizeof text - n, "UNIX.group=%s;", f->f.group);

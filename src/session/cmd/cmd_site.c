@@ -78,7 +78,7 @@ static bool site_check(struct session *s, const struct ftp_verb *v, const char *
 	struct line_word word;
 
 	if ((v->arg == VERB_ARG_PATH || v->arg == VERB_ARG_TEXT) && !*arg) {
-		session_reply(s, 501, "Invalid number of parameters");
+		session_reply(s, 500, "'SITE %s' not understood", v->name);
 		return false;
 	}
 	/* UMASK and IDLE take one word, SYMLINK looks at its own */

@@ -9,11 +9,12 @@
 #include "session/cmd/path_work.h"
 #include "session/names.h"
 
-static bool two_parts(struct session *s, const char *arg, size_t *ret_n, const char **ret_path)
+static bool two_parts(
+	struct session *s, const char *name, const char *arg, size_t *ret_n, const char **ret_path)
 {
 	if (args_split(arg, ret_n, ret_path))
 		return true;
-	session_reply(s, 501, "Invalid number of parameters");
+	session_reply(s, 500, "'SITE %s' not understood", name);
 	return false;
 }
 
@@ -52,7 +53,7 @@ static enum ftp_result chmod_run(struct session *s, const char *arg)
 	const char *path;
 	size_t n;
 
-	if (!two_parts(s, arg, &n, &path))
+	if (!two_parts(s, "CHMOD", arg, &n, &path))
 		return FTP_DONE;
 	if (args_chmod(arg, n, &change) < 0) {
 		session_reply(s, 550, "'%.*s': invalid mode", (int)(n > 256 ? 256 : n), arg);
@@ -121,7 +122,7 @@ static enum ftp_result chgrp_run(struct session *s, const char *arg)
 	const char *path;
 	size_t n;
 
-	if (!two_parts(s, arg, &n, &path))
+	if (!two_parts(s, "CHGRP", arg, &n, &path))
 		return FTP_DONE;
 	if (n >= sizeof g->group) {
 		session_reply(s, 550, "%.*s: Invalid argument", (int)sizeof g->group, arg);

@@ -194,7 +194,7 @@ static enum ftp_result symlink_run(struct session *s, const char *arg)
 	char *target, *path;
 
 	if (args_two_words(arg, &target, &path) < 0) {
-		session_reply(s, 501, "Invalid number of parameters");
+		session_reply(s, 500, "'SITE SYMLINK' not understood");
 		return FTP_DONE;
 	}
 	l = path_work_new(s, path, sizeof *l, symlink_look, symlink_answer);
