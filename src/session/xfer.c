@@ -137,12 +137,9 @@ static void xfer_sent(struct xfer *x)
 	int off = 0;
 
 	(void)setsockopt(x->sock, IPPROTO_TCP, TCP_CORK, &off, sizeof off);
-	if (shutdown(x->sock, SHUT_WR) < 0) {
-		xfer_fail(x, errno, true);
-		return;
-	}
 	xfer_enter(x, XFER_LINGER);
-	if (!ms) {
+	/* It fails when the client has closed already: it had its reasons, all bytes were on their way. */
+	if (shutdown(x->sock, SHUT_WR) < 0 || !ms) {
 		xfer_finish(x);
 		return;
 	}
@@ -392,6 +389,8 @@ static void xfer_opened(void *arg, int fd, int error)
 		rate_init(&x->rate, x->rate.bps, x->rate.free_bytes, clock_us());
 		xfer_show_start(x);
 		xfer_wait_net(x);
+		if (x->kind != XFER_UPLOAD)
+			xfer_step(x); /* a new socket takes bytes */
 	}
 	timers_arm(s);
 	session_unref(s);

@@ -1,5 +1,5 @@
-/* ALLO: is there room for a file of that size (RFC 959 4.1.3)? Nothing is reserved: whoever can log in could otherwise take
- * the disk without sending a byte.
+/* ALLO: is there room for a file of that size (RFC 959 4.1.3)? Only told to those who see the whole file system. Nothing is
+ * reserved: whoever can log in could otherwise take the disk without sending a byte.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -63,6 +63,10 @@ static enum ftp_result allo_run(struct session *s, const char *arg)
 		ok = ok && w[1].len == 1 && ascii_upper(w[1].text[0]) == 'R' && word_to_u64(&w[2], &record);
 	if (!ok) {
 		session_reply(s, 504, "'%s' unsupported", s->cmd.line);
+		return FTP_DONE;
+	}
+	if (strcmp(s->root->path, "/") != 0) {
+		session_reply(s, 202, "No storage allocation necessary");
 		return FTP_DONE;
 	}
 	a = xcalloc(1, sizeof *a);
