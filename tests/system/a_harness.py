@@ -50,7 +50,7 @@ def test_a_left_over_process_is_noticed(start):
     s = start.prepare()
     with subprocess.Popen(["sleep", "1000"]) as other:
         row = servers.process_table()[other.pid]
-        problems = s.left_over({other.pid: row[2]})
+        problems = s.left_over({other.pid: row[2]}, 0.1)
         assert len(problems) == 1 and "still there" in problems[0]
         assert other.wait(5) == -signal.SIGKILL
 

@@ -304,12 +304,12 @@ class Server:
         problems += self.reports()
         assert not problems, "\n".join(problems) + "\n" + self.output()
 
-    def left_over(self, below):
+    def left_over(self, below, seconds=5):
         """Processes of `below` (pid -> start time) that still live a moment after the server's end; kills them."""
         def alive():
             table = process_table()
             return [p for p, start in below.items() if p in table and table[p][2] == start and table[p][1] != "Z"]
-        end = time.monotonic() + 5
+        end = time.monotonic() + seconds
         while alive() and time.monotonic() < end:
             time.sleep(0.02)
         left = [(p, process_table().get(p)) for p in alive()]
