@@ -16,9 +16,10 @@
 #include "ftp/line.h"
 #include "ftp/telnet.h"
 
-#define CTRL_BACKLOG  (32 * 1024)   /* waiting bytes from which on no further command is taken */
-#define CTRL_OUT_MAX  (1024 * 1024) /* bytes of replies that may wait */
-#define CTRL_CLOSE_MS 5000          /* for the last reply to arrive and the client to close its end */
+#define CTRL_BACKLOG (32 * 1024)   /* waiting bytes from which on no further command is taken */
+#define CTRL_OUT_MAX (1024 * 1024) /* bytes of replies that may wait */
+#define CTRL_CLOSE_MS                                                                                        \
+	2000 /* for the last reply to arrive and the client to close its end; a stop waits 3 s */
 
 struct session;
 struct watch;
