@@ -302,16 +302,6 @@ def test_dir_fake(start):
         assert lines[1].startswith("-r--r-----") and lines[0].startswith("dr-xr-x---")
 
 
-def test_hide_files(start):
-    s = start("<Directory />\n  HideFiles ^secret\n</Directory>\n")
-    s.put("secret.txt", b"x")
-    s.put("open.txt", b"x")
-    with Ftp(s.port, user="alice") as c:
-        assert names(c.lines("LIST")) == ["open.txt"]
-        assert c.lines("NLST") == ["open.txt"]
-        assert "secret" not in "\n".join(c.lines("MLSD"))
-
-
 @pytest.mark.ours
 def test_windows_style(start):
     s = start("ListStyle Windows\n")

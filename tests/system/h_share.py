@@ -2,6 +2,7 @@
 import ftplib
 import io
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -117,12 +118,12 @@ def test_passive_ports_and_rate(share):
 
 @pytest.mark.skipif(not AM_ROOT, reason="needs root to become another user")
 def test_as_an_ordinary_user(share):
-    s = share("--write", as_user=20001)
+    s = share("--write", as_user=pwd.getpwnam("daemon").pw_uid)
     f = s.client()
     got = io.BytesIO()
     f.retrbinary("RETR hello.txt", got.write)
     assert got.getvalue() == b"hello"
-    assert all(servers.status(p)["Uid"].split() == ["20001"] * 4 for p in servers.descendants(s.proc.pid))
+    assert all(servers.status(p)["Uid"].split() == [str(pwd.getpwnam("daemon").pw_uid)] * 4 for p in servers.descendants(s.proc.pid))
 
 
 def test_nothing_but_the_folder_is_shared(share):
