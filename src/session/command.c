@@ -35,6 +35,7 @@ void command_clear(struct session_command *c)
 	free(c->line);
 	free(c->reply_text);
 	free(c->vpath);
+	free(c->rename_from);
 	memset(c, 0, sizeof *c);
 }
 

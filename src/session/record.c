@@ -130,7 +130,7 @@ static void record_what(const struct session *s, struct log_record *rec, char *h
 	rec->command = c->line;
 	rec->verb = c->verb;
 	rec->args = blank ? blank + 1 : NULL;
-	rec->rename_from = s->rename_from;
+	rec->rename_from = c->rename_from;
 	rec->reply_code = c->reply_code ? c->reply_code : -1;
 	rec->reply_text = c->reply_text;
 	rec->response_ms = (int64_t)(clock_ms() - c->started_ms);

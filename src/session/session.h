@@ -61,6 +61,7 @@ struct session_command {
 	uint64_t started_ms;
 	int reply_code;       /* last final or intermediate one, 0 = none yet */
 	char *reply_text;     /* its text without code */
+	char *rename_from;    /* RNTO: what it renamed, for %w; NULL = none */
 	char *vpath;          /* session_note_path(): the object it worked on, NULL = none */
 	unsigned log_classes; /* VERB_LOG_ bits */
 	/* of its transfer */

@@ -233,6 +233,8 @@ static const char *ask(const char *line)
 	if (!c->check || c->check(&session, arg))
 		(void)c->run(&session, arg);
 	session.cmd.line = NULL;
+	free(session.cmd.rename_from);
+	session.cmd.rename_from = NULL;
 	return out.data;
 }
 
