@@ -301,8 +301,8 @@ static void peers_may_go_while_their_jobs_run(void **state)
 
 		connect_peer(IPC_LOGIN, &login);
 		connect_peer(IPC_SESSION, &session);
-		ask(&login, 1, "alice", "wrong");
 		ask(&login, 2, "alice", "alicepw");
+		ask(&login, 1, "alice", "wrong");
 		assert_int_equal(ipc_send(&session, IPC_NAME_REQUEST, &q, -1), 0);
 		ipc_chan_done(&login);
 		ipc_chan_done(&session);
