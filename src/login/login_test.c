@@ -265,6 +265,33 @@ static void limit_login_refuses_before_the_greeting(void **state)
 	assert_string_equal(events, "CONNECT;DISCONNECT 7;");
 }
 
+static void display_texts_come_before_the_greeting_and_the_farewell(void **state)
+{
+	struct ftp_conf *conf = &config->servers[0]->scope->conf;
+
+	conf->display_connect.text = "Hello %R\n230 of %V\n";
+	conf->display_quit.text = "Bye %U\n";
+	connect_to("127.0.0.1");
+	admit();
+	assert_string_equal(heard(), "220-Hello 192.0.2.9\r\n 230 of Test Site\r\n"
+				     "220 Wherry Server (Test Site) [127.0.0.1]\r\n");
+	(void)ask("USER alice");
+	assert_string_equal(ask("QUIT"), "221-Bye alice\r\n221 Goodbye.");
+	conf->display_connect.text = conf->display_quit.text = NULL;
+}
+
+static void a_deferred_welcome_names_nothing(void **state)
+{
+	struct ftp_conf *conf = &config->servers[0]->scope->conf;
+
+	conf->defer_welcome = true;
+	connect_to("127.0.0.1");
+	admit();
+	assert_string_equal(heard(), "220 127.0.0.1 FTP server ready\r\n");
+	assert_null(strstr(ask("STAT"), "Test Site"));
+	conf->defer_welcome = false;
+}
+
 /* --- commands --- */
 
 static void commands_before_login_answer_as_specified(void **state)
@@ -759,6 +786,8 @@ int main(void)
 		T(a_refused_client_is_told_why_and_closed),
 		T(an_address_without_server_is_answered_500),
 		T(limit_login_refuses_before_the_greeting),
+		T(display_texts_come_before_the_greeting_and_the_farewell),
+		T(a_deferred_welcome_names_nothing),
 		T(commands_before_login_answer_as_specified),
 		T(every_command_before_login_is_there_and_no_other),
 		T(feat_and_help_come_from_the_table),
