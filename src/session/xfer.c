@@ -95,8 +95,8 @@ static void xfer_finish(struct xfer *x)
 
 	watch_free(&x->watch);
 	alarm_free(&x->alarm);
-	/* After a failure the client must not take what was sent for the whole: drop what the kernel still holds. */
-	if (x->sock >= 0 && x->failed)
+	/* Who said ABOR does not want what the kernel still holds. After other failures the client gets what was sent. */
+	if (x->sock >= 0 && x->aborted)
 		(void)setsockopt(
 			x->sock, SOL_SOCKET, SO_LINGER, &hard, sizeof hard); /* else it closes softly */
 	fd_close(&x->sock);
