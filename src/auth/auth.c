@@ -1,6 +1,7 @@
 #include "auth/auth.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,9 @@
 #include "log/log_file.h"
 #include "wherry_config.h"
 
-#define THREADS "8" /* checks at a time: hashes cost processor, name services wait */
+#define THREADS       "8" /* checks at a time: hashes cost processor, name services wait */
+#define RESOLVING_MAX 4   /* of these, waiting for DNS at most */
+#define DNS_NAME_MAX  254 /* RFC 1035 2.3.4, with the NUL */
 
 struct auth;
 
@@ -41,7 +44,7 @@ struct auth {
 	struct list peers;
 	struct peer *master;
 	struct ipc_scratch scratch;
-	unsigned jobs;
+	unsigned jobs, resolving; /* in threads; of these, waiting for DNS */
 	struct log_ctx log;
 };
 
@@ -50,7 +53,7 @@ struct job {
 	uv_work_t work;
 	struct peer *peer;
 	struct arena *arena;
-	bool is_name;
+	enum job_kind { JOB_LOGIN, JOB_NAME, JOB_RESOLVE } kind;
 	/* a login */
 	struct ipc_auth_request q; /* strings in arena; the password is wiped afterwards */
 	struct ipc_grant grant;
@@ -59,6 +62,9 @@ struct job {
 	/* a name */
 	struct ipc_name_request name;
 	struct ipc_name_reply reply;
+	/* the DNS name of an address */
+	struct ipc_resolve address;
+	struct ipc_resolved resolved;
 };
 
 static void peer_update(struct peer *p);
@@ -194,6 +200,37 @@ static void name_work(uv_work_t *w)
 	j->reply.name = arena_strdup(j->arena, text);
 }
 
+/* --- DNS names --- */
+
+/* Is addr among the addresses of name? Whoever runs the reverse zone can claim any name. */
+static bool name_has_address(const char *name, const struct addr *addr)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list, *ai;
+	struct addr one;
+	bool found = false;
+
+	if (getaddrinfo(name, NULL, &hints, &list) != 0)
+		return false;
+	for (ai = list; ai != NULL && !found; ai = ai->ai_next)
+		found = addr_from_sockaddr(ai->ai_addr, ai->ai_addrlen, &one) == 0 &&
+			addr_host_equal(&one, addr);
+	freeaddrinfo(list);
+	return found;
+}
+
+static void resolve_work(uv_work_t *w)
+{
+	struct job *j = w->data;
+	char name[NI_MAXHOST];
+	struct addr addr;
+
+	addr_unmap(&j->address.addr, &addr);
+	j->resolved = (struct ipc_resolved){.sid = j->address.sid, .name = ""};
+	if (getnameinfo(&addr.sa, addr_len(&addr), name, sizeof(name), NULL, 0, NI_NAMEREQD) == 0 &&
+		strlen(name) < DNS_NAME_MAX && name_has_address(name, &addr))
+		j->resolved.name = arena_strdup(j->arena, name);
+}
+
 /* --- jobs --- */
 
 static void job_free(struct job *j)
@@ -210,10 +247,18 @@ static void job_done(uv_work_t *w, int status)
 	struct peer *p = j->peer;
 	struct auth *a = p->auth;
 
-	if (j->is_name)
-		peer_send(p, IPC_NAME_REPLY, &j->reply);
-	else
+	switch (j->kind) {
+	case JOB_LOGIN:
 		login_answer(a, j);
+		break;
+	case JOB_NAME:
+		peer_send(p, IPC_NAME_REPLY, &j->reply);
+		break;
+	case JOB_RESOLVE:
+		a->resolving--;
+		peer_send(p, IPC_RESOLVED, &j->resolved);
+		break;
+	}
 	job_free(j);
 	a->jobs--;
 	if (--p->jobs == 0 && p->closed)
@@ -255,10 +300,27 @@ static void on_name_request(struct peer *p, const struct ipc_name_request *q)
 {
 	struct job *j = job_new();
 
-	j->is_name = true;
+	j->kind = JOB_NAME;
 	j->name = *q;
 	j->name.name = arena_strdup(j->arena, q->name);
 	job_start(p, j, name_work);
+}
+
+/* A name server that does not answer must not take the threads from logins: beyond a few, clients go without a name. */
+static void on_resolve(struct peer *p, const struct ipc_resolve *q)
+{
+	struct ipc_resolved none = {.sid = q->sid, .name = ""};
+	struct job *j;
+
+	if (p->auth->resolving >= RESOLVING_MAX) {
+		peer_send(p, IPC_RESOLVED, &none);
+		return;
+	}
+	j = job_new();
+	j->kind = JOB_RESOLVE;
+	j->address = *q;
+	p->auth->resolving++;
+	job_start(p, j, resolve_work);
 }
 
 /* --- channels --- */
@@ -286,6 +348,9 @@ static int dispatch(struct peer *p, struct ipc_msg *m)
 		return 0;
 	case IPC_AUTH_REQUEST:
 		on_auth_request(p, &m->auth_request);
+		return 0;
+	case IPC_RESOLVE:
+		on_resolve(p, &m->resolve);
 		return 0;
 	case IPC_NAME_REQUEST:
 		on_name_request(p, &m->name_request);

@@ -439,7 +439,7 @@ static const char *email_of(struct decision *d)
 	return arena_strndup(d->arena, text, utf8_cut(text, strlen(text), 1000));
 }
 
-static void fill_grant(struct decision *d, struct ipc_grant *g)
+static void fill_grant(struct decision *d, const char *class_name, struct ipc_grant *g)
 {
 	uint32_t *ids = arena_alloc(d->arena, (d->groups.n + 1) * sizeof(*ids));
 
@@ -459,6 +459,7 @@ static void fill_grant(struct decision *d, struct ipc_grant *g)
 	g->groups = (struct ipc_ids){ids, d->groups.n};
 	g->group_names = joined_names(d);
 	g->home = arena_strdup(d->arena, d->account.home);
+	g->class_name = class_name != NULL ? class_name : "";
 }
 
 static int decide_in(struct decision *d, struct ipc_grant *g)
@@ -491,7 +492,7 @@ static int decide_in(struct decision *d, struct ipc_grant *g)
 			v.file != NULL ? v.file : "");
 		return IPC_AUTH_LIMIT;
 	}
-	fill_grant(d, g);
+	fill_grant(d, who.class_name, g);
 	return place(d, &who, g);
 }
 

@@ -22,7 +22,7 @@
 		F(IPC_U32, type, p uid, 0), F(IPC_U32, type, p gid, 0),                                      \
 		F(IPC_IDS, type, p groups, IPC_IDS_MAX), F(IPC_STR, type, p group_names, 4096),              \
 		F(IPC_STR, type, p home, PATH_BYTES), F(IPC_STR, type, p root, PATH_BYTES),                  \
-		F(IPC_STR, type, p chdir, PATH_BYTES)
+		F(IPC_STR, type, p chdir, PATH_BYTES), F(IPC_STR, type, p class_name, NAME_MAX_BYTES)
 #define HANDOFF_FIELDS(type, p)                                                                              \
 	F(IPC_U32, type, p sid, 0), F(IPC_U32, type, p generation, 0), F(IPC_BOOL, type, p type_ascii, 0),   \
 		F(IPC_BOOL, type, p utf8_off, 0), F(IPC_BOOL, type, p quiet, 0),                             \
@@ -61,6 +61,10 @@ static const struct ipc_field name_request_fields[] = {F(IPC_U32, struct ipc_nam
 	F(IPC_STR, struct ipc_name_request, name, NAME_MAX_BYTES), END};
 static const struct ipc_field name_reply_fields[] = {F(IPC_BOOL, struct ipc_name_reply, found, 0),
 	F(IPC_U32, struct ipc_name_reply, id, 0), F(IPC_STR, struct ipc_name_reply, name, PATH_BYTES), END};
+static const struct ipc_field resolve_fields[] = {
+	F(IPC_U32, struct ipc_resolve, sid, 0), F(IPC_ADDR, struct ipc_resolve, addr, 0), END};
+static const struct ipc_field resolved_fields[] = {
+	F(IPC_U32, struct ipc_resolved, sid, 0), F(IPC_STR, struct ipc_resolved, name, NAME_MAX_BYTES), END};
 static const struct ipc_field xfer_claim_fields[] = {F(IPC_U32, struct ipc_xfer_claim, sid, 0),
 	F(IPC_U32, struct ipc_xfer_claim, command, 0), F(IPC_U32, struct ipc_xfer_claim, max_user, 0),
 	F(IPC_U32, struct ipc_xfer_claim, max_host, 0), END};
@@ -116,6 +120,8 @@ static const struct ipc_permit permits[IPC_TYPE_COUNT] = {
 	ROW(LOG_REOPEN, M, L | A | S, IPC_FD_NEEDED, log_reopen_fields, struct ipc_log_reopen),
 	ROW(RETIRE, M, L | A | S, IPC_FD_NONE, retire_fields, struct ipc_retire),
 	ROW(XFER_REPORT, S, M, IPC_FD_NONE, xfer_report_fields, struct ipc_xfer_report),
+	ROW(RESOLVE, L, A, IPC_FD_NONE, resolve_fields, struct ipc_resolve),
+	ROW(RESOLVED, A, L, IPC_FD_NONE, resolved_fields, struct ipc_resolved),
 };
 
 const struct ipc_permit *ipc_permit_find(uint32_t type)

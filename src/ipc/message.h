@@ -61,6 +61,9 @@ enum ipc_type {
 	IPC_RETIRE,     /* take no new work; end when what there is has ended */
 	/* session -> master, only when start.h's report_transfers asks for it */
 	IPC_XFER_REPORT, /* a transfer has ended */
+	/* login -> auth and back, with UseReverseDNS on */
+	IPC_RESOLVE,
+	IPC_RESOLVED,
 	IPC_TYPE_COUNT
 };
 
@@ -153,6 +156,16 @@ struct ipc_auth_failed {
 	uint32_t reason;
 };
 
+struct ipc_resolve {
+	uint32_t sid;
+	struct addr addr;
+};
+
+struct ipc_resolved {
+	uint32_t sid;
+	const char *name; /* verified: it has that address; "" = none */
+};
+
 /* Who a session will be. Everything that decides what it can reach is in here. */
 struct ipc_grant {
 	uint32_t sid, request;
@@ -167,6 +180,8 @@ struct ipc_grant {
 	const char *home;
 	const char *root;  /* host path of the session's root, "/" for none */
 	const char *chdir; /* where it starts: host path below root, or "" */
+	const char *
+		class_name; /* the client's class, "" = none; decided with its DNS name where that is known */
 };
 
 struct ipc_session_start {

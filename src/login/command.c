@@ -143,7 +143,7 @@ void login_request(struct login_conn *c, const char *password, uint64_t now_ms)
 		.password = password,
 		.client = c->peer,
 		.local = c->local,
-		.client_name = "",
+		.client_name = c->client_name != NULL ? c->client_name : "",
 	};
 	int r = c->env->ops->auth(c->env->arg, &q);
 

@@ -16,8 +16,8 @@
 
 const char *login_state_name(enum login_state state)
 {
-	static const char *const names[LOGIN_STATE_COUNT] = {"admitting", "commands", "authenticating",
-		"delaying", "handing over", "closing", "lingering", "gone"};
+	static const char *const names[LOGIN_STATE_COUNT] = {"admitting", "resolving", "commands",
+		"authenticating", "delaying", "handing over", "closing", "lingering", "gone"};
 
 	return names[state];
 }
@@ -28,6 +28,9 @@ void login_enter(struct login_conn *c, enum login_state state, uint64_t now_ms)
 	c->state = state;
 	c->due_ms = 0;
 	switch (state) {
+	case LOGIN_RESOLVING:
+		c->due_ms = now_ms + LOGIN_RESOLVE_MS;
+		break;
 	case LOGIN_CLOSING:
 		c->due_ms = now_ms + LOGIN_CLOSE_MS;
 		break;
@@ -112,6 +115,8 @@ void login_conn_done(struct login_conn *c)
 	login_wipe_string(&c->user);
 	login_wipe_string(&c->clnt);
 	login_wipe_string(&c->password);
+	free(c->client_name);
+	c->client_name = NULL;
 	line_done(&c->in);
 	buf_done(&c->out);
 }
@@ -129,7 +134,7 @@ static void hand_over(struct login_conn *c, uint64_t now_ms)
 		.quiet = c->quiet,
 		.telnet = telnet_pack(&c->telnet),
 		.clnt = c->clnt != NULL ? c->clnt : "",
-		.client_name = "",
+		.client_name = c->client_name != NULL ? c->client_name : "",
 	};
 
 	m.input.data = line_pending(&c->in, &m.input.len);
@@ -249,7 +254,9 @@ void login_conn_end(struct login_conn *c, const char *reply_line, uint64_t now_m
 /* Admitted by master; does the configuration take this client? Says why not. */
 static bool welcome(struct login_conn *c, uint64_t now_ms)
 {
-	struct ftp_subject who = {.class_name = c->class != NULL ? c->class->name : NULL, .client = &c->peer};
+	struct ftp_subject who = {.class_name = c->class != NULL ? c->class->name : NULL,
+		.client = &c->peer,
+		.client_name = c->client_name};
 	struct policy_verdict v;
 	char local[ADDR_TEXT_MAX];
 
@@ -267,6 +274,32 @@ static bool welcome(struct login_conn *c, uint64_t now_ms)
 	return false;
 }
 
+/* Everything that is known of the client before it speaks is known: greet it, or not. */
+static void open_session(struct login_conn *c, uint64_t now_ms)
+{
+	c->class = ftp_class_find(c->env->config, &c->peer, c->client_name);
+	if (!welcome(c, now_ms))
+		return;
+	log_info(&c->log, "FTP session opened.");
+	c->score = score_claim(c->env->score, c->sid);
+	score_set_client(c->score, &c->peer, c->client_name);
+	score_set_server(c->score, &c->local, c->server->scope->conf.server_name);
+	score_set_class(c->score, c->class != NULL ? c->class->name : NULL);
+	score_set_protocol(c->score, "ftp");
+	login_greet(c);
+	login_enter(c, LOGIN_COMMANDS, now_ms);
+	advance(c, now_ms);
+}
+
+void login_conn_resolved(struct login_conn *c, const struct ipc_resolved *m, uint64_t now_ms)
+{
+	if (c->state != LOGIN_RESOLVING)
+		return; /* it came too late */
+	if (m->name[0] != '\0')
+		c->client_name = xstrdup(m->name);
+	open_session(c, now_ms);
+}
+
 void login_conn_admit(struct login_conn *c, const struct ipc_admit *m, uint64_t now_ms)
 {
 	if (m->verdict == IPC_OK) /* else master keeps no entry of it */
@@ -282,17 +315,14 @@ void login_conn_admit(struct login_conn *c, const struct ipc_admit *m, uint64_t 
 			login_enter(c, LOGIN_GONE, now_ms);
 		return;
 	}
-	if (!welcome(c, now_ms))
-		return;
-	log_info(&c->log, "FTP session opened.");
-	c->score = score_claim(c->env->score, c->sid);
-	score_set_client(c->score, &c->peer, NULL);
-	score_set_server(c->score, &c->local, c->server->scope->conf.server_name);
-	score_set_class(c->score, c->class != NULL ? c->class->name : NULL);
-	score_set_protocol(c->score, "ftp");
-	login_greet(c);
-	login_enter(c, LOGIN_COMMANDS, now_ms);
-	advance(c, now_ms);
+	if (c->env->config->use_reverse_dns) {
+		struct ipc_resolve q = {.sid = c->sid, .addr = c->peer};
+
+		login_enter(c, LOGIN_RESOLVING, now_ms);
+		if (c->env->ops->resolve(c->env->arg, &q) == 0)
+			return;
+	}
+	open_session(c, now_ms);
 }
 
 void login_conn_result(struct login_conn *c, const struct ipc_login_result *m, uint64_t now_ms)
@@ -340,7 +370,9 @@ void login_conn_auth_ready(struct login_conn *c, uint64_t now_ms)
 
 void login_conn_auth_lost(struct login_conn *c, uint64_t now_ms)
 {
-	if (c->state == LOGIN_AUTHENTICATING && c->password == NULL) {
+	if (c->state == LOGIN_RESOLVING) {
+		open_session(c, now_ms);
+	} else if (c->state == LOGIN_AUTHENTICATING && c->password == NULL) {
 		log_warn(&c->log, "the auth process ended before it answered, refusing the login");
 		login_fail(c, 530, now_ms);
 	}
@@ -374,7 +406,10 @@ void login_conn_tick(struct login_conn *c, uint64_t now_ms)
 	}
 	if (c->due_ms == 0 || now_ms < c->due_ms)
 		return;
-	if (c->state == LOGIN_DELAYING) {
+	if (c->state == LOGIN_RESOLVING) {
+		log_debug(&c->log, 3, "no answer about the client's name, going on without it");
+		open_session(c, now_ms);
+	} else if (c->state == LOGIN_DELAYING) {
 		login_refuse(c, now_ms);
 		advance(c, now_ms);
 	} else {

@@ -11,6 +11,8 @@
  *         |                  |    +--- DELAYING <---+ AUTH_FAILED
  *         +------------------+------------+---------> CLOSING --flushed--> LINGERING --> GONE
  *
+ * With UseReverseDNS on, RESOLVING stands between ADMITTING and COMMANDS.
+ *
  * Times are milliseconds of the monotonic clock. Output is bounded: while a client does not read its replies, its commands
  * wait; TimeoutLogin ends it.
  */
@@ -39,11 +41,13 @@ struct login_conn;
 #define LOGIN_OUT_PAUSE    (8u * 1024)  /* above it no command is executed */
 #define LOGIN_FAIL_MS      500          /* a wrong password is answered no earlier */
 #define LOGIN_FAIL_STEP_MS 250          /* and only at multiples of this, counted from PASS */
+#define LOGIN_RESOLVE_MS   5000         /* then the client goes without a name */
 #define LOGIN_CLOSE_MS     5000         /* for the last reply to leave */
 #define LOGIN_LINGER_MS    2000         /* for the client to close its side */
 
 enum login_state {
 	LOGIN_ADMITTING,      /* CONNECT is with master; nothing is read */
+	LOGIN_RESOLVING,      /* UseReverseDNS: the client's name is with auth; nothing is read */
 	LOGIN_COMMANDS,       /* commands are executed */
 	LOGIN_AUTHENTICATING, /* PASS is with auth (or waits for auth to be there); commands wait */
 	LOGIN_DELAYING,       /* it failed; the answer waits for its time */
@@ -61,6 +65,8 @@ struct login_ops {
 	/* Send a request to auth. 0, -WE_CLOSED when auth is not there now (login_conn_auth_ready() will be called), or
 	 * another error: the login fails. */
 	int (*auth)(void *arg, const struct ipc_auth_request *req);
+	/* Ask auth for the DNS name of an address: login_conn_resolved() will be called. As auth(). */
+	int (*resolve)(void *arg, const struct ipc_resolve *q);
 };
 
 struct login_env {
@@ -85,6 +91,7 @@ struct login_conn {
 	const struct ftp_server *server;      /* HOST may change it; NULL only while ADMITTING */
 	const struct ftp_server *home_server; /* the one of the address */
 	const struct ftp_class *class;        /* may be NULL */
+	char *client_name;                    /* verified DNS name, or NULL */
 	struct score_slot *score;
 
 	struct line_reader in;
@@ -124,6 +131,7 @@ void login_conn_sent(struct login_conn *c, size_t n, uint64_t now_ms);
 
 /* Messages of master and auth about this connection. */
 void login_conn_admit(struct login_conn *c, const struct ipc_admit *m, uint64_t now_ms);
+void login_conn_resolved(struct login_conn *c, const struct ipc_resolved *m, uint64_t now_ms);
 void login_conn_result(struct login_conn *c, const struct ipc_login_result *m, uint64_t now_ms);
 void login_conn_failed(struct login_conn *c, const struct ipc_auth_failed *m, uint64_t now_ms);
 /* auth is there (again): a waiting request is sent. auth is gone: a request that it had fails. */

@@ -38,6 +38,11 @@ static int fuzz_auth(void *arg, const struct ipc_auth_request *req)
 	return *(unsigned *)arg % 7 == 0 ? -WE_CLOSED : 0;
 }
 
+static int fuzz_resolve(void *arg, const struct ipc_resolve *q)
+{
+	return 0; /* not asked: UseReverseDNS is off */
+}
+
 static struct ftp_config *config_get(void)
 {
 	static const char text[] = "ServerName fuzz\nPort 2121\nDefaultAddress 127.0.0.1\n"
@@ -82,7 +87,7 @@ static void verdict(struct login_conn *c, unsigned choice, uint64_t *now)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct login_ops ops = {fuzz_master, fuzz_auth};
+	static const struct login_ops ops = {fuzz_master, fuzz_auth, fuzz_resolve};
 	static const struct log_ctx log = {.process = "fuzz"};
 	unsigned choice = size > 0 ? data[0] : 0;
 	struct login_env env = {.config = config_get(), .ops = &ops, .arg = &choice, .log = &log};

@@ -83,7 +83,17 @@ static int fake_auth(void *arg, const struct ipc_auth_request *req)
 	return 0;
 }
 
-static const struct login_ops ops = {fake_master, fake_auth};
+static int fake_resolve(void *arg, const struct ipc_resolve *q)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (!auth_there)
+		return -WE_CLOSED;
+	event("RESOLVE %u %s;", q->sid, addr_text(&q->addr, text));
+	return 0;
+}
+
+static const struct login_ops ops = {fake_master, fake_auth, fake_resolve};
 static struct login_env env = {.ops = &ops};
 
 static void connect_to(const char *local)
@@ -244,6 +254,49 @@ static void a_refused_client_is_told_why_and_closed(void **state)
 	connect_to("127.0.0.1");
 	login_conn_admit(&conn, &m, now);
 	assert_int_equal(conn.state, LOGIN_GONE);
+}
+
+static void resolved(const char *name)
+{
+	struct ipc_resolved m = {.sid = SID, .name = name};
+
+	login_conn_resolved(&conn, &m, now);
+}
+
+static void the_name_of_a_client_is_awaited_before_the_greeting(void **state)
+{
+	config->use_reverse_dns = true;
+	connect_to("127.0.0.1");
+	admit();
+	assert_string_equal(events, "CONNECT;RESOLVE 7 192.0.2.9;");
+	assert_int_equal(conn.state, LOGIN_RESOLVING);
+	assert_int_equal(login_conn_wants_input(&conn), 0);
+	assert_int_equal(conn.out.len, 0);
+	resolved("client.example.com");
+	assert_int_equal(conn.state, LOGIN_COMMANDS);
+	assert_string_equal(conn.client_name, "client.example.com");
+	assert_string_equal(heard(), "220 Wherry Server (Test Site) [127.0.0.1]\r\n");
+	resolved("other.example.com"); /* a second answer changes nothing */
+	assert_string_equal(conn.client_name, "client.example.com");
+
+	connect_to("127.0.0.1"); /* no answer in time */
+	admit();
+	now = login_conn_deadline(&conn);
+	login_conn_tick(&conn, now);
+	assert_int_equal(conn.state, LOGIN_COMMANDS);
+	assert_null(conn.client_name);
+	resolved("late.example.com");
+	assert_null(conn.client_name);
+
+	connect_to("127.0.0.1"); /* auth goes */
+	admit();
+	login_conn_auth_lost(&conn, now);
+	assert_int_equal(conn.state, LOGIN_COMMANDS);
+	auth_there = false; /* or is not there */
+	connect_to("127.0.0.1");
+	admit();
+	assert_int_equal(conn.state, LOGIN_COMMANDS);
+	config->use_reverse_dns = false;
 }
 
 static void an_address_without_server_is_answered_500(void **state)
@@ -783,6 +836,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(nothing_is_said_or_read_before_master_admits),
+		T(the_name_of_a_client_is_awaited_before_the_greeting),
 		T(a_refused_client_is_told_why_and_closed),
 		T(an_address_without_server_is_answered_500),
 		T(limit_login_refuses_before_the_greeting),

@@ -168,6 +168,18 @@ static int to_auth(void *arg, const struct ipc_auth_request *req)
 	return r;
 }
 
+static int to_resolver(void *arg, const struct ipc_resolve *q)
+{
+	struct proc *p = arg;
+	int r;
+
+	if (p->auth == NULL)
+		return -WE_CLOSED;
+	r = ipc_send(&p->auth->chan, IPC_RESOLVE, q, -1);
+	channel_arm(p->auth);
+	return r;
+}
+
 /* --- accepting --- */
 
 static void listeners_arm(struct proc *p, bool on);
@@ -375,12 +387,16 @@ static void conn_auth_ready(struct login_conn *c, void *arg, uint64_t now_ms)
 
 static void auth_message(struct proc *p, struct ipc_msg *m)
 {
-	struct client *cl = client_by_sid(&p->clients, m->auth_failed.sid);
+	bool name = m->permit->type == IPC_RESOLVED;
+	struct client *cl = client_by_sid(&p->clients, name ? m->resolved.sid : m->auth_failed.sid);
 
-	if (cl != NULL) {
+	if (cl == NULL)
+		return; /* it went away */
+	if (name)
+		login_conn_resolved(&cl->conn, &m->resolved, clock_ms());
+	else
 		login_conn_failed(&cl->conn, &m->auth_failed, clock_ms());
-		client_update(cl);
-	}
+	client_update(cl);
 }
 
 static void auth_gone(struct proc *p, struct channel *ch)
@@ -404,7 +420,7 @@ static void on_auth_channel(struct proc *p, struct ipc_msg *m)
 
 static int proc_init(struct proc *p, const struct proc_start *start)
 {
-	static const struct login_ops ops = {to_master, to_auth};
+	static const struct login_ops ops = {to_master, to_auth, to_resolver};
 	int r;
 
 	p->start = start;

@@ -144,8 +144,18 @@ static void keep(char **dst, const char *src)
 	*dst = xstrdup(src);
 }
 
+static const struct ftp_class *class_by_name(const struct ftp_config *config, const char *name)
+{
+	const struct ftp_class *c = config->classes;
+
+	while (c != NULL && strcmp(c->name, name) != 0)
+		c = c->next;
+	return c;
+}
+
 static void keep_grant(struct msession *s, const struct ipc_grant *g)
 {
+	s->class = class_by_name(s->gen->config, g->class_name);
 	s->request = g->request;
 	s->anon = g->anon;
 	keep(&s->user, g->user);

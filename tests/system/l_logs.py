@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -384,3 +385,19 @@ def test_wherryctl_shutdown_graceful_lets_transfers_end(start):
         assert got == content
         assert s.proc.wait(10) == 0
     s.proc = None
+
+
+@pytest.mark.ours
+def test_names_of_clients_are_resolved_and_verified(start):
+    try:
+        name = socket.gethostbyaddr("127.0.0.1")[0]
+        if "127.0.0.1" not in socket.gethostbyname_ex(name)[2]:
+            raise OSError
+    except OSError:
+        pytest.skip("127.0.0.1 has no name here that leads back to it")
+    s = start(f'<Class named>\n  From {name}\n</Class>\n', UseReverseDNS="on")
+    with Ftp(s.port, user="alice") as c:
+        c.write("STOR f", b"x")
+        assert re.match(rf"{CTIME} \d+ {re.escape(name)} 1 ", xferlog(s)[0])
+        shown = ftpwho(s, "-v")
+        assert f"client: {name} [127.0.0.1]" in shown and "class: named" in shown
