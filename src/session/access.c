@@ -317,12 +317,12 @@ mode_t session_file_mode(const struct session *s, const struct ftp_conf *conf)
 {
 	mode_t mask = conf->umask_file;
 
-	return 0666 & ~(s->site_umask >= 0 ? (mode_t)s->site_umask : mask);
+	return 0666 & ~(s->site_umask >= 0 ? mask | (mode_t)s->site_umask : mask);
 }
 
 mode_t session_dir_mode(const struct session *s, const struct ftp_conf *conf)
 {
 	mode_t mask = conf->umask_dir;
 
-	return 0777 & ~(s->site_umask >= 0 ? (mode_t)s->site_umask : mask);
+	return 0777 & ~(s->site_umask >= 0 ? mask | (mode_t)s->site_umask : mask);
 }
