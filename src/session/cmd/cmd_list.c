@@ -26,7 +26,9 @@ static void list_refuse(struct session *s, const struct listing *l, bool names, 
 {
 	const char *path = *listing_path(l) ? listing_path(l) : ".";
 
-	if (r == -EPERM)
+	if (r == -ECANCELED) /* ABOR came before the data connection was asked for */
+		session_reply(s, 426, "Transfer aborted. Data connection closed");
+	else if (r == -EPERM)
 		session_reply_errno(s, 550, path, r);
 	else if (names && r == -ENOENT && listing_is_pattern(l))
 		session_reply(s, 450, "No files found");
