@@ -70,11 +70,6 @@ bool listing_is_dir(const struct listing *l)
 	return l->target == TARGET_DIR;
 }
 
-bool listing_found(const struct listing *l)
-{
-	return l->target != TARGET_NONE;
-}
-
 struct xfer_source *listing_source(struct listing *l)
 {
 	return &l->source;
@@ -322,14 +317,9 @@ static int single_open(struct listing *l, bool arg_is_path)
 	return r;
 }
 
-static bool is_pattern(const struct listing *l)
-{
-	return l->opts.kind != LIST_KIND_STAT && l->top->use_globbing && vfs_has_glob(l->path);
-}
-
 bool listing_is_pattern(const struct listing *l)
 {
-	return is_pattern(l);
+	return l->opts.kind != LIST_KIND_STAT && l->top->use_globbing && vfs_has_glob(l->path);
 }
 
 static int target_find(struct listing *l, bool arg_is_path, const atomic_bool *cancel)
@@ -348,7 +338,7 @@ static int target_find(struct listing *l, bool arg_is_path, const atomic_bool *c
 	l->shown = str_eq(l->vpath, literal) ? l->path : l->vpath;
 	if (str_eq(l->shown, "."))
 		l->shown = "";
-	if (is_pattern(l)) {
+	if (listing_is_pattern(l)) {
 		options_for(l, l->cwd, arg_is_path);
 		r = matches_collect(l, l->shown, cancel);
 		if (r < 0)

@@ -29,14 +29,13 @@ struct listing *listing_new(struct session *s, enum list_kind kind, const char *
 void listing_free(struct listing *l); /* NULL is fine; not after listing_source() was given away */
 
 /* Look at the options and find what is to be listed. 0, or -errno (-EPERM: a <Limit> says no; -ENOENT; -EINVAL: NLST of
- * something that is neither file nor directory): then listing_path() is what the reply is about. May block. */
+ * something that is neither file nor directory): then listing_path() is what the reply is about. With NoErrorIfAbsent a path
+ * that does not exist is 0 and an empty listing. May block. */
 int listing_open(struct listing *l, const atomic_bool *cancel);
 
-const char *listing_path(
-	const struct listing *l);             /* as typed, without options; "" for the current directory */
+/* As typed, without options; "" for the current directory. */
+const char *listing_path(const struct listing *l);
 bool listing_is_dir(const struct listing *l); /* after listing_open(): contents of a directory, not a file */
-bool listing_found(
-	const struct listing *l); /* false: nothing there, but NoErrorIfAbsent asks for an empty listing */
 bool listing_is_pattern(const struct listing *l);
 
 /* The generator; with it l is given away. Lines of STAT begin with a blank. */
