@@ -152,8 +152,7 @@ static void command_result(struct session *s, enum ftp_result result)
 	case FTP_DONE:
 		break;
 	}
-	if (s->state != SESSION_STARTING)
-		command_end(s);
+	command_end(s);
 	if (s->state < SESSION_CLOSING)
 		session_enter(s, SESSION_READY);
 }

@@ -183,6 +183,8 @@ static void session_welcome(struct session *s, const char *chdir)
 {
 	struct welcome *w = xcalloc(1, sizeof *w);
 
+	/* The answer to PASS is ours to give, so its record is too; login has recorded the commands before. */
+	command_begin(s, verb_find("PASS"), &(struct line_cmd){.has_arg = true});
 	w->s = s;
 	start_vpath(s, chdir, w->start);
 	(void)session_job(s, welcome_work, welcome_done, w);
