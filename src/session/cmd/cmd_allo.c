@@ -62,7 +62,7 @@ static enum ftp_result allo_run(struct session *s, const char *arg)
 	if (n == 3)
 		ok = ok && w[1].len == 1 && ascii_upper(w[1].text[0]) == 'R' && word_to_u64(&w[2], &record);
 	if (!ok) {
-		session_reply(s, 504, "'%s' unsupported", s->cmd.line);
+		session_reply(s, 504, "%s: Invalid ALLO argument", arg);
 		return FTP_DONE;
 	}
 	if (strcmp(s->root->path, "/") != 0) {
