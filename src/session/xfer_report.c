@@ -186,8 +186,7 @@ void xfer_record(struct xfer *x)
 	s->cmd.failure = failure_of(x);
 	if (x->kind == XFER_LISTING)
 		return;
-	if (x->begun_ms)
-		record_xfer(s, &rec);
+	record_xfer(s, &rec);
 	if (ok && x->kind == XFER_UPLOAD)
 		s->files_in++;
 	else if (ok)
