@@ -178,7 +178,7 @@ def test_extended_log_classes(start):
         c.expect(250, "RMD d")
         c.quit()
     wait_until(lambda: s.text("write.log").split() == ["MKD", "RMD"], "two lines of WRITE")
-    assert s.text("auth.log").split() == ["USER", "PASS"]
+    wait_until(lambda: s.text("auth.log").split() == ["USER", "PASS"], "two lines of AUTH")
     assert "FEAT" not in s.text("not.log").split() and "MKD" in s.text("not.log").split()
 
 
