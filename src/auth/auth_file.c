@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "auth/authfile.h"
+#include "ftp/authfile.h"
 #include "auth/backend.h"
 #include "base/alloc.h"
 #include "base/fd.h"

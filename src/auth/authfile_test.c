@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "auth/auth_test_fixture.h"
-#include "auth/authfile.h"
+#include "ftp/authfile.h"
 #include "auth/backend.h"
 #include "base/alloc.h"
 #include "base/str.h"
@@ -252,6 +252,46 @@ static void membership_is_by_whole_names(void **state)
 	assert_int_equal(groups.gids[2], 5);
 }
 
+static void SyntaxCheck_makes_a_malformed_line_an_error_of_the_load(void **state)
+{
+	static const struct {
+		const char *users, *groups, *options, *says;
+	} rows[] = {{"a:x:1:1::/:\n", "g:x:1:\n", "SyntaxCheck", NULL},
+		{"a:x:1:1::/:\nb:x\nc\n", "g:x:1:\n", "SyntaxCheck",
+			"AuthUserFile: line 2 of '@/users' is malformed (AuthFileOptions SyntaxCheck) on "
+			"line 2 of 'test'"},
+		{"a:x:1:1::/:\n", "g\n", "SyntaxCheck", "AuthGroupFile: line 1 of '@/groups' is malformed"},
+		{"a\n", "g\n", "InsecurePerms", NULL}};
+	struct ftp_config *config;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ftp_config_options opt = {.name = "test", .family = AF_UNSPEC};
+		struct err err = ERR_INIT;
+		char text[600], want[300];
+		int r;
+
+		(void)fixture_file("users", rows[i].users, 0600);
+		(void)fixture_file("groups", rows[i].groups, 0600);
+		(void)snprintf(text, sizeof(text),
+			"DefaultAddress 127.0.0.1\nAuthUserFile %s/users\nAuthGroupFile "
+			"%s/groups\nAuthFileOptions %s\n",
+			fixture_dir, fixture_dir, rows[i].options);
+		opt.text = text;
+		r = ftp_config_load(&opt, 1, &config, NULL, &err);
+		if (r == 0)
+			ftp_config_free(config);
+		if ((r == 0) != (rows[i].says == NULL))
+			fail_msg("row %zu: %d %s", i, r, err.text);
+		if (r == 0)
+			continue;
+		(void)snprintf(want, sizeof(want), "%.*s%s%s", (int)strcspn(rows[i].says, "@"), rows[i].says,
+			fixture_dir, strchr(rows[i].says, '@') + 1);
+		want[strcspn(want, "\n")] = '\0';
+		if (strstr(err.text, want) == NULL)
+			fail_msg("'%s' is not in '%s'", want, err.text);
+	}
+}
+
 static atomic_bool reading;
 static atomic_uint rounds, wrong;
 
@@ -318,6 +358,7 @@ int main(void)
 		T(one_path_may_be_both_files),
 		T(ids_out_of_range_are_not_there),
 		T(membership_is_by_whole_names),
+		T(SyntaxCheck_makes_a_malformed_line_an_error_of_the_load),
 		T(a_changed_file_is_read_again_while_others_read),
 	};
 

@@ -38,5 +38,7 @@ int ftp_build_limits(const struct conf_tree *tree, struct arena *a, const struct
 
 /* Things that only look: users, files, logs (-t). */
 void ftp_check(struct ftp_loader *l, const struct conf_tree *tree, const struct ftp_config *cfg);
+/* AuthFileOptions SyntaxCheck, at every load. */
+void ftp_check_authfiles(struct ftp_loader *l, const struct conf_tree *tree, const struct ftp_config *cfg);
 
 #endif

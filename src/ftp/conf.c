@@ -65,6 +65,8 @@ static int load(struct ftp_loader *l, unsigned generation, struct ftp_config **r
 	r = ftp_build(l, tree, cfg);
 	if (r < 0)
 		return err_set(err, -r, "out of memory while reading the configuration");
+	if (opt->files == NULL) /* else there is nothing to look at */
+		ftp_check_authfiles(l, tree, cfg);
 	if (opt->check_only && conf_errors(tree->parser, NULL) == 0)
 		ftp_check(l, tree, cfg);
 	if (conf_errors(tree->parser, err) > 0)

@@ -1,4 +1,4 @@
-/* wherryd -t: what can be found out by looking, without making anything. */
+/* What can be found out by looking, without making anything: for wherryd -t, and AuthFileOptions SyntaxCheck. */
 #include "ftp/build.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "ftp/authfile.h"
 
 struct checker {
 	const struct conf_tree *tree;
@@ -119,4 +120,71 @@ void ftp_check(struct ftp_loader *l, const struct conf_tree *tree, const struct 
 		parent_check(&c, &pos, "ScoreboardFile", cfg->scoreboard_file, true);
 	if (said(&c, tree->root, "PidFile", &pos) && cfg->pid_file != NULL)
 		parent_check(&c, &pos, "PidFile", cfg->pid_file, false);
+}
+
+/* --- AuthFileOptions SyntaxCheck --- */
+
+#define AUTHFILE_MAX (64u * 1024 * 1024) /* as auth */
+
+/* Where that path was given to AuthUserFile or AuthGroupFile. */
+static struct conf_pos path_pos(
+	const struct checker *c, const struct conf_section *s, const char *directive, const char *path)
+{
+	struct conf_pos pos = {NULL, 0};
+
+	for (; s != NULL && pos.file == NULL; s = s->next) {
+		const struct ftp_conf *own = s->store[FTP_STORE_CONF];
+
+		if (own != NULL && said(c, s, directive, &pos)) {
+			const char *here = str_eq(directive, "AuthUserFile") ? own->auth_user_file
+									     : own->auth_group_file;
+
+			if (!str_eq(here, path))
+				pos.file = NULL;
+		}
+		if (pos.file == NULL)
+			pos = path_pos(c, s->children, directive, path);
+	}
+	return pos;
+}
+
+/* A file that cannot be read is said where it is used: it may be there then. */
+static void syntax_check(struct checker *c, const char *directive, const char *path, enum authfile_kind kind)
+{
+	struct conf_pos pos;
+	auto_fd int fd = -1;
+	struct authfile *f;
+	struct stat st;
+	char *text;
+	size_t len;
+
+	if (path == NULL)
+		return;
+	pos = path_pos(c, c->tree->root, directive, path);
+	if (pos.file == NULL && c->tree->global != NULL)
+		pos = path_pos(c, c->tree->global, directive, path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+		fd_read_all(fd, AUTHFILE_MAX, &text, &len) < 0)
+		return;
+	f = authfile_parse(text, len, NULL, kind);
+	if (authfile_malformed(f) != 0)
+		conf_fail(c->tree->parser, &pos, directive,
+			"line %u of '%.250s' is malformed (AuthFileOptions SyntaxCheck)",
+			authfile_malformed(f), path);
+	authfile_unref(f);
+}
+
+void ftp_check_authfiles(struct ftp_loader *l, const struct conf_tree *tree, const struct ftp_config *cfg)
+{
+	struct checker c = {tree, l->arena};
+
+	for (unsigned i = 0; i < cfg->n_servers; i++) {
+		const struct ftp_conf *conf = &cfg->servers[i]->scope->conf;
+
+		if (!conf->auth_file_syntax_check)
+			continue;
+		syntax_check(&c, "AuthUserFile", conf->auth_user_file, AUTHFILE_USERS);
+		syntax_check(&c, "AuthGroupFile", conf->auth_group_file, AUTHFILE_GROUPS);
+	}
 }

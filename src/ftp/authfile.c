@@ -1,4 +1,4 @@
-#include "auth/authfile.h"
+#include "ftp/authfile.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,6 +19,7 @@ struct authfile {
 	size_t text_len;
 	struct authfile_entry *by_name, *by_id;
 	size_t n;
+	unsigned malformed; /* first such line, 0 = none */
 };
 
 struct authfile *authfile_ref(struct authfile *f)
@@ -137,13 +138,15 @@ static void parse_lines(struct authfile *f, const char *path, enum authfile_kind
 			stop = end; /* where the NUL is */
 		*stop = '\0';
 		if (!parse_line(line, (size_t)(stop - line), kind, &e, &empty)) {
-			if (++warned <= WARNINGS_MAX)
+			if (warned == 0)
+				f->malformed = number;
+			if (++warned <= WARNINGS_MAX && path != NULL)
 				log_warn(NULL, "line %u of '%s' is malformed, skipping it", number, path);
 		} else if (!empty) {
 			f->by_name[f->n++] = e;
 		}
 	}
-	if (warned > WARNINGS_MAX)
+	if (warned > WARNINGS_MAX && path != NULL)
 		log_warn(NULL, "%u lines of '%s' are malformed", warned, path);
 }
 
@@ -194,6 +197,11 @@ const struct authfile_entry *authfile_by_id(const struct authfile *f, unsigned i
 			hi = mid;
 	}
 	return lo < f->n && f->by_id[lo].id == id ? &f->by_id[lo] : NULL;
+}
+
+unsigned authfile_malformed(const struct authfile *f)
+{
+	return f->malformed;
 }
 
 const struct authfile_entry *authfile_at(const struct authfile *f, size_t i)
