@@ -82,8 +82,10 @@ static int out_send(struct ctrl *c)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN) {
-			if (!c->stuck_since_ms)
+			if (!c->stuck_since_ms) {
 				c->stuck_since_ms = clock_ms();
+				timers_arm(c->s);
+			}
 			return 0;
 		}
 		if (n < 0)

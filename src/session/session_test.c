@@ -1008,6 +1008,113 @@ static void kick_and_retire(void **state)
 	free(big);
 }
 
+static void limits_on_time_and_rate(void **state)
+{
+	struct fake *f = *state;
+	struct client *c;
+	uint64_t begin;
+
+	fake_start(f, "TimeoutNoTransfer 2\nMaxCommandRate 5 1\n");
+	c = client_ready(f);
+	begin = clock_ms();
+	put(c, "NOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nTYPE I\r\n");
+	for (int i = 0; i < 5; i++)
+		expect(c, "200 NOOP");
+	assert_true(clock_ms() - begin < 700);
+	expect(c, "200 Type"); /* delayed, not refused */
+	assert_true(clock_ms() - begin >= 900);
+	expect(c, "421 No transfer timeout (2 seconds): closing control connection");
+	expect_closed(c);
+	client_free(c);
+	fake_stop(f);
+	free(f->scratch);
+	ftp_config_free(f->config);
+	f->ended = 0;
+	fake_start(f, "TimeoutSession 1\n");
+	c = client_ready(f);
+	expect(c, "421 Session Timeout (1 seconds): closing control connection");
+	expect_closed(c);
+	client_free(c);
+	fake_stop(f);
+}
+
+/* Asks for more than all buffers hold and reads nothing: it is cut off, and another session does not notice. */
+static void client_that_never_reads_is_cut(void **state)
+{
+	struct fake *f = *state;
+	struct client *deaf, *other;
+	char many[6 * 1000];
+	uint64_t until = clock_ms() + WAIT_MS;
+
+	for (size_t i = 0; i < sizeof many; i += 6)
+		memcpy(many + i, "FEAT\r\n", 6);
+	fake_start(f, "TimeoutIdle 2\n");
+	deaf = client_ready(f);
+	assert_int_equal(fd_nonblock(deaf->fd, true), 0);
+	other = client_ready(f);
+	while (f->ended < 1) {
+		assert_true(clock_ms() < until);
+		(void)send(deaf->fd, many, sizeof many, MSG_NOSIGNAL | MSG_DONTWAIT);
+		say(other, "NOOP", "200 NOOP");
+		(void)usleep(20000);
+		fake_serve(f);
+	}
+	client_free(deaf);
+	client_free(other);
+	fake_stop(f);
+}
+
+static void cold_file_comes_whole(void **state)
+{
+	struct fake *f = *state;
+	char *big = big_data(), path[128];
+	struct client *c;
+	int fd;
+
+	file_put(f, "big", big, BIG);
+	(void)snprintf(path, sizeof path, "%s/big", f->dir);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	fd_close(&fd);
+	fake_start(f, "<Directory /*>\nUseSendfile 1%\n</Directory>\n");
+	c = client_ready(f);
+	say(c, "TYPE I", "200");
+	assert_download(c, "RETR big", "150", big, BIG);
+	client_free(c);
+	fake_stop(f);
+	free(big);
+}
+
+static void fifo_is_read_as_it_fills(void **state)
+{
+	struct fake *f = *state;
+	char path[128], *got;
+	struct client *c;
+	size_t len;
+	int fd, w;
+
+	(void)snprintf(path, sizeof path, "%s/fifo", f->dir);
+	assert_int_equal(mkfifo(path, 0644), 0);
+	fake_start(f, "");
+	c = client_ready(f);
+	say(c, "TYPE I", "200");
+	fd = data_connect(c);
+	put(c, "RETR fifo\r\n");
+	w = open(path, O_WRONLY);
+	expect(c, "150 Opening BINARY mode data connection for fifo");
+	assert_int_equal(write(w, "one", 3), 3);
+	(void)usleep(300000);
+	assert_int_equal(write(w, "two", 3), 3);
+	fd_close(&w);
+	got = data_read_all(c, fd, &len);
+	assert_string_equal(got, "onetwo");
+	free(got);
+	expect(c, "226");
+	client_free(c);
+	fake_stop(f);
+}
+
 /* Every verb, with and without arguments, idle and while a transfer is being set up: one reply each and the session lives. */
 static void every_verb_in_every_state(void **state)
 {
@@ -1106,6 +1213,10 @@ int main(void)
 		T(many_pipelined_commands),
 		T(kick_and_retire),
 		T(every_verb_in_every_state),
+		T(limits_on_time_and_rate),
+		T(client_that_never_reads_is_cut),
+		T(cold_file_comes_whole),
+		T(fifo_is_read_as_it_fills),
 		T(missing_root_refuses),
 		T(vanished_client_ends_its_transfer),
 	};
