@@ -41,6 +41,8 @@ struct ipc_msg {
 		struct ipc_xfer_verdict xfer_verdict;
 		struct ipc_sid sid;
 		struct ipc_xfer_report xfer_report;
+		struct ipc_rein rein;
+		struct ipc_adopt adopt;
 		struct ipc_resolve resolve;
 		struct ipc_resolved resolved;
 		struct ipc_active_request active_request;

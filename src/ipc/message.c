@@ -75,6 +75,13 @@ static const struct ipc_field xfer_report_fields[] = {F(IPC_U32, struct ipc_xfer
 	F(IPC_STR, struct ipc_xfer_report, path, PATH_BYTES), F(IPC_U64, struct ipc_xfer_report, bytes, 0),
 	F(IPC_U64, struct ipc_xfer_report, duration_ms, 0), F(IPC_BOOL, struct ipc_xfer_report, upload, 0),
 	F(IPC_BOOL, struct ipc_xfer_report, complete, 0), END};
+static const struct ipc_field rein_fields[] = {F(IPC_U32, struct ipc_rein, sid, 0),
+	F(IPC_U32, struct ipc_rein, telnet, 0), F(IPC_STR, struct ipc_rein, client_name, NAME_MAX_BYTES),
+	F(IPC_BYTES, struct ipc_rein, input, 65536), END};
+static const struct ipc_field adopt_fields[] = {F(IPC_U32, struct ipc_adopt, sid, 0),
+	F(IPC_ADDR, struct ipc_adopt, peer, 0), F(IPC_ADDR, struct ipc_adopt, local, 0),
+	F(IPC_U32, struct ipc_adopt, telnet, 0), F(IPC_STR, struct ipc_adopt, client_name, NAME_MAX_BYTES),
+	F(IPC_BYTES, struct ipc_adopt, input, 65536), END};
 static const struct ipc_field active_request_fields[] = {
 	F(IPC_U32, struct ipc_active_request, sid, 0), F(IPC_BOOL, struct ipc_active_request, v6, 0), END};
 static const struct ipc_field active_socket_fields[] = {
@@ -122,6 +129,8 @@ static const struct ipc_permit permits[IPC_TYPE_COUNT] = {
 	ROW(XFER_REPORT, S, M, IPC_FD_NONE, xfer_report_fields, struct ipc_xfer_report),
 	ROW(RESOLVE, L, A, IPC_FD_NONE, resolve_fields, struct ipc_resolve),
 	ROW(RESOLVED, A, L, IPC_FD_NONE, resolved_fields, struct ipc_resolved),
+	ROW(REIN, S, M, IPC_FD_NEEDED, rein_fields, struct ipc_rein),
+	ROW(ADOPT, M, L, IPC_FD_NEEDED, adopt_fields, struct ipc_adopt),
 };
 
 const struct ipc_permit *ipc_permit_find(uint32_t type)

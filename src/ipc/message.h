@@ -64,6 +64,9 @@ enum ipc_type {
 	/* login -> auth and back, with UseReverseDNS on */
 	IPC_RESOLVE,
 	IPC_RESOLVED,
+	/* REIN: a client goes back to before its login */
+	IPC_REIN,  /* session -> master (fd) */
+	IPC_ADOPT, /* master -> login (fd) */
 	IPC_TYPE_COUNT
 };
 
@@ -231,6 +234,21 @@ struct ipc_xfer_report {
 	const char *path; /* virtual path of the file */
 	uint64_t bytes, duration_ms;
 	bool upload, complete;
+};
+
+struct ipc_rein {
+	uint32_t sid;
+	uint32_t telnet;         /* as in ipc_handoff */
+	const char *client_name; /* verified DNS name, or "" */
+	struct ipc_bytes input;  /* as in ipc_handoff */
+};
+
+struct ipc_adopt {
+	uint32_t sid;
+	struct addr peer, local;
+	uint32_t telnet;
+	const char *client_name;
+	struct ipc_bytes input;
 };
 
 struct ipc_active_request {

@@ -188,14 +188,15 @@ static void socket_options(int fd, const struct ftp_server *server)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-void client_new(struct client_table *t, int fd, const struct addr *peer, const struct addr *local)
+/* In the table by its number, not yet begun. NULL, with fd closed, when resources are out. */
+static struct client *client_make(struct client_table *t, int fd)
 {
 	struct client *cl = calloc(1, sizeof(*cl));
 
 	if (cl == NULL || uv_poll_init(t->loop, &cl->poll, fd) < 0) {
 		free(cl);
 		fd_close(&fd);
-		return;
+		return NULL;
 	}
 	(void)uv_timer_init(t->loop, &cl->timer); /* cannot fail */
 	cl->poll.data = cl->timer.data = cl;
@@ -207,16 +208,41 @@ void client_new(struct client_table *t, int fd, const struct addr *peer, const s
 		t->last_cid = 1;
 	list_add(&t->by_cid[t->last_cid % CLIENT_BUCKETS], &cl->cid_link);
 	t->count++;
+	return cl;
+}
+
+static void known_by_sid(struct client *cl)
+{
+	if (cl->conn.sid != 0 && list_empty(&cl->sid_link))
+		list_add(&cl->table->by_sid[cl->conn.sid % CLIENT_BUCKETS], &cl->sid_link);
+}
+
+void client_new(struct client_table *t, int fd, const struct addr *peer, const struct addr *local)
+{
+	struct client *cl = client_make(t, fd);
+
+	if (cl == NULL)
+		return;
 	login_conn_init(&cl->conn, t->env, t->last_cid, peer, local, clock_ms());
 	socket_options(fd, cl->conn.server);
+	client_update(cl);
+}
+
+void client_adopt(struct client_table *t, int fd, const struct ipc_adopt *m)
+{
+	struct client *cl = client_make(t, fd);
+
+	if (cl == NULL)
+		return;
+	login_conn_adopt(&cl->conn, t->env, t->last_cid, m, clock_ms());
+	known_by_sid(cl);
 	client_update(cl);
 }
 
 void client_admit(struct client *cl, const struct ipc_admit *m)
 {
 	login_conn_admit(&cl->conn, m, clock_ms());
-	if (cl->conn.sid != 0 && list_empty(&cl->sid_link))
-		list_add(&cl->table->by_sid[cl->conn.sid % CLIENT_BUCKETS], &cl->sid_link);
+	known_by_sid(cl);
 	client_update(cl);
 }
 

@@ -71,11 +71,9 @@ void login_reset(struct login_conn *c)
 	telnet_set_off(&c->telnet, telnet_charset_needs_off(conf->encoding_client));
 }
 
-void login_conn_init(struct login_conn *c, const struct login_env *env, uint32_t cid, const struct addr *peer,
+static void set_up(struct login_conn *c, const struct login_env *env, uint32_t cid, const struct addr *peer,
 	const struct addr *local, uint64_t now_ms)
 {
-	struct ipc_connect m = {.cid = cid, .peer = *peer, .local = *local};
-
 	memset(c, 0, sizeof(*c));
 	c->env = env;
 	c->cid = cid;
@@ -96,6 +94,14 @@ void login_conn_init(struct login_conn *c, const struct login_env *env, uint32_t
 			c->timeout_ms = now_ms + conf->timeout_login_ms;
 		login_reset(c);
 	}
+}
+
+void login_conn_init(struct login_conn *c, const struct login_env *env, uint32_t cid, const struct addr *peer,
+	const struct addr *local, uint64_t now_ms)
+{
+	struct ipc_connect m = {.cid = cid, .peer = *peer, .local = *local};
+
+	set_up(c, env, cid, peer, local, now_ms);
 	if (env->ops->master(env->arg, c, IPC_CONNECT, &m) < 0)
 		login_enter(c, LOGIN_GONE, now_ms);
 }
@@ -274,6 +280,15 @@ static bool welcome(struct login_conn *c, uint64_t now_ms)
 	return false;
 }
 
+static void show(struct login_conn *c)
+{
+	c->score = score_claim(c->env->score, c->sid);
+	score_set_client(c->score, &c->peer, c->client_name);
+	score_set_server(c->score, &c->local, c->server->scope->conf.server_name);
+	score_set_class(c->score, c->class != NULL ? c->class->name : NULL);
+	score_set_protocol(c->score, "ftp");
+}
+
 /* Everything that is known of the client before it speaks is known: greet it, or not. */
 static void open_session(struct login_conn *c, uint64_t now_ms)
 {
@@ -281,12 +296,30 @@ static void open_session(struct login_conn *c, uint64_t now_ms)
 	if (!welcome(c, now_ms))
 		return;
 	log_info(&c->log, "FTP session opened.");
-	c->score = score_claim(c->env->score, c->sid);
-	score_set_client(c->score, &c->peer, c->client_name);
-	score_set_server(c->score, &c->local, c->server->scope->conf.server_name);
-	score_set_class(c->score, c->class != NULL ? c->class->name : NULL);
-	score_set_protocol(c->score, "ftp");
+	show(c);
 	login_greet(c);
+	login_enter(c, LOGIN_COMMANDS, now_ms);
+	advance(c, now_ms);
+}
+
+void login_conn_adopt(struct login_conn *c, const struct login_env *env, uint32_t cid,
+	const struct ipc_adopt *m, uint64_t now_ms)
+{
+	set_up(c, env, cid, &m->peer, &m->local, now_ms);
+	c->sid = c->log.sid = m->sid;
+	if (m->client_name[0] != '\0')
+		c->client_name = xstrdup(m->client_name);
+	c->class = ftp_class_find(env->config, &c->peer, c->client_name);
+	if (!welcome(c, now_ms))
+		return;
+	telnet_unpack(m->telnet, &c->telnet);
+	telnet_set_off(&c->telnet, telnet_charset_needs_off(c->server->scope->conf.encoding_client));
+	if (buf_append(&c->in.in, m->input.data, m->input.len) < 0) {
+		login_enter(c, LOGIN_GONE, now_ms);
+		return;
+	}
+	show(c);
+	(void)reply(&c->out, 220, "Service ready for new user."); /* the buffer is empty */
 	login_enter(c, LOGIN_COMMANDS, now_ms);
 	advance(c, now_ms);
 }

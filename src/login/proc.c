@@ -353,6 +353,9 @@ static void master_message(struct proc *p, struct ipc_msg *m)
 			client_update(cl);
 		} /* else it went away: master has our DISCONNECT */
 		break;
+	case IPC_ADOPT:
+		client_adopt(&p->clients, ipc_msg_take_fd(m), &m->adopt);
+		break;
 	case IPC_AUTH_CHANNEL:
 		on_auth_channel(p, m);
 		break;

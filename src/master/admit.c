@@ -42,13 +42,50 @@ struct msession *msession_new(struct master *m, struct child *owner)
 	return s;
 }
 
+static void leave(struct child *c)
+{
+	if (c->role == IPC_SESSION && --c->n_sessions == 0)
+		c->idle_since_ms = clock_ms();
+}
+
 void msession_move(struct msession *s, struct child *to)
 {
-	if (s->owner->role == IPC_SESSION)
-		s->owner->n_sessions--;
+	leave(s->owner);
 	s->owner = to;
 	if (to->role == IPC_SESSION)
 		to->n_sessions++;
+}
+
+/* What the grant brought. */
+static void identity_drop(struct msession *s)
+{
+	char **strings[] = {
+		&s->user, &s->sent_user, &s->email, &s->group_names, &s->home, &s->root, &s->chdir};
+
+	for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
+		free(*strings[i]);
+		*strings[i] = NULL;
+	}
+	free(s->groups);
+	s->groups = NULL;
+	s->n_groups = 0;
+	s->anon = 0;
+	s->uid = (uid_t)-1;
+	s->gid = (gid_t)-1;
+}
+
+void msession_reset(struct master *m, struct msession *s, struct child *login)
+{
+	live_left(m, s);
+	identity_drop(s);
+	s->state = MSESSION_CONNECTED;
+	s->xfer_command = 0;
+	msession_move(s, login);
+	generation_ref(login->gen);
+	generation_unref(m, s->gen);
+	s->gen = login->gen;
+	s->server = ftp_server_find(s->gen->config, &s->local);
+	s->class = ftp_class_find(s->gen->config, &s->peer, NULL);
 }
 
 void msession_free(struct master *m, struct msession *s)
@@ -62,17 +99,9 @@ void msession_free(struct master *m, struct msession *s)
 	*p = s->hash_next;
 	list_del(&s->link);
 	m->n_sessions--;
-	if (s->owner->role == IPC_SESSION && --s->owner->n_sessions == 0)
-		s->owner->idle_since_ms = clock_ms();
+	leave(s->owner);
 	generation_unref(m, s->gen);
-	free(s->user);
-	free(s->sent_user);
-	free(s->email);
-	free(s->group_names);
-	free(s->home);
-	free(s->root);
-	free(s->chdir);
-	free(s->groups);
+	identity_drop(s);
 	free(s);
 }
 

@@ -96,6 +96,22 @@ static void sessions_are_found_by_number(void **state)
 	assert_int_not_equal(session("192.0.2.1", NULL)->sid, 0);
 }
 
+static void a_session_goes_back_to_before_its_login(void **state)
+{
+	struct msession *s = session("192.0.2.1", "bob");
+
+	s->anon = 1;
+	s->xfer_command = FTP_XFER_RETR;
+	msession_reset(&m, s, &login);
+	assert_int_equal(process.n_sessions, 0);
+	assert_ptr_equal(s->owner, &login);
+	assert_int_equal(s->state, MSESSION_CONNECTED);
+	assert_null(s->user);
+	assert_int_equal(s->anon, 0);
+	assert_int_equal(s->xfer_command, 0);
+	assert_ptr_equal(msession_find(&m, s->sid), s);
+}
+
 static void connections_are_limited(void **state)
 {
 	struct msession *s;
@@ -205,6 +221,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(sessions_are_found_by_number, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_session_goes_back_to_before_its_login, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(connections_are_limited, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(clients_are_limited, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(users_and_hosts_are_limited, set_up, tear_down),

@@ -365,7 +365,7 @@ static int start_login(struct master *m, struct err *err)
 	return r;
 }
 
-static struct child *current_login(const struct master *m)
+struct child *child_login(const struct master *m)
 {
 	for (struct list *it = m->children.next; it != &m->children; it = it->next) {
 		struct child *c = LIST_OBJ(it, struct child, link);
@@ -383,7 +383,7 @@ int children_start(struct master *m, struct err *err)
 
 	if (r == 0 && m->gen->auth == NULL)
 		r = start_auth(m, m->gen, err);
-	if (r == 0 && current_login(m) == NULL)
+	if (r == 0 && child_login(m) == NULL)
 		r = start_login(m, err);
 	return r;
 }

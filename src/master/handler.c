@@ -248,6 +248,31 @@ static void on_xfer_report(struct master *m, struct child *c, const struct ipc_x
 		live_transfer(m, s, q);
 }
 
+/* REIN: the client goes to the login process that takes connections now. */
+static int on_rein(struct master *m, struct child *c, struct ipc_msg *msg)
+{
+	struct msession *s = own_session(m, c, msg->rein.sid);
+	struct child *login = child_login(m);
+	struct ipc_adopt a = {
+		.telnet = msg->rein.telnet, .client_name = msg->rein.client_name, .input = msg->rein.input};
+
+	if (s == NULL)
+		return 0;
+	if (s->state != MSESSION_ACTIVE || !is_stream_socket(msg->fd))
+		return -WE_PERMIT;
+	if (login != NULL) {
+		msession_reset(m, s, login);
+		a.sid = s->sid;
+		a.peer = s->peer;
+		a.local = s->local;
+	}
+	if (login == NULL || s->server == NULL || child_send(login, IPC_ADOPT, &a, msg->fd) < 0) {
+		say_unavailable(msg->fd);
+		msession_free(m, s);
+	}
+	return 0;
+}
+
 /* A socket bound to the control connection's address and the port before it (RFC 959 3.2: L-1). */
 static int active_socket(const struct msession *s, int *ret_fd)
 {
@@ -309,6 +334,8 @@ static int dispatch(struct master *m, struct child *c, struct ipc_msg *msg)
 	case IPC_XFER_REPORT:
 		on_xfer_report(m, c, &msg->xfer_report);
 		return 0;
+	case IPC_REIN:
+		return on_rein(m, c, msg);
 	case IPC_ACTIVE_REQUEST:
 		on_active_request(m, c, &msg->active_request);
 		return 0;

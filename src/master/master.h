@@ -147,6 +147,8 @@ void generation_unref(struct master *m, struct generation *g);
 /* --- child.c --- */
 int children_start(
 	struct master *m, struct err *err); /* auth and login processes of the current generation */
+/* The login process that takes connections now, or NULL. */
+struct child *child_login(const struct master *m);
 /* The process for that identity of generation g: an existing one or a new one. Identity is copied. */
 int child_for_identity(struct master *m, struct generation *g, const struct identity *id,
 	struct child **ret_c, struct err *err);
@@ -167,6 +169,8 @@ struct msession *msession_new(struct master *m, struct child *owner);
 struct msession *msession_find(const struct master *m, uint32_t sid);
 void msession_free(struct master *m, struct msession *s);
 void msession_move(struct msession *s, struct child *to);
+/* Back to before its login, with a login process of another generation perhaps. */
+void msession_reset(struct master *m, struct msession *s, struct child *login);
 /* May this new connection stay? IPC_OK, or a verdict with the reply line in text. */
 uint32_t admit_connection(struct master *m, const struct msession *s, char *text, size_t size);
 /* May this granted login go on? */

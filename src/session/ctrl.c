@@ -105,6 +105,10 @@ void ctrl_flush(struct ctrl *c)
 		ctrl_lost(c);
 		return;
 	}
+	if (c->leaving && c->out.len == 0) {
+		session_give_back(c->s);
+		return;
+	}
 	if (c->closing && c->out.len == 0 && !c->eof)
 		(void)shutdown(c->fd, SHUT_WR); /* the client may be gone already */
 	if (c->closing && c->out.len == 0 && c->eof) {
@@ -122,6 +126,12 @@ void ctrl_close(struct ctrl *c)
 	c->alarm = alarm_new(session_loop(c->s), close_timeout, c);
 	alarm_set(c->alarm, CTRL_CLOSE_MS);
 	ctrl_flush(c);
+}
+
+void ctrl_leave(struct ctrl *c)
+{
+	c->leaving = true;
+	ctrl_close(c);
 }
 
 /* Read what there is. Returns 0, or -errno when the connection is lost. */

@@ -35,6 +35,7 @@ struct ctrl {
 	uint64_t stuck_since_ms; /* out has been waiting since, 0 = it is empty */
 	bool eof;                /* the client sends no more */
 	bool closing;            /* close when out is empty */
+	bool leaving;            /* closing, but then the client goes back to a login process */
 	struct alarm *alarm;     /* the end of closing */
 	uint64_t raw_in, raw_out;
 };
@@ -51,6 +52,8 @@ void ctrl_free(struct ctrl **c);
 void ctrl_flush(struct ctrl *c);
 /* Send what waits, then end our direction, wait shortly for the client's, and call session_control_lost(). */
 void ctrl_close(struct ctrl *c);
+/* Send what waits, then call session_give_back(). */
+void ctrl_leave(struct ctrl *c);
 
 /* The next whole line that waits in the input, without its end; empty ones are skipped. NULL when there is none. Borrowed until
  * bytes come or go. */

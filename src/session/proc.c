@@ -35,11 +35,16 @@ static void chan_watch_update(struct session_proc *p)
 
 void proc_send(struct session_proc *p, enum ipc_type type, const void *msg)
 {
+	proc_send_fd(p, type, msg, -1);
+}
+
+void proc_send_fd(struct session_proc *p, enum ipc_type type, const void *msg, int fd)
+{
 	int r;
 
 	if (p->chan.fd < 0)
 		return; /* master is gone: the sessions are being ended */
-	r = ipc_send(&p->chan, type, msg, -1);
+	r = ipc_send(&p->chan, type, msg, fd);
 	if (r < 0)
 		log_err(&p->log, "cannot send to master: %s", err_text(r));
 	chan_watch_update(p);

@@ -36,6 +36,7 @@ int session_main(const struct proc_start *start);
 
 /* Send to master. A failure ends the process: master is gone. */
 void proc_send(struct session_proc *p, enum ipc_type type, const void *msg);
+void proc_send_fd(struct session_proc *p, enum ipc_type type, const void *msg, int fd); /* fd: borrowed */
 /* A session has gone for good. */
 void proc_session_gone(struct session_proc *p);
 

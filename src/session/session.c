@@ -26,6 +26,7 @@ static const char *const state_name[SESSION_STATE_COUNT] = {
 static const char *const end_text[SESSION_END_COUNT] = {
 	[SESSION_END_NONE] = "",
 	[SESSION_END_QUIT] = "client said QUIT",
+	[SESSION_END_REIN] = "client said REIN",
 	[SESSION_END_EOF] = "client closed the control connection",
 	[SESSION_END_LOST] = "control connection lost",
 	[SESSION_END_REFUSED] = "root or start directory not usable",
@@ -84,8 +85,21 @@ static void session_close(struct session *s)
 		session_control_lost(s);
 	else if (s->end == SESSION_END_NOT_READING)
 		session_control_lost(s);
+	else if (s->end == SESSION_END_REIN)
+		ctrl_leave(s->ctrl);
 	else
 		ctrl_close(s->ctrl);
+}
+
+void session_give_back(struct session *s)
+{
+	struct ipc_rein q = {.sid = s->sid,
+		.telnet = telnet_pack(&s->ctrl->telnet),
+		.client_name = s->client_name ? s->client_name : ""};
+
+	q.input.data = line_pending(&s->ctrl->lines, &q.input.len);
+	proc_send_fd(s->proc, IPC_REIN, &q, s->ctrl->fd); /* a copy: ours is closed now */
+	session_control_lost(s);
 }
 
 void session_control_lost(struct session *s)

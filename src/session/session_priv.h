@@ -11,6 +11,7 @@
 enum session_end {
 	SESSION_END_NONE,
 	SESSION_END_QUIT,
+	SESSION_END_REIN,    /* the client goes back to a login process */
 	SESSION_END_EOF,     /* the client closed the control connection */
 	SESSION_END_LOST,    /* it broke */
 	SESSION_END_REFUSED, /* the root or start directory could not be used */
@@ -43,6 +44,8 @@ void session_pump(struct session *s);
 void session_input(struct session *s);
 void session_output_moved(struct session *s);
 void session_control_lost(struct session *s);
+/* From ctrl.c, in the end by REIN: every reply is sent, the client may go. */
+void session_give_back(struct session *s);
 /* From xfer.c: the transfer gave its final reply. */
 void session_transfer_done(struct session *s);
 /* End the session as soon as what runs could be stopped; text: a whole reply line without CRLF, NULL for none. */

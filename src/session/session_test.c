@@ -38,6 +38,7 @@ struct fake {
 	uint32_t sid;
 	int verdict;    /* answer to the next claims */
 	unsigned ended; /* SESSION_END messages */
+	int back_fd;    /* of REIN */
 	unsigned claims, releases;
 };
 
@@ -100,7 +101,11 @@ static void fake_serve(struct fake *f)
 	while (ipc_recv(&f->chan, f->scratch, &m) > 0) {
 		if (m.permit->type == IPC_SESSION_END)
 			f->ended++;
-		else if (m.permit->type == IPC_XFER_DONE)
+		else if (m.permit->type == IPC_REIN) {
+			assert_int_equal(m.rein.input.len, 6);
+			assert_memory_equal(m.rein.input.data, "NOOP\r\n", 6);
+			f->back_fd = ipc_msg_take_fd(&m);
+		} else if (m.permit->type == IPC_XFER_DONE)
 			f->releases++;
 		else if (m.permit->type == IPC_XFER_CLAIM) {
 			f->claims++;
@@ -970,6 +975,29 @@ static void many_pipelined_commands(void **state)
 	fake_stop(f);
 }
 
+/* The socket comes back with what was not executed, still open, and the session has ended. */
+static void rein_gives_the_client_back(void **state)
+{
+	struct fake *f = *state;
+	struct client *c;
+
+	fake_start(f, "");
+	c = client_ready(f);
+	f->back_fd = -1;
+	put(c, "REIN\r\nNOOP\r\n");
+	for (int i = 0; i < 500 && (f->back_fd < 0 || f->ended == 0); i++) {
+		fake_serve(f);
+		(void)usleep(10000);
+	}
+	assert_int_equal(f->ended, 1);
+	assert_int_equal(write(f->back_fd, "220 again\r\n", 11), 11);
+	expect(c, "220 again");
+	fd_close(&f->back_fd);
+	expect_closed(c);
+	client_free(c);
+	fake_stop(f);
+}
+
 static void kick_and_retire(void **state)
 {
 	struct fake *f = *state;
@@ -1126,8 +1154,8 @@ static void every_verb_in_every_state(void **state)
 	fake_start(f, "AllowOverwrite on\nTimeoutStalled 1\n");
 	c = client_ready(f);
 	for (const struct ftp_verb *v = ftp_verbs; v->name; v++) {
-		if (strcmp(v->name, "QUIT") == 0)
-			continue;
+		if (strcmp(v->name, "QUIT") == 0 || strcmp(v->name, "REIN") == 0)
+			continue; /* they leave the session */
 		for (size_t i = 0; i < ARRAY_LEN(args); i++) {
 			if (v->flags & VERB_TRANSFER) /* without PASV it would dial our control port */
 				say(c, "EPSV", "229");
@@ -1211,6 +1239,7 @@ int main(void)
 		T(timeouts),
 		T(half_closed_client_is_answered),
 		T(many_pipelined_commands),
+		T(rein_gives_the_client_back),
 		T(kick_and_retire),
 		T(every_verb_in_every_state),
 		T(limits_on_time_and_rate),

@@ -31,7 +31,7 @@ BEFORE_LOGIN = [
     ("noop", 200, "200 NOOP command successful"),
     ("TYPE I", 200, "200 Type set to I"),
     ("ACCT x", 502, "502 ACCT command not implemented"),
-    ("REIN", (220, 502), None),
+    ("REIN", (220, 502), None),  # 502: the reference
     ("CLNT testing 1.0", 200, "200 OK"),
     ("USER", 500, "500 USER: command requires a parameter"),
     ("PASS x", 503, "503 Login with USER first"),
@@ -119,7 +119,6 @@ SIMPLE = [
     ("ALLO 1000 R 10", (200, 202), None),
     ("SMNT /", 502, "502 SMNT command not implemented"),
     ("ACCT x", 502, "502 ACCT command not implemented"),
-    ("REIN", 502, "502 REIN command not implemented"),
     ("HELP NOSUCH", 502, "502 Unknown command 'NOSUCH'"),
     ("HELP RETR", 214, r"214 Syntax: RETR <sp> .*"),
     ("HELP retr", 214, r"214 Syntax: RETR <sp> .*"),
@@ -633,3 +632,27 @@ def test_other_protocols_are_disconnected(shared, line):
         except Closed:
             return
         assert c.at_eof()
+
+
+@pytest.mark.ours
+def test_rein_goes_back_to_before_the_login(start):
+    s = start()
+    s.put("mine", b"alice's")
+    with Ftp(s.port, user="alice") as c:
+        c.binary()
+        c.send("REIN\r\nPWD\r\nUSER bob\r\nPASS bob-pw\r\nPWD\r\n".rstrip())
+        c.expect(220)
+        c.expect(530)
+        c.expect(331)
+        c.expect(230)
+        c.expect(257)
+        c.expect(550, "SIZE mine")
+        assert c.cmd("TYPE A").code == 200
+        for _ in range(3):
+            c.expect(220, "REIN")
+            c.expect(331, "USER alice")
+            c.expect(530, "PASS wrong")
+            c.expect(331, "USER alice")
+            c.expect(230, "PASS alice-pw")
+            c.binary()
+            assert c.read("RETR mine") == b"alice's"

@@ -43,7 +43,7 @@ ACCEPTED = [
 SCRIPTS = {
     "information": ["SYST", "NOOP", "NOOP x", "PWD", "XPWD", "PWD x", "TYPE", "TYPE A", "TYPE a", "TYPE A N", "TYPE I", "TYPE i",
                     "TYPE E", "TYPE L 8", "TYPE A T", "MODE S", "MODE B", "MODE C", "MODE X", "STRU F", "STRU R", "STRU P",
-                    "STRU X", "ACCT x", "SMNT /", "REIN", "ALLO 100", "ALLO x", "OPTS UTF8 ON", "OPTS UTF8 OFF", "HELP NOSUCH",
+                    "STRU X", "ACCT x", "SMNT /", "ALLO 100", "ALLO x", "OPTS UTF8 ON", "OPTS UTF8 OFF", "HELP NOSUCH",
                     "NOSUCH", "nosuch x", "SITE", "SITE NOSUCH", "ABOR", "USER alice", "USER bob", "PASS x"],
     "directories": ["MKD d", "MKD d", "MKD d/e", "MKD nosuch/x", "CWD d", "PWD", "CWD e", "PWD", "CDUP", "CDUP", "CDUP", "PWD",
                     "CWD nosuch", "CWD f.txt", "CWD", "RMD d", "RMD d/e", "RMD d", "RMD nosuch", "RMD f.txt", 'MKD q"q', "RMD q\"q",

@@ -9,6 +9,7 @@
 #include "ftp/text.h"
 #include "ftp/verb.h"
 #include "session/cmd/cmd.h"
+#include "session/session_priv.h"
 #include "wherry_config.h"
 
 #define CLNT_MAX 256 /* bytes kept of what a client calls itself */
@@ -98,11 +99,11 @@ static enum ftp_result pass_run(struct session *s, const char *arg)
 	return FTP_DONE;
 }
 
-/* The connection was handed over by the login process, which has forgotten it: there is no way back. */
+/* The client goes back to a login process, which answers 220 (RFC 959 4.1.1). */
 static enum ftp_result rein_run(struct session *s, const char *arg)
 {
-	session_reply(s, 502, "REIN command not implemented");
-	return FTP_DONE;
+	s->end = SESSION_END_REIN;
+	return FTP_CLOSE;
 }
 
 static enum ftp_result acct_run(struct session *s, const char *arg)

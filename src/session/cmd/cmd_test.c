@@ -568,7 +568,6 @@ static void simple_commands_answer(void **state)
 	ASK("USER alice", "230 User alice logged in");
 	ASK("USER bob", "501 Reauthentication not supported");
 	ASK("PASS x", "503 You are already logged in");
-	ASK("REIN", "502 REIN command not implemented");
 	ASK("ACCT", "502 ACCT command not implemented");
 	ASK("SMNT x", "502 SMNT command not implemented");
 	ASK("HELP SIZE", "214 Syntax: SIZE <sp> pathname");
