@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from ftpclient import Ftp, read_all
-from servers import sha256, wait_until
+from servers import password_hash, sha256, wait_until
 
 CONTENT = os.urandom(5_000_000)
 
@@ -485,7 +485,7 @@ def test_ascii_round_trip_of_a_text(shared, local):
 def test_mirror_of_usr_share_down_and_up(start, local):
     """Tens of thousands of files, down from the server and up again, compared by hash."""
     s = start()
-    s.users["share"] = (65534, 65534, "/usr/share", s.users["share"][3], "/bin/sh")
+    s.users["share"] = (65534, 65534, "/usr/share", password_hash("share-pw"), "/bin/sh")
     s.write_accounts()
     down = local / "down"
     lftp(s, f"set ftp:use-mlsd no; mirror -P 4 --no-perms . {down}", user="share", timeout=500, may_fail=True)  # it says so when a folder is unreadable
