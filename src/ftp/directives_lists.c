@@ -82,6 +82,11 @@ static int fake_mode(struct conf_call *c, void *dst)
 }
 
 /* on | off | local client */
+static bool is_utf8(const char *charset)
+{
+	return str_eq_nocase(charset, "UTF-8") || str_eq_nocase(charset, "UTF8");
+}
+
 static int use_encoding(struct conf_call *c, void *dst)
 {
 	struct ftp_conf *conf = dst;
@@ -89,8 +94,10 @@ static int use_encoding(struct conf_call *c, void *dst)
 
 	conf->encoding_local = conf->encoding_client = NULL;
 	if (c->n_args == 2) {
-		conf->encoding_local = c->args[0];
-		conf->encoding_client = c->args[1];
+		if (!is_utf8(c->args[0]) || !is_utf8(c->args[1]))
+			return err_set(c->err, WE_CONFIG,
+				"conversion between charsets is not supported by this version: names are "
+				"UTF-8, other bytes pass as they are");
 	} else if (conf_bool(c->args[0], &on) < 0) {
 		return err_set(c->err, WE_CONFIG, "expected Boolean parameter");
 	}
@@ -205,8 +212,10 @@ static const struct conf_row rows[] = {
 		.scope = S_V_G,
 		.module = "mod_lang.c",
 		.dflt = "on",
-		.syntax = "on|off | <local charset> <client charset>",
-		.doc = "How names are converted between the file system and the client."},
+		.syntax = "on|off | UTF-8 UTF-8",
+		.doc = "Names are UTF-8 and pass without conversion, other bytes too; off leaves UTF8 out of "
+		       "FEAT and "
+		       "refuses OPTS UTF8."},
 	{.name = "UseGlobbing",
 		CONF_BOOL(struct ftp_conf, use_globbing),
 		.scope = S_V_G_A,

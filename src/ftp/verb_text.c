@@ -39,7 +39,7 @@ bool feat_lang(const struct verb_state *st, struct buf *out)
 
 bool feat_utf8(const struct verb_state *st, struct buf *out)
 {
-	return st->conf->lang_engine && buf_puts(out, "UTF8") == 0;
+	return st->conf->lang_engine && !st->conf->encoding_off && buf_puts(out, "UTF8") == 0;
 }
 
 bool feat_mff(const struct verb_state *st, struct buf *out)
