@@ -1,9 +1,10 @@
-/* The process that runs PAM modules. Auth sends each question with the end of a fresh socket pair; the helper forks a process
+/* The process that runs PAM modules. Auth sends each question with the end of a fresh pipe; the helper forks a process
  * for that conversation, which writes one byte, the verdict, and ends. So a module that hangs, leaks or crashes costs one login.
  */
 #include "auth/pam_helper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <security/pam_appl.h>
 #include <signal.h>
@@ -153,19 +154,27 @@ static void __attribute__((noreturn)) conversation(int answer_fd, const char *da
 	struct pam_question q;
 	char verdict = AUTH_FAILED;
 
-	(void)alarm(ANSWER_MS / 1000); /* a hanging module ends with its process */
+	(void)signal(SIGCHLD, SIG_DFL); /* modules start programs and wait for them */
+	(void)alarm(ANSWER_MS / 1000);  /* a hanging module ends with its process */
 	if (ipc_decode(question_fields, data, len, &scratch, &q) == 0)
 		verdict = (char)run_pam(&q);
 	(void)fd_write_all(answer_fd, &verdict, 1); /* nobody waits any more: fine */
 	_exit(0);
 }
 
+/* A conversation has ended: receive() is interrupted, and it is reaped. */
+static void wake(int sig)
+{
+}
+
 static void __attribute__((noreturn)) helper_run(int fd)
 {
 	static char data[IPC_MSG_MAX];
+	const struct sigaction reap = {.sa_handler = wake}; /* no SA_RESTART: receive() returns */
 	unsigned running = 0;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigaction(SIGCHLD, &reap, NULL);
 	(void)prctl(PR_SET_NAME, "wherryd-pam");
 	for (;;) {
 		int answer_fd = -1, r;
@@ -268,7 +277,7 @@ int pam_helper_ask(const struct pam_question *q)
 
 	if (helper_fd < 0)
 		return -ENOTCONN;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	buf_init(&b, IPC_MSG_MAX);
 	r = ipc_encode(question_fields, q, &b);
