@@ -23,6 +23,7 @@
 
 char fixture_dir[64], fixture_log[16384];
 _Atomic unsigned fixture_crypts;
+gid_t fixture_system_group;
 
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -33,6 +34,18 @@ char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data 
 {
 	fixture_crypts++;
 	return __real_crypt_r(phrase, setting, data);
+}
+
+int __real_getgrouplist(const char *user, gid_t group, gid_t *groups, int *n);
+int __wrap_getgrouplist(const char *user, gid_t group, gid_t *groups, int *n);
+
+int __wrap_getgrouplist(const char *user, gid_t group, gid_t *groups, int *n)
+{
+	int r = __real_getgrouplist(user, group, groups, n);
+
+	if (fixture_system_group != 0 && r >= 0)
+		groups[(*n)++] = fixture_system_group; /* the caller has room for many */
+	return r;
 }
 
 static void collect(void *arg, const struct log_ctx *ctx, int level, int debug_level, const char *line)
@@ -49,6 +62,7 @@ int fixture_setup(void **state)
 {
 	strcpy(fixture_dir, "/tmp/auth_test_XXXXXX");
 	fixture_log[0] = '\0';
+	fixture_system_group = 0;
 	log_set_sink(collect, NULL);
 	return mkdtemp(fixture_dir) != NULL ? 0 : -1;
 }

@@ -24,4 +24,7 @@ extern char fixture_log[16384];
 /* Calls of crypt_r(3) so far, in all threads; needs -Wl,--wrap=crypt_r. */
 extern _Atomic unsigned fixture_crypts;
 
+/* A further group of every system account, 0 = none; needs -Wl,--wrap=getgrouplist. */
+extern gid_t fixture_system_group;
+
 #endif

@@ -334,12 +334,30 @@ static void equal_names_of_two_sources_stay_two_users(void **state)
 	(void)fixture_file("users", line, 0600);
 	configure("AuthUserFile @D/users\nAuthGroupFile @D/groups\nRequireValidShell off\nUseFtpUsers off\n"
 		  "AuthOrder mod_auth_file.c mod_auth_unix.c\nRootLogin on\n");
+	fixture_system_group = 4242;
 	assert_int_equal(login("root", "filepw"), 0);
 	assert_int_equal(grant.uid, 1500);
 	assert_int_equal(grant.groups.n, 1); /* not the groups of the system's root */
 	assert_int_equal(grant.groups.v[0], 1500);
 	assert_string_equal(grant.home, "/v");
 	assert_int_equal(login("root", "wrong"), IPC_AUTH_BAD_PASSWORD);
+}
+
+static void AuthGroupFile_adds_groups_to_accounts_of_the_system(void **state)
+{
+	char text[600];
+
+	(void)fixture_file("groups", "ftpstaff:x:3000:root\n", 0600);
+	(void)snprintf(text, sizeof(text),
+		"AuthGroupFile @D/groups\nRequireValidShell off\nUseFtpUsers off\nRootLogin on\nUserPassword "
+		"root %s\n",
+		fixture_hash("pw"));
+	configure(text);
+	fixture_system_group = 4242;
+	assert_int_equal(login("root", "pw"), 0);
+	assert_int_equal(grant.groups.n, 3);
+	assert_int_equal(grant.groups.v[0], 0);
+	assert_int_equal(grant.groups.v[1] + grant.groups.v[2], 3000 + 4242);
 }
 
 static void a_final_no_ends_the_search(void **state)
@@ -435,6 +453,7 @@ int main(void)
 		T(the_start_directory_is_below_the_root),
 		T(UserPassword_replaces_the_hash),
 		T(equal_names_of_two_sources_stay_two_users),
+		T(AuthGroupFile_adds_groups_to_accounts_of_the_system),
 		T(a_final_no_ends_the_search),
 		T(login_limits_decide_with_user_groups_and_address),
 		T(without_root_only_the_own_identity_is_given_out),
