@@ -18,16 +18,21 @@ struct checker {
 	struct arena *arena;
 };
 
-/* A file that must be readable. */
-static void file_check(struct checker *c, const struct conf_pos *pos, const char *directive, const char *path)
+/* A file that must be readable. forbidden: mode bits with which the auth process does not use it. */
+static void file_check(struct checker *c, const struct conf_pos *pos, const char *directive, const char *path,
+	mode_t forbidden)
 {
 	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 
 	if (fd < 0)
 		conf_fail(c->tree->parser, pos, directive, "cannot open '%.250s': %s", path, strerror(errno));
-	else if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+	else if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		conf_fail(c->tree->parser, pos, directive, "'%.250s' is not a regular file", path);
+	else if ((st.st_mode & forbidden) != 0)
+		conf_fail(c->tree->parser, pos, directive,
+			"'%.250s' can be %s by everyone (AuthFileOptions InsecurePerms)", path,
+			(st.st_mode & S_IWOTH) != 0 ? "written" : "read");
 }
 
 /* The directory that a log or a run-time file will be made in. */
@@ -85,9 +90,11 @@ static void section_check(struct checker *c, const struct conf_section *s)
 	if (said(c, s, "Group", &pos) && getgrnam(own->group) == NULL)
 		conf_fail(c->tree->parser, &pos, "Group", "unknown group '%.100s'", own->group);
 	if (said(c, s, "AuthUserFile", &pos))
-		file_check(c, &pos, "AuthUserFile", own->auth_user_file);
+		file_check(c, &pos, "AuthUserFile", own->auth_user_file,
+			own->auth_file_insecure_perms ? 0 : S_IROTH | S_IWOTH);
 	if (said(c, s, "AuthGroupFile", &pos))
-		file_check(c, &pos, "AuthGroupFile", own->auth_group_file);
+		file_check(c, &pos, "AuthGroupFile", own->auth_group_file,
+			own->auth_file_insecure_perms ? 0 : S_IWOTH);
 	if (said(c, s, "TransferLog", &pos) && own->transfer_log != NULL)
 		log_check(c, &pos, "TransferLog", own->transfer_log->path, own->transfer_log->allow_symlink);
 	if (said(c, s, "SystemLog", &pos) && own->system_log != NULL)
