@@ -48,7 +48,7 @@ ERRORS = [
     ("TransferRate RETR -1", "TransferRate", "TransferRate"),
     ("<Directory relative>\n</Directory>", "<Directory", "Directory"),
     ("<Limit STOR>\nTimeoutIdle 5\n</Limit>", "TimeoutIdle", "not allowed in .*Limit.* context"),
-    ("<Directory />\nPort 21\n</Directory>", "Port 21", "not allowed in .*Directory.* context"),
+    ("<Directory />\nPort 9\n</Directory>", "Port 9", "not allowed in .*Directory.* context"),
     ("<Directory />\nTimeoutIdle 5\n</Directory>", "TimeoutIdle 5", "not allowed in .*Directory.* context"),
     ("<VirtualHost 127.0.0.1>\nScoreboardFile /x\n</VirtualHost>", "ScoreboardFile /x", "not allowed in .*VirtualHost.* context"),
     ("MaxClients -1", "MaxClients", "MaxClients"),
