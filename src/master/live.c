@@ -16,6 +16,7 @@
 #define REFRESH_MS  500
 #define PLAIN_EVERY 4 /* on no terminal: a running transfer's line every that many refreshes */
 #define SHOWN_MAX   1024
+#define BAR_CELLS   24
 
 struct shown { /* what was last seen of a session, for its rate */
 	uint32_t id;
@@ -80,10 +81,25 @@ static const char *verb(const struct score_session *s)
 	return s->dir == SCORE_UPLOAD ? "up  " : s->dir == SCORE_LISTING ? "list" : "down";
 }
 
+/* "=====>  42% ..." : the percentage in the middle of what is done and what is not. */
+static const char *progress_bar(uint64_t done, uint64_t size, char bar[BAR_CELLS + 1])
+{
+	unsigned percent = done >= size ? 100 : (unsigned)((double)done * 100 / (double)size);
+	unsigned full = percent * BAR_CELLS / 100;
+	char text[8];
+	int n = snprintf(text, sizeof(text), " %u%% ", percent);
+
+	memset(bar, ' ', BAR_CELLS);
+	memset(bar, '=', full);
+	memcpy(bar + (BAR_CELLS - (size_t)n) / 2, text, (size_t)n);
+	bar[BAR_CELLS] = '\0';
+	return bar;
+}
+
 static void transfer_line(
 	const struct score_session *s, const struct shown *old, uint64_t now, char *dst, size_t size)
 {
-	char name[128], done[32], total[32], rate[32];
+	char name[128], done[32], total[32], rate[32], bar[BAR_CELLS + 1];
 	uint64_t span = now - old->at_ms, moved = s->xfer_done >= old->done ? s->xfer_done - old->done : 0;
 
 	if (old->at_ms == 0 || span == 0) {
@@ -95,12 +111,12 @@ static void transfer_line(
 	amount(s->xfer_size, total, sizeof(total));
 	(void)str_escape(s->arg, name, sizeof(name));
 	if (s->xfer_size != 0)
-		(void)snprintf(dst, size, "  #%u %s %3u%% %s of %s, %s/s  %s  (%s, %s)", s->id, verb(s),
-			(unsigned)(s->xfer_done >= s->xfer_size ? 100 : s->xfer_done * 100 / s->xfer_size),
-			done, total, rate, name, s->user, score_path_name(s->path));
+		(void)snprintf(dst, size, "  #%u %s [%s] %s of %s, %s/s  %s  (%s)", s->id, verb(s),
+			progress_bar(s->xfer_done, s->xfer_size, bar), done, total, rate, name,
+			score_path_name(s->path));
 	else
-		(void)snprintf(dst, size, "  #%u %s %s, %s/s  %s  (%s, %s)", s->id, verb(s), done, rate, name,
-			s->user, score_path_name(s->path));
+		(void)snprintf(dst, size, "  #%u %s %s, %s/s  %s  (%s)", s->id, verb(s), done, rate, name,
+			score_path_name(s->path));
 }
 
 static void session_line(const struct score_session *s, char *dst, size_t size)
@@ -167,7 +183,7 @@ static void happened(struct live *l, const struct msession *s, const char *text)
 	char from[ADDR_TEXT_MAX], user[128];
 
 	undraw(l);
-	(void)str_escape(s->user, user, sizeof(user));
+	(void)str_escape(s->anon != 0 ? s->sent_user : s->user, user, sizeof(user));
 	printf("#%u %s@%s %s\n", s->sid, user, addr_text(&s->peer, from), text);
 	(void)fflush(stdout); /* a closed standard output is no reason to stop serving */
 	l->next_ms = 0;       /* draw what is going on again */

@@ -290,7 +290,7 @@ int share_options(int argc, char **argv, struct master_options *opt, struct err 
 	if (r == 0) {
 		opt->load.text = xstrdup(text.data);
 		opt->load.name = "share";
-		opt->foreground = opt->live = opt->memory_scoreboard = true;
+		opt->foreground = opt->quiet = opt->live = opt->memory_scoreboard = true;
 		opt->announcement = announcement(&s);
 	}
 	buf_done(&text);
