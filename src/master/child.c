@@ -103,7 +103,7 @@ static int compare_ints(const void *a, const void *b)
 static void close_others(const struct master *m, const struct birth *b, int *listeners, unsigned *ret_n)
 {
 	const struct ftp_config *config = b->c->gen->config;
-	size_t n = 0, max = 2u + config->n_logfiles;
+	size_t n = 0, max = 3u + config->n_logfiles;
 	int *keep, i, from = 3;
 
 	for (struct list *it = m->listeners.next; it != &m->listeners; it = it->next)
@@ -114,6 +114,8 @@ static void close_others(const struct master *m, const struct birth *b, int *lis
 		if (f->fd >= 0)
 			keep[n++] = f->fd;
 	}
+	if (logsink_syslog_fd() >= 0)
+		keep[n++] = logsink_syslog_fd();
 	*ret_n = 0;
 	for (struct list *it = m->listeners.next; b->c->role == IPC_LOGIN && it != &m->listeners;
 		it = it->next) {
@@ -206,6 +208,8 @@ static int __attribute__((noreturn)) child_run(struct master *m, const struct bi
 		score_forget(m->board);
 	m->board = NULL;
 	close_others(m, b, listeners, &start.n_listeners);
+	/* Not master's own log: after a reload that is another generation's, whose number may soon be a client's socket. */
+	logsink_select(m, c->gen->config);
 	start.listeners = listeners;
 	m->log.process = role_name[c->role];
 	if (c->role == IPC_SESSION)

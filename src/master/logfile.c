@@ -79,9 +79,15 @@ void logfiles_reopen(struct master *m)
 	}
 }
 
+static struct log_syslog sys = {.fd = -1};
+
+int logsink_syslog_fd(void)
+{
+	return sys.fd;
+}
+
 void logsink_select(const struct master *m, const struct ftp_config *config)
 {
-	static struct log_syslog sys = {.fd = -1};
 	const struct ftp_conf *conf = &config->servers[0]->scope->conf;
 	struct log_sink sink = {.kind = LOG_SINK_SYSLOG,
 		.fd = -1,

@@ -192,6 +192,8 @@ void logfiles_close(struct ftp_config *config);
 void logfiles_reopen(struct master *m);
 /* Where this process's diagnostics go, by config and options. */
 void logsink_select(const struct master *m, const struct ftp_config *config);
+/* The socket to syslog, which children inherit; -1 = not open. */
+int logsink_syslog_fd(void);
 
 /* --- control.c --- */
 int control_open(struct master *m, const char *path, struct err *err);
