@@ -28,6 +28,7 @@
 #define SHORT_WAIT_MS 100
 #define MEMORY_TRIES  20
 #define CHUNK_MIN     4096 /* of UseSendfile <percent> */
+#define LINGER_TURNS  8    /* reads in one turn of the loop from a client that should be silent */
 
 static const char *const state_name[XFER_STATE_COUNT] = {
 	"opening", "waiting", "moving", "paced", "linger", "finishing"};
@@ -121,12 +122,11 @@ static void xfer_fail(struct xfer *x, int error, bool net)
 static void linger_event(struct xfer *x)
 {
 	char buf[4096];
-	ssize_t n;
+	ssize_t n = 1;
 
-	do
+	for (int turn = 0; turn < LINGER_TURNS && n > 0; turn++)
 		n = recv(x->sock, buf, sizeof buf, MSG_DONTWAIT);
-	while (n > 0 || (n < 0 && errno == EINTR));
-	if (n == 0 || errno != EAGAIN)
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		xfer_finish(x);
 }
 
@@ -318,6 +318,8 @@ static void xfer_step(struct xfer *x)
 	}
 	x->slice.max = may < LOOP_SLICE ? may : LOOP_SLICE;
 	x->slice.max = resident < x->slice.max ? (size_t)resident : x->slice.max;
+	xfer_enter(
+		x, XFER_WAITING); /* more is for the next turn of the loop, also after a slice in the pool */
 	slice_run(x);
 	slice_next(x);
 }
