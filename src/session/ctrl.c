@@ -58,12 +58,11 @@ static void ctrl_lost(struct ctrl *c)
 static void close_drain(struct ctrl *c)
 {
 	char buf[READ_BYTES];
-	ssize_t n;
+	ssize_t n = 1;
 
-	do
+	for (int turn = 0; turn < READ_TURNS && n > 0; turn++)
 		n = read(c->fd, buf, sizeof buf);
-	while (n > 0 || (n < 0 && errno == EINTR));
-	if (n == 0 || errno != EAGAIN)
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		ctrl_lost(c);
 }
 
@@ -254,10 +253,11 @@ static const char *line_at(const char *p, const char *end, size_t *ret_len, cons
 
 const char *ctrl_peek(const struct ctrl *c, size_t *ret_len)
 {
-	const char *next;
+	const char *next, *p;
+	size_t n;
 
-	return c->lines.in.len ? line_at(c->lines.in.data, c->lines.in.data + c->lines.in.len, ret_len, &next)
-			       : NULL;
+	p = line_pending(&c->lines, &n);
+	return line_at(p, p + n, ret_len, &next);
 }
 
 bool ctrl_waits(const struct ctrl *c, const char *verb)

@@ -122,18 +122,22 @@ void session_control_lost(struct session *s)
 
 void session_terminate(struct session *s, enum session_end end, const char *text)
 {
-	if (s->end || s->state >= SESSION_CLOSING)
+	/* One that is to end after its running command can still be ended at once. */
+	if ((s->end && s->end != SESSION_END_SHUTDOWN) || s->state >= SESSION_CLOSING)
 		return;
+	session_ref(s); /* each step below may be its last */
 	s->end = end;
+	free(s->end_text);
 	s->end_text = text ? strdup(text) : NULL;
 	session_job_cancel(s);
 	claim_cancel(s);
-	if (s->listing) { /* waits for a client that does not read: nothing more will get through */
+	if (s->listing) /* waits for a client that does not read: nothing more will get through */
 		session_control_lost(s);
-		return;
+	else {
+		xfer_abort(s, end == SESSION_END_STALLED ? XFER_ABORT_STALLED : XFER_ABORT_KICKED);
+		session_pump(s);
 	}
-	xfer_abort(s, end == SESSION_END_STALLED ? XFER_ABORT_STALLED : XFER_ABORT_KICKED);
-	session_pump(s);
+	session_unref(s);
 }
 
 void session_retire(struct session *s, const char *text)
@@ -277,8 +281,10 @@ static bool abort_waits(const struct session *s)
 static void running_stop(struct session *s)
 {
 	session_job_cancel(s);
-	claim_cancel(s);
-	xfer_abort(s, XFER_ABORT_CLIENT);
+	if (s->xfer)
+		xfer_abort(s, XFER_ABORT_CLIENT);
+	else
+		claim_cancel(s); /* may begin the next command, which is not meant */
 }
 
 static void lines_take(struct session *s)

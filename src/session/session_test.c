@@ -736,6 +736,19 @@ static void commands_during_a_transfer(void **state)
 	expect_closed(c);
 	fd_close(&fd);
 	client_free(c);
+	/* behind one that came in one packet with what began the transfer */
+	c = client_ready(f);
+	say(c, "TYPE I", "200");
+	fd = data_connect(c);
+	put(c, "RETR big\r\nNOOP\r\n");
+	expect(c, "150");
+	say(c, "NOOP", "200 NOOP");
+	expect(c, "200 NOOP");
+	put(c, "QUIT\r\n");
+	expect(c, "426");
+	expect(c, "221 Goodbye.");
+	fd_close(&fd);
+	client_free(c);
 	fake_stop(f);
 	free(big);
 }
@@ -1036,6 +1049,72 @@ static void kick_and_retire(void **state)
 	free(big);
 }
 
+static void client_reset(struct client *c)
+{
+	struct linger hard = {.l_onoff = 1, .l_linger = 0};
+
+	assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard), 0);
+	client_free(c);
+}
+
+static void retired_transfer_can_be_ended(void **state)
+{
+	struct fake *f = *state;
+	struct ipc_retire retire = {.now = false, .text = "421 bye"};
+	struct ipc_kick kick = {.sid = 1, .text = "421 kicked"};
+	char *big = big_data();
+	struct client *c;
+	int fd;
+
+	file_put(f, "big", big, BIG);
+	fake_start(f, "");
+	c = client_ready(f);
+	say(c, "TYPE I", "200");
+	fd = data_connect(c);
+	say(c, "RETR big", "150");
+	assert_int_equal(ipc_send(&f->chan, IPC_RETIRE, &retire, -1), 0);
+	assert_int_equal(ipc_send(&f->chan, IPC_KICK, &kick, -1), 0);
+	expect(c, "426");
+	expect(c, "421 kicked");
+	expect_closed(c);
+	fd_close(&fd);
+	client_free(c);
+	while (waitpid(f->pid, NULL, WNOHANG) == 0)
+		fake_serve(f), (void)usleep(10000);
+	f->pid = 0;
+	ipc_chan_done(&f->chan);
+	free(big);
+}
+
+/* The farewell of a kick cannot be sent: the session ends while it is being ended. */
+static void kick_of_a_client_that_is_gone(void **state)
+{
+	struct fake *f = *state;
+	struct ipc_kick kick = {.sid = 1, .text = "421 kicked"};
+	char *big = big_data();
+	struct client *c;
+	int fd;
+
+	file_put(f, "big", big, BIG);
+	fake_start(f, "");
+	c = client_ready(f);
+	say(c, "TYPE I", "200");
+	fd = data_connect(c);
+	say(c, "RETR big", "150");
+	assert_int_equal(kill(f->pid, SIGSTOP), 0);
+	assert_int_equal(ipc_send(&f->chan, IPC_KICK, &kick, -1), 0);
+	client_reset(c);
+	assert_int_equal(kill(f->pid, SIGCONT), 0);
+	while (f->ended < 1)
+		wait_fd(f, f->chan.fd, POLLIN), fake_serve(f);
+	fd_close(&fd);
+	c = client_ready(f); /* the process lives */
+	say(c, "NOOP", "200");
+	client_free(c);
+	fake_stop(f);
+	free(big);
+}
+
 static void limits_on_time_and_rate(void **state)
 {
 	struct fake *f = *state;
@@ -1241,6 +1320,8 @@ int main(void)
 		T(many_pipelined_commands),
 		T(rein_gives_the_client_back),
 		T(kick_and_retire),
+		T(retired_transfer_can_be_ended),
+		T(kick_of_a_client_that_is_gone),
 		T(every_verb_in_every_state),
 		T(limits_on_time_and_rate),
 		T(client_that_never_reads_is_cut),

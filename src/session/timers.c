@@ -109,7 +109,7 @@ void timers_arm(struct session *s)
 	uint64_t now = clock_ms(), next = UINT64_MAX;
 	unsigned n;
 
-	if (!t || s->state >= SESSION_CLOSING || s->end)
+	if (!t || s->state >= SESSION_CLOSING || (s->end && s->end != SESSION_END_SHUTDOWN))
 		return;
 	n = deadlines(s, now, list);
 	for (unsigned i = 0; i < n; i++)
