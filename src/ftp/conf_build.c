@@ -344,39 +344,6 @@ static void servers_check(struct ftp_builder *b)
 	}
 }
 
-/* The position of the first limit, in s or below, that counts sessions by the scoreboard. */
-static const char *needs_scoreboard(
-	const struct conf_tree *t, const struct conf_section *s, struct conf_pos *ret_pos)
-{
-	static const char *const names[] = {"MaxClients", "MaxClientsPerClass", "MaxClientsPerHost",
-		"MaxClientsPerUser", "MaxConnectionsPerHost", "MaxHostsPerUser", "MaxTransfersPerHost",
-		"MaxTransfersPerUser"};
-	const char *found = NULL;
-
-	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
-		*ret_pos = conf_where(t, s, names[i]);
-		if (ret_pos->file != NULL)
-			return names[i];
-	}
-	for (const struct conf_section *c = s->children; c != NULL && found == NULL; c = c->next)
-		found = needs_scoreboard(t, c, ret_pos);
-	return found;
-}
-
-static void scoreboard_warn(struct ftp_builder *b)
-{
-	struct conf_pos pos;
-	const char *name;
-
-	if (b->cfg->scoreboard_file != NULL)
-		return;
-	name = needs_scoreboard(b->tree, b->tree->root, &pos);
-	if (name == NULL && b->tree->global != NULL)
-		name = needs_scoreboard(b->tree, b->tree->global, &pos);
-	if (name != NULL)
-		conf_warn(b->tree->parser, &pos, name, "has no effect without a ScoreboardFile; set");
-}
-
 static bool class_exists(const struct ftp_config *cfg, const char *name)
 {
 	for (const struct ftp_class *cl = cfg->classes; cl != NULL; cl = cl->next) {
@@ -453,7 +420,6 @@ int ftp_build(struct ftp_loader *l, const struct conf_tree *tree, struct ftp_con
 	for (unsigned i = 0; i < cfg->n_servers; i++)
 		login_limits_warn(&b, cfg->servers[i]->scope);
 	servers_check(&b);
-	scoreboard_warn(&b);
 	class_names_warn(&b, tree->root);
 	if (tree->global != NULL)
 		class_names_warn(&b, tree->global);

@@ -158,8 +158,6 @@ static void mistakes_are_named(void **state)
 			"warning: <VirtualHost>: another server has the same address and port, and this one "
 			"no name: it is never "
 			"reached; begins on line 3\n"},
-		{"ScoreboardFile none\n<Anonymous /a>\nUser u\nMaxClients 3\n</Anonymous>",
-			"warning: MaxClients: has no effect without a ScoreboardFile; set on line 4\n"},
 		{"<Limit LOGIN>\nDenyUser a\n</Limit>\n<Limit LOGIN>\nDenyUser b\n</Limit>",
 			"warning: <Limit>: second section for LOGIN: a login must be allowed by all of them; "
 			"begins on line 4\n"},
