@@ -200,9 +200,10 @@ static int spot_open(struct listing *l, const char *vpath, struct list_spot *ret
 		if (fd < 0)
 			return -errno;
 	} else {
-		fd = vfs_parent_open(l->root, vpath, 0, &ret_spot->name);
+		fd = vfs_open(l->root, l->parent.real, O_PATH | O_DIRECTORY, 0, VFS_NOLINKS);
 		if (fd < 0)
 			return fd;
+		ret_spot->name = vfs_path_base(vpath);
 	}
 	ret_spot->dir_fd = fd;
 	ret_spot->dir_vpath = l->parent_path;

@@ -440,8 +440,9 @@ static int mlst_in(struct mlst *m, struct mlsx *x, const char *vpath)
 	r = session_allowed(m->s, NULL, parent, 0, &access);
 	if (r < 0)
 		return r;
-	r = vfs_parent_open(m->s->root, vpath, 0, &spot.name);
+	r = vfs_open(m->s->root, access.real, O_PATH | O_DIRECTORY, 0, VFS_NOLINKS);
 	if (r >= 0) {
+		spot.name = vfs_path_base(vpath);
 		spot.dir_fd = r;
 		place_init(x, &p, r, &access);
 		r = mlst_line(m, x, &p, &spot);

@@ -224,10 +224,10 @@ int vfs_copy_file(const struct vfs_root *root, const char *from, const char *to,
 	const char *from_name, *to_name;
 	int from_fd, to_fd, r;
 
-	from_fd = vfs_parent_open(root, from, 0, &from_name);
+	from_fd = vfs_parent_open(root, from, VFS_NOLINKS, &from_name);
 	if (from_fd < 0)
 		return from_fd;
-	to_fd = vfs_parent_open(root, to, 0, &to_name);
+	to_fd = vfs_parent_open(root, to, VFS_NOLINKS, &to_name);
 	r = to_fd < 0 ? to_fd : copy_at(from_fd, from_name, to_fd, to_name, flags, work);
 	fd_close(&from_fd);
 	fd_close(&to_fd);

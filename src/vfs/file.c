@@ -128,7 +128,7 @@ int vfs_statvfs(const struct vfs_root *root, const char *vpath, struct statvfs *
 int vfs_unlink(const struct vfs_root *root, const char *vpath)
 {
 	const char *name;
-	int r, fd = vfs_parent_open(root, vpath, 0, &name);
+	int r, fd = vfs_parent_open(root, vpath, VFS_NOLINKS, &name);
 
 	if (fd < 0)
 		return fd == -EBUSY ? -EISDIR : fd;
@@ -140,7 +140,7 @@ int vfs_unlink(const struct vfs_root *root, const char *vpath)
 int vfs_mkdir(const struct vfs_root *root, const char *vpath, mode_t mode)
 {
 	const char *name;
-	int r, fd = vfs_parent_open(root, vpath, 0, &name);
+	int r, fd = vfs_parent_open(root, vpath, VFS_NOLINKS, &name);
 
 	if (fd < 0)
 		return fd == -EBUSY ? -EEXIST : fd;
@@ -189,7 +189,7 @@ int vfs_mkdir_p(const struct vfs_root *root, const char *vpath, mode_t mode, uns
 int vfs_rmdir(const struct vfs_root *root, const char *vpath)
 {
 	const char *name;
-	int r, fd = vfs_parent_open(root, vpath, 0, &name);
+	int r, fd = vfs_parent_open(root, vpath, VFS_NOLINKS, &name);
 
 	if (fd < 0)
 		return fd;
@@ -232,10 +232,10 @@ int vfs_rename(const struct vfs_root *root, const char *from, const char *to, un
 	const char *from_name, *to_name;
 	int from_fd, to_fd, r;
 
-	from_fd = vfs_parent_open(root, from, 0, &from_name);
+	from_fd = vfs_parent_open(root, from, VFS_NOLINKS, &from_name);
 	if (from_fd < 0)
 		return from_fd;
-	to_fd = vfs_parent_open(root, to, 0, &to_name);
+	to_fd = vfs_parent_open(root, to, VFS_NOLINKS, &to_name);
 	r = to_fd < 0 ? to_fd : vfs_rename_at(from_fd, from_name, to_fd, to_name, flags);
 	fd_close(&from_fd);
 	fd_close(&to_fd);
@@ -245,7 +245,7 @@ int vfs_rename(const struct vfs_root *root, const char *from, const char *to, un
 int vfs_symlink(const struct vfs_root *root, const char *target, const char *vpath)
 {
 	const char *name;
-	int r, fd = vfs_parent_open(root, vpath, 0, &name);
+	int r, fd = vfs_parent_open(root, vpath, VFS_NOLINKS, &name);
 
 	if (fd < 0)
 		return fd == -EBUSY ? -EEXIST : fd;
@@ -283,7 +283,7 @@ int vfs_chmod(const struct vfs_root *root, const char *vpath, mode_t mode, unsig
 {
 	struct stat st;
 	char proc[32];
-	int r = -ENOSYS, fd = vfs_path_fd(root, vpath, flags & VFS_NOFOLLOW);
+	int r = -ENOSYS, fd = vfs_path_fd(root, vpath, flags & (VFS_NOFOLLOW | VFS_NOLINKS));
 
 	if (fd < 0)
 		return fd;
@@ -299,7 +299,7 @@ int vfs_chmod(const struct vfs_root *root, const char *vpath, mode_t mode, unsig
 
 int vfs_chown(const struct vfs_root *root, const char *vpath, uid_t uid, gid_t gid, unsigned flags)
 {
-	int r, fd = vfs_path_fd(root, vpath, flags & VFS_NOFOLLOW);
+	int r, fd = vfs_path_fd(root, vpath, flags & (VFS_NOFOLLOW | VFS_NOLINKS));
 
 	if (fd < 0)
 		return fd;
@@ -310,13 +310,13 @@ int vfs_chown(const struct vfs_root *root, const char *vpath, uid_t uid, gid_t g
 
 int vfs_chgrp(const struct vfs_root *root, const char *vpath, gid_t gid)
 {
-	return vfs_chown(root, vpath, (uid_t)-1, gid, VFS_NOFOLLOW);
+	return vfs_chown(root, vpath, (uid_t)-1, gid, VFS_NOFOLLOW | VFS_NOLINKS);
 }
 
 int vfs_utime(const struct vfs_root *root, const char *vpath, const struct timespec times[2], unsigned flags)
 {
 	char proc[32];
-	int r = -EINVAL, fd = vfs_path_fd(root, vpath, flags & VFS_NOFOLLOW);
+	int r = -EINVAL, fd = vfs_path_fd(root, vpath, flags & (VFS_NOFOLLOW | VFS_NOLINKS));
 
 	if (fd < 0)
 		return fd;

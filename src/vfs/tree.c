@@ -160,7 +160,7 @@ static int remove_top(struct removal *rm, const struct vfs_root *root, const cha
 		vfs_count(rm->work, 1);
 		return 0;
 	}
-	r = vfs_dir_open(root, vpath, VFS_NOFOLLOW, 0, &dir);
+	r = vfs_dir_open(root, vpath, VFS_NOFOLLOW | VFS_NOLINKS, 0, &dir);
 	if (r == -EACCES)
 		return unlinkat(fd, name, AT_REMOVEDIR) < 0 ? -EACCES : 0;
 	if (r == 0)
@@ -172,7 +172,7 @@ int vfs_rmtree(const struct vfs_root *root, const char *vpath, const struct vfs_
 {
 	struct removal rm = {.work = work};
 	const char *name;
-	int r, fd = vfs_parent_open(root, vpath, 0, &name);
+	int r, fd = vfs_parent_open(root, vpath, VFS_NOLINKS, &name);
 
 	if (fd < 0)
 		return fd;

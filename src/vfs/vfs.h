@@ -3,8 +3,8 @@
  * The one idea: a path is never given to the kernel as host text. It is resolved below the root's descriptor
  * by openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), or on kernels without it by a walk over O_NOFOLLOW
  * descriptors, and what changes a directory works on the parent's descriptor and the last component. So a
- * link swapped in between can lead to another place in the root, but not out of it. Links are followed as
- * after chroot(2): an absolute target starts at the root, ".." stops there.
+ * link swapped in between cannot lead out of the root, and with VFS_NOLINKS to no other place in it either. Links
+ * are followed as after chroot(2): an absolute target starts at the root, ".." stops there.
  *
  * All functions return 0 (or what is said) or -errno, and print nothing. A vpath is the output of
  * vfs_path_resolve(): absolute, normalised; other text is answered with -EINVAL. Strings and roots are
@@ -93,9 +93,11 @@ int vfs_statvfs(const struct vfs_root *root, const char *vpath, struct statvfs *
  * dangling link too. Between this and a later call the tree may change: open the result with VFS_NOLINKS. */
 int vfs_realpath(const struct vfs_root *root, const char *vpath, unsigned flags, char out[VFS_PATH_SIZE]);
 
+/* What changes a directory does not go through links: one on the way to the object is -ELOOP. So give it what
+ * vfs_realpath() has found and policy has seen; a link swapped in since then leads nowhere. */
 int vfs_unlink(const struct vfs_root *root, const char *vpath);             /* not directories: -EISDIR */
 int vfs_mkdir(const struct vfs_root *root, const char *vpath, mode_t mode); /* umask applies */
-/* With all missing parents; 0 too when it is a directory already. ret_made (may be NULL): directories made. */
+/* With all missing parents; 0 too when it is a directory already. Links on the way: -ELOOP. ret_made (may be NULL): directories made. */
 int vfs_mkdir_p(const struct vfs_root *root, const char *vpath, mode_t mode, unsigned *ret_made);
 int vfs_rmdir(const struct vfs_root *root, const char *vpath);
 /* rename(2); flags 0 or VFS_NOREPLACE. -EXDEV: other file system, see vfs_copy_file(). */
@@ -104,12 +106,12 @@ int vfs_rename(const struct vfs_root *root, const char *from, const char *to, un
 int vfs_symlink(const struct vfs_root *root, const char *target, const char *vpath);
 /* Text of a link with a NUL into buf. Returns its length, -EINVAL when it is no link, -ENAMETOOLONG. */
 int vfs_readlink(const struct vfs_root *root, const char *vpath, char *buf, size_t size);
-/* mode & 07777; follows links. With VFS_NOFOLLOW a link is -EOPNOTSUPP. */
+/* mode & 07777; follows links unless VFS_NOLINKS. With VFS_NOFOLLOW a last link is -EOPNOTSUPP. */
 int vfs_chmod(const struct vfs_root *root, const char *vpath, mode_t mode, unsigned flags);
-/* (uid_t)-1 or (gid_t)-1 leaves as it is. Flags: VFS_NOFOLLOW. */
+/* (uid_t)-1 or (gid_t)-1 leaves as it is. Flags: VFS_NOFOLLOW, VFS_NOLINKS. */
 int vfs_chown(const struct vfs_root *root, const char *vpath, uid_t uid, gid_t gid, unsigned flags);
-int vfs_chgrp(const struct vfs_root *root, const char *vpath, gid_t gid); /* a last link is not followed */
-/* times: access, modification, as utimensat(2) (UTIME_NOW, UTIME_OMIT). Flags: VFS_NOFOLLOW. */
+int vfs_chgrp(const struct vfs_root *root, const char *vpath, gid_t gid); /* as VFS_NOFOLLOW | VFS_NOLINKS */
+/* times: access, modification, as utimensat(2) (UTIME_NOW, UTIME_OMIT). Flags: VFS_NOFOLLOW, VFS_NOLINKS. */
 int vfs_utime(const struct vfs_root *root, const char *vpath, const struct timespec times[2], unsigned flags);
 
 /* What long work looks at; all fields may be zero. Kept for the call. */

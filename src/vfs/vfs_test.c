@@ -577,6 +577,40 @@ static void check_file_operations(struct test_tree *t)
 	assert_int_equal(vfs_unlink(t->root, "/f"), 0);
 }
 
+/* /way leads to the directory /there: policy was asked about another path than this one. */
+static void check_changes_through_links(struct test_tree *t)
+{
+	const struct timespec times[2] = {{1000, 0}, {2000, 0}};
+	struct statx st;
+
+	assert_int_equal(vfs_mkdir(t->root, "/there", 0755), 0);
+	assert_int_equal(vfs_mkdir(t->root, "/there/d", 0755), 0);
+	tree_file(t, "root/there/f", "1");
+	tree_file(t, "root/mine", "2");
+	assert_int_equal(vfs_symlink(t->root, "there", "/way"), 0);
+	assert_int_equal(vfs_stat(t->root, "/way/f", 0, STATX_MODE, &st), 0);
+	assert_int_equal(vfs_unlink(t->root, "/way/f"), -ELOOP);
+	assert_int_equal(vfs_mkdir(t->root, "/way/new", 0755), -ELOOP);
+	assert_int_equal(vfs_rmdir(t->root, "/way/d"), -ELOOP);
+	assert_int_equal(vfs_rmtree(t->root, "/way/d", NULL), -ELOOP);
+	assert_int_equal(vfs_rename(t->root, "/way/f", "/x", 0), -ELOOP);
+	assert_int_equal(vfs_rename(t->root, "/mine", "/way/f", 0), -ELOOP);
+	assert_int_equal(vfs_copy_file(t->root, "/way/f", "/x", 0, NULL), -ELOOP);
+	assert_int_equal(vfs_copy_file(t->root, "/mine", "/way/f", 0, NULL), -ELOOP);
+	assert_int_equal(vfs_symlink(t->root, "x", "/way/l"), -ELOOP);
+	assert_int_equal(vfs_chgrp(t->root, "/way/f", getegid()), -ELOOP);
+	assert_int_equal(vfs_chmod(t->root, "/way/f", 0600, VFS_NOLINKS), -ELOOP);
+	assert_int_equal(vfs_utime(t->root, "/way/f", times, VFS_NOLINKS), -ELOOP);
+	assert_int_equal(vfs_rmtree(t->root, "/there", NULL), 0);
+	assert_int_equal(vfs_unlink(t->root, "/way"), 0);
+	assert_int_equal(vfs_unlink(t->root, "/mine"), 0);
+}
+
+static void changes_do_not_go_through_links(void **state)
+{
+	both_resolvers(state, check_changes_through_links);
+}
+
 static void file_operations_work_on_the_right_object(void **state)
 {
 	both_resolvers(state, check_file_operations);
@@ -598,6 +632,7 @@ int main(void)
 		TREE_TEST(realpath_is_what_policy_sees),
 		TREE_TEST(longest_paths_work),
 		TREE_TEST(swapped_links_do_not_lead_out),
+		TREE_TEST(changes_do_not_go_through_links),
 		TREE_TEST(moved_directories_do_not_lead_out),
 		TREE_TEST(file_operations_work_on_the_right_object),
 	};

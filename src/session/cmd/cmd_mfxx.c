@@ -71,7 +71,7 @@ static int mfmt_look(struct path_work *w, unsigned flags)
 
 	if (r < 0)
 		return r;
-	r = set_mtime(w, a.real, f->f.modify, VFS_NOFOLLOW); /* real has no link in it */
+	r = set_mtime(w, a.real, f->f.modify, VFS_NOLINKS);
 	session_access_done(&a);
 	return r;
 }
@@ -136,9 +136,9 @@ static int mff_apply(struct facts_work *f, const char *real)
 	if (f->f.has_group)
 		r = vfs_chgrp(root, real, f->gid);
 	if (r == 0 && f->f.has_mode)
-		r = vfs_chmod(root, real, f->f.mode, VFS_NOFOLLOW);
+		r = vfs_chmod(root, real, f->f.mode, VFS_NOFOLLOW | VFS_NOLINKS);
 	if (r == 0 && f->f.has_modify) /* last: the others would not touch it, but a server of files may */
-		r = set_mtime(&f->w, real, f->f.modify, VFS_NOFOLLOW);
+		r = set_mtime(&f->w, real, f->f.modify, VFS_NOFOLLOW | VFS_NOLINKS);
 	return r;
 }
 

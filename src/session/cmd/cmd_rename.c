@@ -68,7 +68,7 @@ static int rename_across(struct rename_work *n, const char *to, unsigned flags)
 {
 	struct vfs_work work = {.cancel = n->w.cancel};
 	struct statx st;
-	int r = vfs_lstat(n->w.root, n->from, 0, STATX_TYPE, &st);
+	int r = vfs_lstat(n->w.root, n->from, VFS_NOLINKS, STATX_TYPE, &st);
 
 	if (r < 0)
 		return r;

@@ -36,7 +36,7 @@ static int chmod_look(struct path_work *w, unsigned flags)
 		return r;
 	r = vfs_lstat(w->root, a.real, VFS_NOLINKS, STATX_TYPE | STATX_MODE, &st);
 	if (r == 0)
-		r = vfs_chmod(w->root, a.real, args_chmod_apply(change, st.stx_mode), VFS_NOFOLLOW);
+		r = vfs_chmod(w->root, a.real, args_chmod_apply(change, st.stx_mode), VFS_NOLINKS);
 	session_access_done(&a);
 	return r;
 }
@@ -149,7 +149,7 @@ static int utime_look(struct path_work *w, unsigned flags)
 
 	if (r < 0)
 		return r;
-	r = vfs_utime(w->root, a.real, ((struct utime_work *)w)->times, VFS_NOFOLLOW);
+	r = vfs_utime(w->root, a.real, ((struct utime_work *)w)->times, VFS_NOLINKS);
 	session_access_done(&a);
 	return r;
 }
