@@ -314,6 +314,8 @@ struct upload {
 	bool begin, complete;
 	enum ftp_tristate delete_aborted;
 	bool hidden;
+	bool only_new;
+	const char *meanwhile; /* what another one writes to "h" during the upload */
 	uint64_t limit;
 };
 
@@ -323,7 +325,7 @@ static int upload(struct tree *t, const char *path, const struct upload *u)
 	struct store_options opt = {.mode = u->mode,
 		.conf = &conf,
 		.create_mode = 0644,
-		.may_exist = true,
+		.may_exist = !u->only_new,
 		.restart = u->restart,
 		.limit = u->limit ? u->limit : UINT64_MAX};
 	enum store_problem problem;
@@ -339,6 +341,8 @@ static int upload(struct tree *t, const char *path, const struct upload *u)
 	r = u->begin ? store_begin(st) : 0;
 	if (r == 0 && u->begin)
 		r = store_write(st, u->text, strlen(u->text));
+	if (u->meanwhile)
+		file_put(t, "h", u->meanwhile);
 	e = store_end(st, u->complete, &problem, &size);
 	return r < 0 ? r : e;
 }
@@ -417,6 +421,24 @@ static void store_hidden_appears_only_complete(void **state)
 	assert_file(t, ".in.h.", NULL);
 }
 
+static void store_hidden_overwrites_only_where_allowed(void **state)
+{
+	struct tree *t = *state;
+	struct upload u = {.text = "mine",
+		.begin = true,
+		.complete = true,
+		.hidden = true,
+		.only_new = true,
+		.meanwhile = "other's"};
+
+	assert_int_equal(upload(t, "/h", &u), -EEXIST);
+	assert_file(t, "h", "other's");
+	assert_file(t, ".in.h.", NULL);
+	u.only_new = false;
+	assert_int_equal(upload(t, "/h", &u), 0);
+	assert_file(t, "h", "mine");
+}
+
 static void store_stops_at_its_limit(void **state)
 {
 	struct tree *t = *state;
@@ -459,6 +481,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			store_hidden_appears_only_complete, tree_setup, tree_teardown),
 		cmocka_unit_test_setup_teardown(store_stops_at_its_limit, tree_setup, tree_teardown),
+		cmocka_unit_test_setup_teardown(
+			store_hidden_overwrites_only_where_allowed, tree_setup, tree_teardown),
 		cmocka_unit_test(store_hidden_names),
 	};
 

@@ -161,6 +161,7 @@ int store_open(struct vfs_root *root, const char *real, const struct store_optio
 	st->root = root;
 	st->mode = opt->mode;
 	st->limit = opt->limit;
+	st->replace = opt->may_exist;
 	st->delete_aborted = conf->delete_aborted_stores == FTP_ON;
 	(void)snprintf(st->path, sizeof st->path, "%s", real);
 	if (opt->mode == STORE_UNIQUE)
@@ -264,7 +265,7 @@ int store_end(struct store *st, bool complete, enum store_problem *ret_problem, 
 	if (r < 0 && st->hidden[0])
 		(void)vfs_unlink(st->root, st->hidden); /* incomplete; what there is to say is said by r */
 	if (r == 0 && complete && st->hidden[0]) {
-		r = vfs_rename(st->root, st->hidden, st->path, 0);
+		r = vfs_rename(st->root, st->hidden, st->path, st->replace ? 0 : VFS_NOREPLACE);
 		if (r < 0) {
 			*ret_problem = STORE_RENAME;
 			(void)vfs_unlink(st->root, st->hidden);

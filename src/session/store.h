@@ -19,6 +19,7 @@ struct store {
 	enum store_mode mode;
 	bool existed; /* the file that is written to was there before */
 	bool started; /* store_begin() was called: bytes may be in it */
+	bool replace; /* a file that has come to path meanwhile may be replaced */
 	bool delete_aborted;
 	uint64_t offset;      /* of the next byte */
 	uint64_t start;       /* of the first byte */
