@@ -10,6 +10,17 @@
 
 /* --- SITE MKDIR --- */
 
+/* What SITE MKDIR does MKD does too: a rule against either counts. */
+static int mkdir_allowed(struct session *s, const char *vpath, unsigned flags, struct session_access *ret_a)
+{
+	int r = session_allowed(s, "MKD", vpath, flags, ret_a);
+
+	if (r < 0)
+		return r;
+	session_access_done(ret_a);
+	return session_allowed(s, "SITE_MKDIR", vpath, flags, ret_a);
+}
+
 /* One directory on the way; that it is there already is fine. */
 static int mkdir_one(struct path_work *w, const char *vpath)
 {
@@ -21,7 +32,7 @@ static int mkdir_one(struct path_work *w, const char *vpath)
 		return S_ISDIR(st.stx_mode) ? 0 : -ENOTDIR;
 	if (r != -ENOENT)
 		return r;
-	r = session_allowed(w->s, "SITE_MKDIR", vpath, VFS_MISSING_OK, &a);
+	r = mkdir_allowed(w->s, vpath, VFS_MISSING_OK, &a);
 	if (r < 0)
 		return r;
 	r = vfs_mkdir(w->root, a.real, session_dir_mode(w->s, a.conf));
@@ -47,7 +58,7 @@ static int mkdir_look(struct path_work *w, unsigned flags)
 			break;
 	}
 	/* Also where nothing had to be made a rule may say no. */
-	r = session_allowed(w->s, "SITE_MKDIR", w->vpath, 0, &a);
+	r = mkdir_allowed(w->s, w->vpath, 0, &a);
 	if (r == 0)
 		session_access_done(&a);
 	return r;
@@ -171,6 +182,23 @@ static void symlink_done(struct path_work *w)
 	free(((struct symlink_work *)w)->target);
 }
 
+/* A link to where the rules forbid it would lead nowhere new, since they are asked about what a path leads to; but it would be
+ * a lasting one, and other services may follow it. A target that does not exist (yet) is no matter. */
+static int target_allowed(struct path_work *w, const char *link)
+{
+	char dir[VFS_PATH_SIZE], vpath[VFS_PATH_SIZE];
+	struct session_access a;
+	int r;
+
+	vfs_path_parent(link, dir);
+	if (vfs_path_resolve(dir, ((struct symlink_work *)w)->target, vpath) < 0)
+		return 0;
+	r = session_allowed(w->s, "SITE_SYMLINK", vpath, VFS_MISSING_OK, &a);
+	if (r == 0)
+		session_access_done(&a);
+	return r == -EPERM ? r : 0;
+}
+
 static int symlink_look(struct path_work *w, unsigned flags)
 {
 	struct session_access a;
@@ -178,7 +206,9 @@ static int symlink_look(struct path_work *w, unsigned flags)
 
 	if (r < 0)
 		return r;
-	r = vfs_symlink(w->root, ((struct symlink_work *)w)->target, a.real);
+	r = target_allowed(w, a.real);
+	if (r == 0)
+		r = vfs_symlink(w->root, ((struct symlink_work *)w)->target, a.real);
 	session_access_done(&a);
 	return r;
 }

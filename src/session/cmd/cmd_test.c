@@ -637,9 +637,15 @@ static void site_makes_and_removes_trees(void **state)
 	assert_true(there(state, "root/a/b/c"));
 	ASK("SITE MKDIR f/x", "550 f/x: Not a directory");
 	ASK("SITE MKDIR a/denied/c", "550 a/denied/c: Operation not permitted");
+	forbidden = "MKD";
+	ASK("SITE MKDIR a/b/new", "550 a/b/new: Operation not permitted");
+	forbidden = "";
 	ASK("SITE SYMLINK \"../f\" \"a/b/my link\"", "200 SITE SYMLINK command successful");
 	ASK("SIZE a/b/my link", "550 a/b/my link: No such file or directory");
 	ASK("SITE SYMLINK /d a/l", "200 SITE SYMLINK command successful");
+	ASK("SITE SYMLINK ../denied a/m", "550 a/m: Operation not permitted");
+	assert_false(there(state, "root/a/m"));
+	ASK("SITE SYMLINK nowhere/x a/m", "200 SITE SYMLINK command successful");
 	ASK("SITE SYMLINK x f", "550 f: File exists");
 	ASK("SITE SYMLINK x", "500 'SITE SYMLINK' not understood");
 	ASK("SITE RMDIR a", "200 SITE RMDIR command successful");
