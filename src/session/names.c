@@ -208,12 +208,19 @@ int names_gid_of(unsigned server, const char *name, gid_t *ret_gid)
 {
 	struct ipc_name_request req = {.kind = IPC_GID_OF_NAME, .server = server, .name = name};
 	struct ipc_msg msg;
+	uint64_t number;
 	int r;
 
+	if (str_to_u64(name, &number) == 0) {
+		if (number >= (gid_t)-1)
+			return -EINVAL;
+		*ret_gid = (gid_t)number;
+		return 0;
+	}
 	pthread_mutex_lock(&names.ask_lock);
 	r = ask(&req, &msg);
 	if (r == 0 && !msg.name_reply.found)
-		r = -ENOENT;
+		r = -EINVAL;
 	if (r == 0)
 		*ret_gid = msg.name_reply.id;
 	pthread_mutex_unlock(&names.ask_lock);

@@ -34,7 +34,8 @@ struct names_last {
 const char *names_user_last(struct names_last *last, unsigned server, uid_t uid);
 const char *names_group_last(struct names_last *last, unsigned server, gid_t gid);
 
-/* Number of a group's name. Not cached. 0, -ENOENT, or -EAGAIN when auth does not answer. */
+/* Number of a group that is given by name or number. Not cached. 0, -EINVAL: there is no such name, or no such number can be,
+ * or -EAGAIN when auth does not answer. */
 int names_gid_of(unsigned server, const char *name, gid_t *ret_gid);
 /* Home directory (host path) of a user, cut to size. 0, -ENOENT, -EAGAIN. */
 int names_home_of(unsigned server, const char *user, char *ret_path, size_t size);

@@ -97,7 +97,10 @@ static void numbers_and_homes_are_found(void **state)
 
 	assert_int_equal(names_gid_of(0, "staff", &gid), 0);
 	assert_int_equal(gid, 100);
-	assert_int_equal(names_gid_of(0, "nobody-here", &gid), -ENOENT);
+	assert_int_equal(names_gid_of(0, "nobody-here", &gid), -EINVAL);
+	assert_int_equal(names_gid_of(0, "4294967294", &gid), 0);
+	assert_int_equal(gid, 4294967294u);
+	assert_int_equal(names_gid_of(0, "4294967295", &gid), -EINVAL);
 	assert_int_equal(names_home_of(0, "alice", home, sizeof home), 0);
 	assert_string_equal(home, "/home/alice");
 	assert_int_equal(names_home_of(0, "bob", home, sizeof home), -ENOENT);

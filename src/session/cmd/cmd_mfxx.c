@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/str.h"
 #include "session/cmd/args.h"
 #include "session/cmd/cmd.h"
 #include "session/cmd/path_work.h"
@@ -114,20 +113,6 @@ static enum ftp_result mfmt_run(struct session *s, const char *arg)
 
 /* --- MFF --- */
 
-/* A group by name or number. */
-static int group_find(struct facts_work *f)
-{
-	uint64_t v;
-	int r;
-
-	if (str_to_u64(f->f.group, &v) == 0) {
-		f->gid = (gid_t)v;
-		return v < (gid_t)-1 ? 0 : -EINVAL;
-	}
-	r = names_gid_of(f->w.s->server->index, f->f.group, &f->gid);
-	return r == -ENOENT ? -EINVAL : r;
-}
-
 static int mff_apply(struct facts_work *f, const char *real)
 {
 	const struct vfs_root *root = f->w.root;
@@ -149,7 +134,7 @@ static int mff_look(struct path_work *w, unsigned flags)
 	const char *verbs[5] = {"MFF"};
 	struct session_access a;
 	size_t n = 1;
-	int r = f->f.has_group ? group_find(f) : 0;
+	int r = f->f.has_group ? names_gid_of(w->s->server->index, f->f.group, &f->gid) : 0;
 
 	if (r < 0)
 		return r;

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/str.h"
 #include "session/cmd/args.h"
 #include "session/cmd/cmd.h"
 #include "session/cmd/path_work.h"
@@ -74,28 +73,14 @@ struct chgrp_work {
 	bool unknown;
 };
 
-static int group_number(struct chgrp_work *g, gid_t *ret_gid)
-{
-	uint64_t v;
-	int r;
-
-	if (str_to_u64(g->group, &v) == 0) {
-		*ret_gid = (gid_t)v;
-		g->unknown = v >= (gid_t)-1;
-		return g->unknown ? -EINVAL : 0;
-	}
-	r = names_gid_of(g->w.s->server->index, g->group, ret_gid);
-	g->unknown = r == -ENOENT;
-	return r;
-}
-
 static int chgrp_look(struct path_work *w, unsigned flags)
 {
 	struct chgrp_work *g = (struct chgrp_work *)w;
 	struct session_access a;
 	gid_t gid;
-	int r = group_number(g, &gid);
+	int r = names_gid_of(w->s->server->index, g->group, &gid);
 
+	g->unknown = r == -EINVAL;
 	if (r < 0)
 		return r;
 	r = session_allowed(w->s, "SITE_CHGRP", w->vpath, 0, &a);
