@@ -175,20 +175,6 @@ static void command_result(struct session *s, enum ftp_result result)
 		session_enter(s, SESSION_READY);
 }
 
-void session_finish(struct session *s, enum ftp_result result)
-{
-	command_result(s, result);
-	if (result == FTP_DONE || result == FTP_CLOSE)
-		session_pump(s);
-	else if (s->ctrl)
-		ctrl_flush(s->ctrl);
-}
-
-void session_transfer_done(struct session *s)
-{
-	session_finish(s, FTP_DONE);
-}
-
 /* Find the command of a line, or reply why there is none. */
 static const struct ftp_verb *verb_of_line(struct session *s, const struct line_cmd *line)
 {
@@ -285,6 +271,22 @@ static void running_stop(struct session *s)
 		xfer_abort(s, XFER_ABORT_CLIENT);
 	else
 		claim_cancel(s); /* may begin the next command, which is not meant */
+}
+
+void session_finish(struct session *s, enum ftp_result result)
+{
+	command_result(s, result);
+	if (result == FTP_DONE || result == FTP_CLOSE)
+		session_pump(s);
+	else if (s->ctrl && abort_waits(s)) /* it came while a step ran that has no use for it */
+		running_stop(s);
+	else if (s->ctrl)
+		ctrl_flush(s->ctrl);
+}
+
+void session_transfer_done(struct session *s)
+{
+	session_finish(s, FTP_DONE);
 }
 
 static void lines_take(struct session *s)
