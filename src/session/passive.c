@@ -8,6 +8,12 @@
 
 #include "base/fd.h"
 
+/* Without PassivePorts. Not the kernel's own choice at first: it passes over ports with connections in TIME_WAIT, and a
+ * server that closes many downloads has those by the ten thousand. Below 32768 other services may want to start. */
+#define ANY_MIN   32768
+#define ANY_MAX   65535
+#define ANY_TRIES 1000
+
 void port_walk_init(struct port_walk *w, uint16_t min, uint16_t max, uint32_t random)
 {
 	w->min = min;
@@ -79,20 +85,23 @@ static int listen_on(const struct addr *host, uint16_t port, const struct ftp_co
 int passive_listen(
 	const struct addr *host, const struct ftp_conf *conf, struct addr *ret_bound, bool *ret_fallback)
 {
+	bool configured = conf->passive_min != 0;
 	struct port_walk walk;
 	uint32_t random = 0;
 	uint16_t port;
 	int fd = -EADDRINUSE, r;
 
-	*ret_fallback = false;
-	if (conf->passive_min) {
-		if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
-			random = 0; /* a start as good as any */
-		port_walk_init(&walk, conf->passive_min, conf->passive_max, random);
-		while (fd == -EADDRINUSE && (port = port_walk_next(&walk)) != 0)
-			fd = listen_on(host, port, conf);
-		*ret_fallback = fd == -EADDRINUSE;
+	if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
+		random = 0; /* a start as good as any */
+	port_walk_init(&walk, configured ? conf->passive_min : ANY_MIN,
+		configured ? conf->passive_max : ANY_MAX, random);
+	for (unsigned tries = 0; fd == -EADDRINUSE && (configured || tries < ANY_TRIES); tries++) {
+		port = port_walk_next(&walk);
+		if (port == 0)
+			break;
+		fd = listen_on(host, port, conf);
 	}
+	*ret_fallback = configured && fd == -EADDRINUSE;
 	if (fd == -EADDRINUSE)
 		fd = listen_on(host, 0, conf);
 	if (fd < 0)
