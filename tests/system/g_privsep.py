@@ -39,9 +39,10 @@ def holds_listener(server, pid):
                 if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == server.port:
                     inodes.add(f"socket:[{fields[9]}]")
     links = set()
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(OSError):
-            links.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    with contextlib.suppress(FileNotFoundError):  # it has just ended
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                links.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
     return bool(inodes & links)
 
 
