@@ -22,6 +22,7 @@
 
 #define THREADS       "8" /* checks at a time: hashes cost processor, name services wait */
 #define RESOLVING_MAX 4   /* of these, waiting for DNS at most */
+#define PEER_JOBS_MAX 64  /* of one process: its further requests wait in its own memory */
 #define DNS_NAME_MAX  254 /* RFC 1035 2.3.4, with the NUL */
 
 struct auth;
@@ -261,7 +262,10 @@ static void job_done(uv_work_t *w, int status)
 	}
 	job_free(j);
 	a->jobs--;
-	if (--p->jobs == 0 && p->closed)
+	p->jobs--;
+	if (!p->closed)
+		peer_update(p); /* it may be listened to again */
+	else if (p->jobs == 0)
 		free(p);
 }
 
@@ -375,7 +379,8 @@ static void peer_ready(uv_poll_t *h, int status, int events)
 
 	if ((events & UV_WRITABLE) != 0)
 		r = ipc_chan_flush(&p->chan);
-	while (r >= 0 && p->chan.fd >= 0 && (r = ipc_recv(&p->chan, &a->scratch, &m)) == 1) {
+	while (r >= 0 && p->chan.fd >= 0 && p->jobs < PEER_JOBS_MAX &&
+		(r = ipc_recv(&p->chan, &a->scratch, &m)) == 1) {
 		r = dispatch(p, &m);
 		ipc_msg_done(&m);
 	}
@@ -396,10 +401,14 @@ static void peer_ready(uv_poll_t *h, int status, int events)
 
 static void peer_update(struct peer *p)
 {
+	int events = p->jobs < PEER_JOBS_MAX ? UV_READABLE : 0;
+
 	if (uv_is_closing((uv_handle_t *)&p->poll))
 		return;
-	(void)uv_poll_start(&p->poll, UV_READABLE | (ipc_chan_wants_write(&p->chan) ? UV_WRITABLE : 0),
-		peer_ready); /* cannot fail for an open descriptor */
+	if (ipc_chan_wants_write(&p->chan))
+		events |= UV_WRITABLE;
+	(void)uv_poll_start(
+		&p->poll, events, peer_ready); /* cannot fail for an open descriptor; 0 stops it */
 }
 
 static struct peer *peer_new(struct auth *a, int fd, enum ipc_role role, unsigned id)

@@ -353,10 +353,30 @@ static void log_files_are_replaced_and_others_closed(void **state)
 	has_at_most(before);
 }
 
+/* A process that asks without end fills its own memory, not auth's. */
+static void flood_waits_with_its_sender(void **state)
+{
+	char password[401]; /* crypt(3) takes 512 */
+	struct ipc_chan login;
+
+	memset(password, 'x', sizeof(password) - 1);
+	password[sizeof(password) - 1] = '\0';
+	connect_peer(IPC_LOGIN, &login);
+	for (uint32_t i = 1; i <= 4000; i++)
+		ask(&login, i, "alice", password);
+	for (int i = 0; i < 30; i++) {
+		assert_int_equal(ipc_chan_flush(&login), 0);
+		usleep(10000);
+	}
+	assert_true(ipc_chan_wants_write(&login));
+	ipc_chan_done(&login);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		T(flood_waits_with_its_sender),
 		T(a_grant_goes_to_master_and_a_failure_to_login),
 		T(many_requests_are_answered_each_to_its_process),
 		T(names_are_told_to_session_processes),
