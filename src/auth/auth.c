@@ -17,7 +17,6 @@
 #include "base/str.h"
 #include "ftp/conf.h"
 #include "ipc/chan.h"
-#include "log/log_file.h"
 #include "wherry_config.h"
 
 #define THREADS       "8" /* checks at a time: hashes cost processor, name services wait */
@@ -331,14 +330,6 @@ static void on_resolve(struct peer *p, const struct ipc_resolve *q)
 
 static struct peer *peer_new(struct auth *a, int fd, enum ipc_role role, unsigned id);
 
-static void on_log_reopen(struct auth *a, struct ipc_msg *m)
-{
-	for (const struct ftp_logfile *f = a->ctx.config->logfiles; f != NULL; f = f->next) {
-		if (f->index == m->log_reopen.index && f->fd >= 0)
-			(void)log_file_replace(f->fd, ipc_msg_take_fd(m)); /* else the old file goes on */
-	}
-}
-
 static int dispatch(struct peer *p, struct ipc_msg *m)
 {
 	struct auth *a = p->auth;
@@ -360,7 +351,8 @@ static int dispatch(struct peer *p, struct ipc_msg *m)
 		on_name_request(p, &m->name_request);
 		return 0;
 	case IPC_LOG_REOPEN:
-		on_log_reopen(a, m);
+		(void)ftp_logfile_reopen(a->start->config, m->log_reopen.index,
+			ipc_msg_take_fd(m)); /* else the old file goes on */
 		return 0;
 	case IPC_RETIRE:
 		stop(a);

@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "ftp/build.h"
 #include "ftp/report.h"
+#include "log/log_file.h"
 
 static void note_take(void *arg, const struct conf_note *n)
 {
@@ -138,6 +140,35 @@ static int binding(const struct ftp_server *s, const struct addr *local)
 			best = 1;
 	}
 	return best;
+}
+
+int ftp_logfile_reopen(struct ftp_config *c, unsigned index, int new_fd)
+{
+	struct ftp_logfile *f = c->logfiles;
+	int r;
+
+	while (f != NULL && f->index != index)
+		f = f->next;
+	if (f == NULL) {
+		fd_close(&new_fd);
+		return 0;
+	}
+	r = log_file_replace(f->fd, new_fd);
+	if (r < 0)
+		return r;
+	f->fd = r;
+	return 0;
+}
+
+const struct ftp_scope *ftp_server_scope(const struct ftp_server *server, unsigned anon)
+{
+	const struct ftp_scope *a = server->scope->anons;
+
+	if (anon == 0)
+		return server->scope;
+	for (; a != NULL && anon > 1; anon--)
+		a = a->next;
+	return a;
 }
 
 const struct ftp_server *ftp_server_find(const struct ftp_config *c, const struct addr *local)

@@ -431,12 +431,19 @@ void ftp_config_free(struct ftp_config *c);
 /* Overwrite what only auth needs (hashes), in a process that is not auth. Only after fork. */
 void ftp_config_wipe_secrets(struct ftp_config *c);
 
+/* Log rotation: put the descriptor new_fd (given) in the place of log file number index. The log front and the ExtendedLogs that
+ * write there go on in the new file. A number that this generation does not have closes it. 0 or -errno: the old file goes on. */
+int ftp_logfile_reopen(struct ftp_config *c, unsigned index, int new_fd);
+
 /* The server for a connection that arrived at local: exact address and port, then wildcard, then the default server;
  * NULL when none serves it. */
 const struct ftp_server *ftp_server_find(const struct ftp_config *c, const struct addr *local);
 /* The one among those bound to the same address and port whose name or alias matches host (HOST, SNI); NULL when none. */
 const struct ftp_server *ftp_server_by_name(
 	const struct ftp_config *c, const struct addr *local, const char *host);
+/* The scope of a session: the server's own for anon 0, else that of its anon-th <Anonymous> section (ipc_grant.anon); NULL when
+ * there is none of that number. */
+const struct ftp_scope *ftp_server_scope(const struct ftp_server *server, unsigned anon);
 /* First class whose rules match, or NULL. */
 const struct ftp_class *ftp_class_find(
 	const struct ftp_config *c, const struct addr *client, const char *client_name);

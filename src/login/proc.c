@@ -14,7 +14,6 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "ipc/chan.h"
-#include "log/log_file.h"
 #include "login/client.h"
 #include "login/record.h"
 
@@ -312,16 +311,6 @@ static void on_retire(struct proc *p, const struct ipc_retire *q)
 		uv_stop(&p->loop);
 }
 
-static void on_log_reopen(struct proc *p, struct ipc_msg *m)
-{
-	struct ftp_logfile *f = p->start->config->logfiles;
-
-	while (f != NULL && f->index != m->log_reopen.index)
-		f = f->next;
-	if (f != NULL)
-		f->fd = log_file_replace(f->fd, ipc_msg_take_fd(m));
-}
-
 static void on_auth_channel(struct proc *p, struct ipc_msg *m);
 
 static void on_admit(struct proc *p, const struct ipc_admit *q)
@@ -360,7 +349,8 @@ static void master_message(struct proc *p, struct ipc_msg *m)
 		on_auth_channel(p, m);
 		break;
 	case IPC_LOG_REOPEN:
-		on_log_reopen(p, m);
+		(void)ftp_logfile_reopen(p->start->config, m->log_reopen.index,
+			ipc_msg_take_fd(m)); /* else the old file goes on */
 		break;
 	case IPC_RETIRE:
 		on_retire(p, &m->retire);

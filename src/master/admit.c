@@ -107,14 +107,7 @@ void msession_free(struct master *m, struct msession *s)
 
 const struct ftp_scope *msession_scope(const struct msession *s)
 {
-	const struct ftp_scope *anon = s->server->scope->anons;
-	uint32_t n;
-
-	if (s->anon == 0)
-		return s->server->scope;
-	for (n = 1; anon != NULL && n < s->anon; n++)
-		anon = anon->next;
-	return anon;
+	return ftp_server_scope(s->server, s->anon);
 }
 
 /* "530 <message with %m>" */

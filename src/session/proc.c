@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "ftp/conf.h"
-#include "log/log_file.h"
 #include "session/access.h"
 #include "session/iobuf.h"
 #include "session/names.h"
@@ -24,7 +23,6 @@
 #define THREADS_MIN 4
 #define THREADS_MAX 8
 #define RETIRE_TEXT "421 Service not available, closing control connection"
-#define QUEUE_MAX   (1024 * 1024)
 
 /* --- sending --- */
 
@@ -120,16 +118,10 @@ static void kick(struct session_proc *p, const struct ipc_kick *m)
 
 static void log_reopen(struct session_proc *p, uint32_t index, int fd)
 {
-	for (struct ftp_logfile *f = p->start->config->logfiles; f; f = f->next) {
-		if (f->index != index)
-			continue;
-		if (f->fd < 0)
-			f->fd = fd;
-		else if (log_file_replace(f->fd, fd) < 0)
-			log_warn(&p->log, "cannot reopen log file '%s'", f->path);
-		return;
-	}
-	fd_close(&fd);
+	int r = ftp_logfile_reopen(p->start->config, index, fd);
+
+	if (r < 0)
+		log_warn(&p->log, "cannot reopen a log file: %s", err_text(r));
 }
 
 static void session_start_message(struct session_proc *p, const struct ipc_session_start *m, int fd)

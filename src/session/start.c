@@ -33,15 +33,6 @@ static void groups_split(struct session *s, const char *names)
 	s->who.n_groups = n;
 }
 
-static const struct ftp_scope *anon_scope(const struct ftp_server *server, unsigned n)
-{
-	const struct ftp_scope *a = server->scope->anons;
-
-	for (; a && n > 1; n--)
-		a = a->next;
-	return a;
-}
-
 static const char *class_name(const struct session *s, const char *name)
 {
 	for (const struct ftp_class *c = s->proc->start->config->classes; c; c = c->next) {
@@ -222,7 +213,7 @@ static const struct ftp_server *server_of(const struct session_proc *p, const st
 	if (m->grant.server >= c->n_servers || strcmp(m->grant.root, p->start->root) != 0 ||
 		m->grant.uid != getuid())
 		return NULL;
-	if (m->grant.anon && !anon_scope(c->servers[m->grant.server], m->grant.anon))
+	if (!ftp_server_scope(c->servers[m->grant.server], m->grant.anon))
 		return NULL;
 	return c->servers[m->grant.server];
 }
@@ -246,7 +237,7 @@ void session_new(struct session_proc *p, const struct ipc_session_start *m, int 
 	s->sid = m->grant.sid;
 	s->server = server;
 	s->anonymous = m->grant.anon > 0;
-	s->scope = s->anonymous ? anon_scope(server, m->grant.anon) : server->scope;
+	s->scope = ftp_server_scope(server, m->grant.anon);
 	s->root = p->root;
 	s->cwd = xstrdup("/");
 	who_set(s, m);
