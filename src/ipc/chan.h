@@ -45,7 +45,6 @@ struct ipc_msg {
 		struct ipc_adopt adopt;
 		struct ipc_resolve resolve;
 		struct ipc_resolved resolved;
-		struct ipc_active_request active_request;
 		struct ipc_active_socket active_socket;
 		struct ipc_kick kick;
 		struct ipc_log_reopen log_reopen;

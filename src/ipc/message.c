@@ -76,14 +76,11 @@ static const struct ipc_field xfer_report_fields[] = {F(IPC_U32, struct ipc_xfer
 	F(IPC_U64, struct ipc_xfer_report, duration_ms, 0), F(IPC_BOOL, struct ipc_xfer_report, upload, 0),
 	F(IPC_BOOL, struct ipc_xfer_report, complete, 0), END};
 static const struct ipc_field rein_fields[] = {F(IPC_U32, struct ipc_rein, sid, 0),
-	F(IPC_U32, struct ipc_rein, telnet, 0), F(IPC_STR, struct ipc_rein, client_name, NAME_MAX_BYTES),
-	F(IPC_BYTES, struct ipc_rein, input, 65536), END};
+	F(IPC_U32, struct ipc_rein, telnet, 0), F(IPC_BYTES, struct ipc_rein, input, 65536), END};
 static const struct ipc_field adopt_fields[] = {F(IPC_U32, struct ipc_adopt, sid, 0),
 	F(IPC_ADDR, struct ipc_adopt, peer, 0), F(IPC_ADDR, struct ipc_adopt, local, 0),
 	F(IPC_U32, struct ipc_adopt, telnet, 0), F(IPC_STR, struct ipc_adopt, client_name, NAME_MAX_BYTES),
 	F(IPC_BYTES, struct ipc_adopt, input, 65536), END};
-static const struct ipc_field active_request_fields[] = {
-	F(IPC_U32, struct ipc_active_request, sid, 0), F(IPC_BOOL, struct ipc_active_request, v6, 0), END};
 static const struct ipc_field active_socket_fields[] = {
 	F(IPC_U32, struct ipc_active_socket, sid, 0), F(IPC_U32, struct ipc_active_socket, error, 0), END};
 static const struct ipc_field kick_fields[] = {
@@ -123,7 +120,7 @@ static const struct ipc_permit permits[IPC_TYPE_COUNT] = {
 	ROW(SESSION_END, S, M, IPC_FD_NONE, sid_fields, struct ipc_sid),
 	ROW(XFER_CLAIM, S, M, IPC_FD_NONE, xfer_claim_fields, struct ipc_xfer_claim),
 	ROW(XFER_DONE, S, M, IPC_FD_NONE, sid_fields, struct ipc_sid),
-	ROW(ACTIVE_REQUEST, S, M, IPC_FD_NONE, active_request_fields, struct ipc_active_request),
+	ROW(ACTIVE_REQUEST, S, M, IPC_FD_NONE, sid_fields, struct ipc_sid),
 	ROW(LOG_REOPEN, M, L | A | S, IPC_FD_NEEDED, log_reopen_fields, struct ipc_log_reopen),
 	ROW(RETIRE, M, L | A | S, IPC_FD_NONE, retire_fields, struct ipc_retire),
 	ROW(XFER_REPORT, S, M, IPC_FD_NONE, xfer_report_fields, struct ipc_xfer_report),

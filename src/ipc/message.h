@@ -225,7 +225,7 @@ struct ipc_xfer_verdict {
 	uint32_t refused; /* 0: go on; 1: limit per user; 2: limit per host */
 };
 
-struct ipc_sid { /* XFER_DONE, SESSION_END */
+struct ipc_sid { /* XFER_DONE, SESSION_END, ACTIVE_REQUEST */
 	uint32_t sid;
 };
 
@@ -238,9 +238,8 @@ struct ipc_xfer_report {
 
 struct ipc_rein {
 	uint32_t sid;
-	uint32_t telnet;         /* as in ipc_handoff */
-	const char *client_name; /* verified DNS name, or "" */
-	struct ipc_bytes input;  /* as in ipc_handoff */
+	uint32_t telnet;        /* as in ipc_handoff */
+	struct ipc_bytes input; /* as in ipc_handoff */
 };
 
 struct ipc_adopt {
@@ -249,11 +248,6 @@ struct ipc_adopt {
 	uint32_t telnet;
 	const char *client_name;
 	struct ipc_bytes input;
-};
-
-struct ipc_active_request {
-	uint32_t sid;
-	bool v6;
 };
 
 struct ipc_active_socket {

@@ -228,15 +228,16 @@ void client_new(struct client_table *t, int fd, const struct addr *peer, const s
 	client_update(cl);
 }
 
-void client_adopt(struct client_table *t, int fd, const struct ipc_adopt *m)
+bool client_adopt(struct client_table *t, int fd, const struct ipc_adopt *m)
 {
 	struct client *cl = client_make(t, fd);
 
 	if (cl == NULL)
-		return;
+		return false;
 	login_conn_adopt(&cl->conn, t->env, t->last_cid, m, clock_ms());
 	known_by_sid(cl);
 	client_update(cl);
+	return true;
 }
 
 void client_admit(struct client *cl, const struct ipc_admit *m)

@@ -34,8 +34,8 @@ void client_table_init(struct client_table *t, uv_loop_t *loop, const struct log
 /* A connection was accepted. fd: given, non-blocking. */
 void client_new(struct client_table *t, int fd, const struct addr *peer, const struct addr *local);
 
-/* A client comes back from its session. fd: given. */
-void client_adopt(struct client_table *t, int fd, const struct ipc_adopt *m);
+/* A client comes back from its session. fd: given. False: no resources; master does not know yet. */
+bool client_adopt(struct client_table *t, int fd, const struct ipc_adopt *m);
 
 struct client *client_by_cid(const struct client_table *t, uint32_t cid); /* or NULL */
 struct client *client_by_sid(const struct client_table *t, uint32_t sid); /* or NULL */

@@ -313,18 +313,23 @@ static void on_retire(struct proc *p, const struct ipc_retire *q)
 
 static void on_auth_channel(struct proc *p, struct ipc_msg *m);
 
+/* Master counts a client that is not here. */
+static void disown(struct proc *p, uint32_t sid)
+{
+	struct ipc_disconnect gone = {.sid = sid};
+
+	(void)ipc_send(&p->master->chan, IPC_DISCONNECT, &gone, -1); /* fails only when master is gone */
+	channel_arm(p->master);
+}
+
 static void on_admit(struct proc *p, const struct ipc_admit *q)
 {
 	struct client *cl = client_by_cid(&p->clients, q->cid);
-	struct ipc_disconnect gone = {.sid = q->sid};
 
 	if (cl != NULL)
 		client_admit(cl, q);
-	else if (q->verdict == IPC_OK) { /* it went away meanwhile */
-		(void)ipc_send(
-			&p->master->chan, IPC_DISCONNECT, &gone, -1); /* fails only when master is gone */
-		channel_arm(p->master);
-	}
+	else if (q->verdict == IPC_OK) /* it went away meanwhile */
+		disown(p, q->sid);
 }
 
 static void master_message(struct proc *p, struct ipc_msg *m)
@@ -343,7 +348,8 @@ static void master_message(struct proc *p, struct ipc_msg *m)
 		} /* else it went away: master has our DISCONNECT */
 		break;
 	case IPC_ADOPT:
-		client_adopt(&p->clients, ipc_msg_take_fd(m), &m->adopt);
+		if (!client_adopt(&p->clients, ipc_msg_take_fd(m), &m->adopt))
+			disown(p, m->adopt.sid);
 		break;
 	case IPC_AUTH_CHANNEL:
 		on_auth_channel(p, m);

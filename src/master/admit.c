@@ -32,6 +32,7 @@ struct msession *msession_new(struct master *m, struct child *owner)
 		s->sid = ++m->next_sid;
 	} while (s->sid == 0 || msession_find(m, s->sid) != NULL);
 	s->owner = owner;
+	owner->n_sessions++;
 	s->gen = owner->gen;
 	generation_ref(s->gen);
 	s->connected_wall_ms = clock_wall_ms();
@@ -44,7 +45,7 @@ struct msession *msession_new(struct master *m, struct child *owner)
 
 static void leave(struct child *c)
 {
-	if (c->role == IPC_SESSION && --c->n_sessions == 0)
+	if (--c->n_sessions == 0)
 		c->idle_since_ms = clock_ms();
 }
 
@@ -52,8 +53,7 @@ void msession_move(struct msession *s, struct child *to)
 {
 	leave(s->owner);
 	s->owner = to;
-	if (to->role == IPC_SESSION)
-		to->n_sessions++;
+	to->n_sessions++;
 }
 
 /* What the grant brought. */
@@ -102,6 +102,7 @@ void msession_free(struct master *m, struct msession *s)
 	leave(s->owner);
 	generation_unref(m, s->gen);
 	identity_drop(s);
+	free(s->client_name);
 	free(s);
 }
 

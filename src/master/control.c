@@ -65,7 +65,7 @@ static void count_children(const struct master *m, unsigned n[IPC_ROLE_COUNT])
 		n[LIST_OBJ(it, struct child, link)->role]++;
 }
 
-static void do_status(struct master *m, struct buf *out)
+static void answer_status(struct master *m, struct buf *out)
 {
 	unsigned n[IPC_ROLE_COUNT] = {0}, logged_in = 0, transfers = 0;
 
@@ -106,7 +106,7 @@ static bool kick_matches(const struct msession *s, const char *what, const char 
 	return str_to_u64(value, &sid) == 0 && sid == s->sid;
 }
 
-static void do_kick(struct master *m, const struct ctl_words *w, struct buf *out)
+static void answer_kick(struct master *m, const struct ctl_words *w, struct buf *out)
 {
 	static const char *const kinds[] = {"user", "host", "class", "session"};
 	unsigned n = 0;
@@ -136,7 +136,7 @@ static void do_kick(struct master *m, const struct ctl_words *w, struct buf *out
 	log_notice(&m->log, "kick %s by the control socket: %u sessions", w->word[1], n);
 }
 
-static void do_reload(struct master *m, struct buf *out)
+static void answer_reload(struct master *m, struct buf *out)
 {
 	struct err err = ERR_INIT;
 
@@ -146,7 +146,7 @@ static void do_reload(struct master *m, struct buf *out)
 		(void)ctl_reply(out, true, "configuration %u is in force", m->gen->config->generation);
 }
 
-static void do_shutdown(struct master *m, const struct ctl_words *w, struct buf *out)
+static void answer_shutdown(struct master *m, const struct ctl_words *w, struct buf *out)
 {
 	bool now = w->count > 1 && str_eq(w->word[1], "now");
 
@@ -161,13 +161,13 @@ static void do_shutdown(struct master *m, const struct ctl_words *w, struct buf 
 static void answer(struct master *m, const struct ctl_words *w, struct buf *out)
 {
 	if (str_eq(w->word[0], "status"))
-		do_status(m, out);
+		answer_status(m, out);
 	else if (str_eq(w->word[0], "kick"))
-		do_kick(m, w, out);
+		answer_kick(m, w, out);
 	else if (str_eq(w->word[0], "reload"))
-		do_reload(m, out);
+		answer_reload(m, out);
 	else if (str_eq(w->word[0], "shutdown"))
-		do_shutdown(m, w, out);
+		answer_shutdown(m, w, out);
 	else
 		(void)ctl_reply(out, false, "unknown request '%s'", w->word[0]);
 }

@@ -4,9 +4,11 @@
  * honest process makes ends its sender. No string is kept past the message except what a grant says.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,14 +27,32 @@ static struct msession *own_session(struct master *m, struct child *c, uint32_t 
 	return s != NULL && s->owner == c ? s : NULL;
 }
 
+static void keep(char **dst, const char *src)
+{
+	free(*dst);
+	*dst = xstrdup(src);
+}
+
 /* --- login --- */
 
-static void on_connect(struct master *m, struct child *c, const struct ipc_connect *q)
+/* A connection costs login a descriptor, so an honest one cannot have more than this. */
+static unsigned connections_max(void)
+{
+	struct rlimit r;
+
+	return getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < UINT_MAX ? (unsigned)r.rlim_cur : UINT_MAX;
+}
+
+static int on_connect(struct master *m, struct child *c, const struct ipc_connect *q)
 {
 	char text[1024];
-	struct msession *s = msession_new(m, c);
-	struct ipc_admit a = {.cid = q->cid, .sid = s->sid, .text = text};
+	struct ipc_admit a = {.cid = q->cid, .text = text};
+	struct msession *s;
 
+	if (c->n_sessions >= connections_max())
+		return -WE_PERMIT;
+	s = msession_new(m, c);
+	a.sid = s->sid;
 	s->peer = q->peer;
 	s->local = q->local;
 	s->server = ftp_server_find(c->gen->config, &q->local);
@@ -41,6 +61,7 @@ static void on_connect(struct master *m, struct child *c, const struct ipc_conne
 	(void)child_send(c, IPC_ADMIT, &a, -1); /* a dead child is reaped soon */
 	if (a.verdict != IPC_OK)
 		msession_free(m, s);
+	return 0;
 }
 
 static void on_disconnect(struct master *m, struct child *c, const struct ipc_disconnect *q)
@@ -120,13 +141,16 @@ static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
 	r = child_for_identity(m, s->gen, &id, &to, &err);
 	if (r == 0) {
 		fill_start(s, &msg->handoff, &start);
-		msession_move(s, to);
-		s->state = MSESSION_ACTIVE;
-		live_login(m, s);
 		r = child_send(to, IPC_SESSION_START, &start, msg->fd);
 		if (r < 0)
 			(void)err_set(
 				&err, -r, "session process %u does not take it: %s", to->id, err_text(r));
+	}
+	if (r == 0) {
+		keep(&s->client_name, msg->handoff.client_name);
+		msession_move(s, to);
+		s->state = MSESSION_ACTIVE;
+		live_login(m, s);
 	}
 	if (r < 0) {
 		log_err(&m->log, "session %u of user '%s' cannot start: %s", s->sid, s->user, err.text);
@@ -137,12 +161,6 @@ static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
 }
 
 /* --- auth --- */
-
-static void keep(char **dst, const char *src)
-{
-	free(*dst);
-	*dst = xstrdup(src);
-}
 
 static const struct ftp_class *class_by_name(const struct ftp_config *config, const char *name)
 {
@@ -253,8 +271,7 @@ static int on_rein(struct master *m, struct child *c, struct ipc_msg *msg)
 {
 	struct msession *s = own_session(m, c, msg->rein.sid);
 	struct child *login = child_login(m);
-	struct ipc_adopt a = {
-		.telnet = msg->rein.telnet, .client_name = msg->rein.client_name, .input = msg->rein.input};
+	struct ipc_adopt a = {.telnet = msg->rein.telnet, .input = msg->rein.input};
 
 	if (s == NULL)
 		return 0;
@@ -265,12 +282,25 @@ static int on_rein(struct master *m, struct child *c, struct ipc_msg *msg)
 		a.sid = s->sid;
 		a.peer = s->peer;
 		a.local = s->local;
+		a.client_name = s->client_name;
 	}
 	if (login == NULL || s->server == NULL || child_send(login, IPC_ADOPT, &a, msg->fd) < 0) {
 		say_unavailable(msg->fd);
 		msession_free(m, s);
 	}
 	return 0;
+}
+
+/* Does a server of the session's configuration have that port? What login said of the connection's own address is not enough to
+ * give out a privileged port. */
+static bool port_served(const struct msession *s, uint16_t port)
+{
+	const struct ftp_config *c = s->gen->config;
+	unsigned i = 0;
+
+	while (i < c->n_servers && c->servers[i]->scope->conf.port != port)
+		i++;
+	return i < c->n_servers;
 }
 
 /* A socket bound to the control connection's address and the port before it (RFC 959 3.2: L-1). */
@@ -281,7 +311,7 @@ static int active_socket(const struct msession *s, int *ret_fd)
 	auto_fd int fd = -1;
 	int one = 1;
 
-	if (msession_scope(s)->conf.root_revoke == FTP_ROOT_REVOKE_ON || port < 2)
+	if (msession_scope(s)->conf.root_revoke == FTP_ROOT_REVOKE_ON || port < 2 || !port_served(s, port))
 		return -EACCES;
 	addr_set_port(&a, (uint16_t)(port - 1));
 	fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -293,7 +323,7 @@ static int active_socket(const struct msession *s, int *ret_fd)
 	return 0;
 }
 
-static void on_active_request(struct master *m, struct child *c, const struct ipc_active_request *q)
+static void on_active_request(struct master *m, struct child *c, const struct ipc_sid *q)
 {
 	struct msession *s = own_session(m, c, q->sid);
 	struct ipc_active_socket a = {.sid = q->sid};
@@ -311,8 +341,7 @@ static int dispatch(struct master *m, struct child *c, struct ipc_msg *msg)
 {
 	switch (msg->permit->type) {
 	case IPC_CONNECT:
-		on_connect(m, c, &msg->connect);
-		return 0;
+		return on_connect(m, c, &msg->connect);
 	case IPC_DISCONNECT:
 		on_disconnect(m, c, &msg->disconnect);
 		return 0;
@@ -337,7 +366,7 @@ static int dispatch(struct master *m, struct child *c, struct ipc_msg *msg)
 	case IPC_REIN:
 		return on_rein(m, c, msg);
 	case IPC_ACTIVE_REQUEST:
-		on_active_request(m, c, &msg->active_request);
+		on_active_request(m, c, &msg->sid);
 		return 0;
 	default:
 		return -WE_PERMIT;

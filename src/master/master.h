@@ -60,9 +60,9 @@ struct child {
 	struct generation *gen; /* a reference */
 	bool retiring;
 	uint64_t started_ms;
+	unsigned n_sessions; /* that it owns: connections of login, sessions of a session process */
 	/* session processes */
 	struct identity identity;
-	unsigned n_sessions;
 	uint64_t idle_since_ms; /* when n_sessions became 0 */
 };
 
@@ -81,6 +81,7 @@ struct msession {
 	struct addr peer, local;
 	uint64_t connected_wall_ms;
 	uint32_t xfer_command; /* FTP_XFER_ bit of the counted transfer, 0 = none */
+	char *client_name; /* verified DNS name as login said, for the way back (REIN); owned, NULL = none */
 	/* from the grant; strings owned */
 	uint32_t request, anon;
 	char *user, *sent_user, *email, *group_names, *home, *root, *chdir;
@@ -198,8 +199,6 @@ int logsink_syslog_fd(void);
 /* --- control.c --- */
 int control_open(struct master *m, const char *path, struct err *err);
 void control_close(struct master *m);
-void control_after_fork(
-	void); /* in a child: nothing of it may stay open (descriptors are closed by child.c) */
 
 /* --- shut.c --- */
 /* Is the server shut for new logins (fills the reply line)? Looks at the file at most once a second. */

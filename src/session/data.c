@@ -218,13 +218,12 @@ static int source_bind(const struct data *d, int fd, uint16_t port)
 
 static void connect_begin(struct data *d)
 {
-	struct ipc_active_request m = {.sid = d->s->sid};
+	struct ipc_sid m = {.sid = d->s->sid};
 	bool needs_master;
 	uint16_t port = source_port(d, &needs_master);
 	int fd, r;
 
 	if (needs_master && !addr_is_any(&d->target)) {
-		m.v6 = d->target.sa.sa_family == AF_INET6;
 		d->asked = true;
 		wait_until(d, d->give_up_ms);
 		proc_send(d->s->proc, IPC_ACTIVE_REQUEST, &m);

@@ -93,9 +93,7 @@ static void session_close(struct session *s)
 
 void session_give_back(struct session *s)
 {
-	struct ipc_rein q = {.sid = s->sid,
-		.telnet = telnet_pack(&s->ctrl->telnet),
-		.client_name = s->client_name ? s->client_name : ""};
+	struct ipc_rein q = {.sid = s->sid, .telnet = telnet_pack(&s->ctrl->telnet)};
 
 	q.input.data = line_pending(&s->ctrl->lines, &q.input.len);
 	proc_send_fd(s->proc, IPC_REIN, &q, s->ctrl->fd); /* a copy: ours is closed now */

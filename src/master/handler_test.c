@@ -1,0 +1,339 @@
+/* What master answers to a child, over a real channel: the test is the child. Built with handler.c and admit.c; what they call
+ * elsewhere is here. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "master/master.h"
+
+struct end { /* a child and our end of its channel */
+	struct child child;
+	struct ipc_chan chan;
+};
+
+static struct master m;
+static struct ftp_scope scope;
+static struct ftp_server server = {.scope = &scope};
+static struct ftp_server *servers[] = {&server};
+static struct ftp_config config = {.servers = servers, .n_servers = 1, .generation = 1};
+static struct generation gen = {.config = &config};
+static struct end login, auth, process;
+static const struct child *killed;
+static struct ipc_scratch scratch;
+
+/* --- what master has elsewhere --- */
+
+void generation_ref(struct generation *g)
+{
+}
+
+void generation_unref(struct master *mm, struct generation *g)
+{
+}
+
+void live_login(struct master *mm, const struct msession *s)
+{
+}
+
+void live_left(struct master *mm, const struct msession *s)
+{
+}
+
+void live_transfer(struct master *mm, const struct msession *s, const struct ipc_xfer_report *x)
+{
+}
+
+bool shut_denies(struct master *mm, char *text, size_t size)
+{
+	return false;
+}
+
+void loop_del(struct loop *l, struct loop_watch *w)
+{
+}
+
+void loop_mod(struct loop *l, struct loop_watch *w, uint32_t events)
+{
+}
+
+int child_send(struct child *c, enum ipc_type type, const void *msg, int fd)
+{
+	return ipc_send(&c->chan, type, msg, fd);
+}
+
+int child_for_identity(struct master *mm, struct generation *g, const struct identity *id,
+	struct child **ret_c, struct err *err)
+{
+	*ret_c = &process.child;
+	return 0;
+}
+
+struct child *child_login(const struct master *mm)
+{
+	return &login.child;
+}
+
+void child_kill(struct master *mm, struct child *c, const char *why)
+{
+	killed = c;
+}
+
+/* --- the test --- */
+
+static void end_init(struct end *e, enum ipc_role role)
+{
+	int fds[2];
+
+	memset(e, 0, sizeof(*e));
+	assert_int_equal(ipc_pair(fds), 0);
+	e->child.role = role;
+	e->child.gen = &gen;
+	ipc_chan_init(&e->child.chan, fds[0], IPC_MASTER, role);
+	ipc_chan_init(&e->chan, fds[1], role, IPC_MASTER);
+}
+
+static void end_done(struct end *e)
+{
+	ipc_chan_done(&e->child.chan);
+	ipc_chan_done(&e->chan);
+}
+
+static int set_up(void **state)
+{
+	memset(&m, 0, sizeof(m));
+	list_init(&m.sessions);
+	memset(&scope, 0, sizeof(scope));
+	scope.conf.port = 21;
+	server.is_default = true;
+	master_the = &m;
+	killed = NULL;
+	end_init(&login, IPC_LOGIN);
+	end_init(&auth, IPC_AUTH);
+	end_init(&process, IPC_SESSION);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	LIST_EACH(it, tmp, &m.sessions)
+	msession_free(&m, LIST_OBJ(it, struct msession, link));
+	end_done(&login);
+	end_done(&auth);
+	end_done(&process);
+	return 0;
+}
+
+static void say(struct end *e, enum ipc_type type, const void *msg, int fd)
+{
+	assert_int_equal(ipc_send(&e->chan, type, msg, fd), 0);
+	handler_event(&e->child, EPOLLIN);
+}
+
+/* The answer of that type; its descriptor is the caller's. */
+static struct ipc_msg heard(struct end *e, enum ipc_type type)
+{
+	struct ipc_msg got;
+
+	assert_int_equal(ipc_recv(&e->chan, &scratch, &got), 1);
+	assert_int_equal(got.permit->type, type);
+	return got;
+}
+
+static void assert_silent(struct end *e)
+{
+	struct ipc_msg got;
+
+	assert_int_equal(ipc_recv(&e->chan, &scratch, &got), 0);
+}
+
+static uint32_t connected(uint16_t local_port)
+{
+	struct ipc_connect q = {.cid = 7};
+	struct ipc_msg got;
+
+	assert_int_equal(addr_parse("192.0.2.1", 4000, &q.peer), 0);
+	assert_int_equal(addr_parse("127.0.0.1", local_port, &q.local), 0);
+	say(&login, IPC_CONNECT, &q, -1);
+	got = heard(&login, IPC_ADMIT);
+	assert_int_equal(got.admit.verdict, IPC_OK);
+	return got.admit.sid;
+}
+
+static void grant(uint32_t sid, uid_t uid)
+{
+	uint32_t group = getegid();
+	struct ipc_grant g = {.sid = sid,
+		.request = 1,
+		.user = "alice",
+		.sent_user = "alice",
+		.email = "",
+		.uid = uid,
+		.gid = group,
+		.groups = {&group, 1},
+		.group_names = "",
+		.home = "/",
+		.root = "/",
+		.chdir = "",
+		.class_name = ""};
+
+	say(&auth, IPC_GRANT, &g, -1);
+}
+
+static void hand_off(uint32_t sid)
+{
+	struct ipc_handoff h = {.sid = sid, .generation = 1, .clnt = "", .client_name = "client.example.com"};
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	say(&login, IPC_HANDOFF, &h, fds[0]);
+	fd_close(&fds[0]);
+	fd_close(&fds[1]);
+}
+
+static uint32_t logged_in(uint16_t local_port)
+{
+	uint32_t sid = connected(local_port);
+	struct ipc_msg got;
+
+	scope.conf.root_login = true; /* the test may run as root */
+	grant(sid, geteuid());
+	assert_int_equal(heard(&login, IPC_LOGIN_RESULT).login_result.verdict, IPC_OK);
+	hand_off(sid);
+	got = heard(&process, IPC_SESSION_START);
+	assert_int_equal(got.session_start.grant.sid, sid);
+	ipc_msg_done(&got);
+	return sid;
+}
+
+static void login_is_carried_through(void **state)
+{
+	uint32_t sid = logged_in(21);
+	struct ipc_sid end = {.sid = sid};
+
+	assert_null(killed);
+	assert_int_equal(login.child.n_sessions, 0);
+	assert_int_equal(process.child.n_sessions, 1);
+	say(&process, IPC_SESSION_END, &end, -1);
+	assert_int_equal(m.n_sessions, 0);
+	assert_int_equal(process.child.n_sessions, 0);
+}
+
+static void handoff_needs_a_grant(void **state)
+{
+	hand_off(connected(21));
+	assert_ptr_equal(killed, &login.child);
+	assert_silent(&process);
+}
+
+static void grant_of_a_foreign_identity_is_refused(void **state)
+{
+	grant(connected(21), geteuid() + 1); /* this daemon cannot switch */
+	assert_ptr_equal(killed, &auth.child);
+	assert_silent(&login);
+}
+
+static void login_cannot_hold_more_connections_than_descriptors(void **state)
+{
+	struct ipc_connect q = {.cid = 7};
+	struct rlimit r, few;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &r), 0);
+	few = r;
+	few.rlim_cur = 40;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	for (int i = 0; i < 40; i++)
+		(void)connected(21);
+	assert_null(killed);
+	assert_int_equal(addr_parse("192.0.2.1", 4000, &q.peer), 0);
+	q.local = q.peer;
+	say(&login, IPC_CONNECT, &q, -1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &r), 0);
+	assert_ptr_equal(killed, &login.child);
+	assert_int_equal(m.n_sessions, 40);
+}
+
+static void sessions_of_others_are_out_of_reach(void **state)
+{
+	struct ipc_sid q = {.sid = connected(21)};
+
+	say(&process, IPC_SESSION_END, &q, -1);
+	assert_int_equal(m.n_sessions, 1);
+	say(&process, IPC_ACTIVE_REQUEST, &q, -1);
+	assert_silent(&process);
+}
+
+static uint16_t free_port(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct addr a;
+
+	assert_int_equal(addr_parse("127.0.0.1", 0, &a), 0);
+	assert_int_equal(bind(fd, &a.sa, addr_len(&a)), 0);
+	assert_int_equal(addr_local(fd, &a), 0);
+	fd_close(&fd);
+	return addr_port(&a);
+}
+
+/* Login says where a client has connected to; for a privileged port the configuration must agree. */
+static void active_sockets_are_of_served_ports(void **state)
+{
+	struct ipc_sid q = {.sid = logged_in(26)};
+	struct ipc_msg got;
+
+	say(&process, IPC_ACTIVE_REQUEST, &q, -1);
+	got = heard(&process, IPC_ACTIVE_SOCKET);
+	assert_int_equal(got.fd, -1);
+	assert_int_not_equal(got.active_socket.error, 0);
+	scope.conf.port = (uint16_t)(free_port() + 1);
+	q.sid = logged_in(scope.conf.port);
+	say(&process, IPC_ACTIVE_REQUEST, &q, -1);
+	got = heard(&process, IPC_ACTIVE_SOCKET);
+	assert_int_equal(got.active_socket.error, 0);
+	assert_true(got.fd >= 0);
+	ipc_msg_done(&got);
+}
+
+static void rein_keeps_the_name_that_login_knew(void **state)
+{
+	struct ipc_rein q = {.sid = logged_in(21), .input = {"x", 1}};
+	struct ipc_msg got;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	say(&process, IPC_REIN, &q, fds[0]);
+	fd_close(&fds[0]);
+	fd_close(&fds[1]);
+	got = heard(&login, IPC_ADOPT);
+	assert_string_equal(got.adopt.client_name, "client.example.com");
+	assert_int_equal(got.adopt.input.len, 1);
+	assert_int_equal(login.child.n_sessions, 1);
+	assert_int_equal(process.child.n_sessions, 0);
+	ipc_msg_done(&got);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(login_is_carried_through, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(handoff_needs_a_grant, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(grant_of_a_foreign_identity_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			login_cannot_hold_more_connections_than_descriptors, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(sessions_of_others_are_out_of_reach, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(active_sockets_are_of_served_ports, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rein_keeps_the_name_that_login_knew, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
