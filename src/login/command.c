@@ -234,7 +234,7 @@ static bool server_switch(struct login_conn *c, const struct ftp_server *server,
 
 static void host_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
 {
-	struct ftp_subject who = {.class_name = c->class != NULL ? c->class->name : NULL, .client = &c->peer};
+	struct ftp_subject who = login_subject(c);
 	const struct ftp_server *server;
 	struct line_word w;
 	char host[256];
@@ -380,7 +380,7 @@ const struct login_command_row login_commands[] = {
 static bool forbidden(const struct login_conn *c, const struct ftp_verb *verb)
 {
 	static const char *const open[] = {"HOST", "PASS", "QUIT", "USER"};
-	struct ftp_subject who = {.class_name = c->class != NULL ? c->class->name : NULL, .client = &c->peer};
+	struct ftp_subject who = login_subject(c);
 
 	for (size_t i = 0; i < ARRAY_LEN(open); i++)
 		if (str_eq(verb->name, open[i]))

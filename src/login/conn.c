@@ -255,14 +255,19 @@ void login_conn_end(struct login_conn *c, const char *reply_line, uint64_t now_m
 	login_enter(c, LOGIN_CLOSING, now_ms);
 }
 
+struct ftp_subject login_subject(const struct login_conn *c)
+{
+	return (struct ftp_subject){.class_name = c->class != NULL ? c->class->name : NULL,
+		.client = &c->peer,
+		.client_name = c->client_name};
+}
+
 /* --- messages --- */
 
 /* Admitted by master; does the configuration take this client? Says why not. */
 static bool welcome(struct login_conn *c, uint64_t now_ms)
 {
-	struct ftp_subject who = {.class_name = c->class != NULL ? c->class->name : NULL,
-		.client = &c->peer,
-		.client_name = c->client_name};
+	struct ftp_subject who = login_subject(c);
 	struct policy_verdict v;
 	char local[ADDR_TEXT_MAX];
 

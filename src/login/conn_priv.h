@@ -19,6 +19,8 @@ void login_request(struct login_conn *c, const char *password, uint64_t now_ms);
 /* The login failed: answer with code when it is time. */
 void login_fail(struct login_conn *c, unsigned code, uint64_t now_ms);
 
+/* Who asks, for the <Limit> sections. Borrows from c. */
+struct ftp_subject login_subject(const struct login_conn *c);
 /* Forget USER and everything a client has set, as after connecting. */
 void login_reset(struct login_conn *c);
 /* Overwrite, free and set to NULL. */

@@ -36,7 +36,9 @@ static const char config_text[] =
 	"<VirtualHost 127.0.0.1>\n  Port 2121\n  ServerAlias other.example.org\n"
 	"  ServerName \"Other\"\n  AccessDenyMsg \"No, %u.\"\n  AllowEmptyPasswords off\n"
 	"  DefaultTransferMode binary\n"
-	"  <Limit SYST>\n    DenyAll\n  </Limit>\n</VirtualHost>\n";
+	"  <Limit SYST>\n    DenyAll\n  </Limit>\n"
+	"  <Limit NOOP>\n    Order allow,deny\n    Deny from .barred.example.org\n  "
+	"</Limit>\n</VirtualHost>\n";
 
 /* --- the fakes --- */
 
@@ -278,6 +280,14 @@ static void the_name_of_a_client_is_awaited_before_the_greeting(void **state)
 	assert_string_equal(heard(), "220 Wherry Server (Test Site) [127.0.0.1]\r\n");
 	resolved("other.example.com"); /* a second answer changes nothing */
 	assert_string_equal(conn.client_name, "client.example.com");
+
+	connect_to("127.0.0.1"); /* rules may be about it */
+	admit();
+	resolved("client.barred.example.org");
+	(void)heard();
+	assert_string_equal(ask("NOOP"), "200 NOOP command successful");
+	assert_string_equal(ask("HOST other.example.org"), "220 HOST command successful");
+	assert_string_equal(ask("NOOP"), "550 NOOP: Operation not permitted");
 
 	connect_to("127.0.0.1"); /* no answer in time */
 	admit();
