@@ -186,7 +186,8 @@ def test_same_answers(outcome):
         different.append(f"one closed earlier: {theirs[-1]} {ours[-1]}")
     assert not different, "\n".join(different)
     reference, wherry = both
-    assert tree(reference) == tree(wherry)
+    ours_only = {"made"}  # the link that the reference refuses to make
+    assert tree(reference) == {k: v for k, v in tree(wherry).items() if k not in ours_only}
     count = len(reference.text("xferlog").splitlines())
     assert log_lines(reference, count) == log_lines(wherry, count)
 
