@@ -383,3 +383,23 @@ int args_two_words(const char *arg, char **ret_a, char **ret_b)
 	*ret_b = b;
 	return 0;
 }
+
+int args_link(const char *arg, char **ret_target, char **ret_path)
+{
+	const char *at = NULL, *next = arg;
+	int r = args_two_words(arg, ret_target, ret_path);
+
+	if (r != -EINVAL || arg[0] == '"')
+		return r;
+	while ((next = strstr(next, " /")) != NULL)
+		at = next++;
+	if (at == NULL || at == arg)
+		return -EINVAL;
+	*ret_target = strndup(arg, (size_t)(at - arg));
+	*ret_path = strdup(at + 1);
+	if (*ret_target != NULL && *ret_path != NULL)
+		return 0;
+	free(*ret_target);
+	free(*ret_path);
+	return -ENOMEM;
+}

@@ -223,7 +223,7 @@ static enum ftp_result symlink_run(struct session *s, const char *arg)
 	struct symlink_work *l;
 	char *target, *path;
 
-	if (args_two_words(arg, &target, &path) < 0) {
+	if (args_link(arg, &target, &path) < 0) {
 		session_reply(s, 500, "'SITE SYMLINK' not understood");
 		return FTP_DONE;
 	}

@@ -647,6 +647,8 @@ static void site_makes_and_removes_trees(void **state)
 	assert_false(there(state, "root/a/m"));
 	ASK("SITE SYMLINK nowhere/x a/m", "200 SITE SYMLINK command successful");
 	ASK("SITE SYMLINK x f", "550 f: File exists");
+	ASK("SITE SYMLINK ../some file /a/some link", "200 SITE SYMLINK command successful");
+	ASK("SITE SYMLINK some file a/b", "500 'SITE SYMLINK' not understood");
 	ASK("SITE SYMLINK x", "500 'SITE SYMLINK' not understood");
 	ASK("SITE RMDIR a", "200 SITE RMDIR command successful");
 	assert_false(there(state, "root/a"));
