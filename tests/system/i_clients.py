@@ -258,6 +258,7 @@ def test_lftp_mirror_both_ways(shared, local, is_ours):
     assert tree_of(local / "back") == tree_of(source)
     if is_ours:  # the reference server refuses to make a link whose target it does not see
         os.symlink("sub/nowhere", source / "link")
+        os.symlink("sub/no where", source / "link with blanks")
         lftp(shared, f"set ftp:use-mlsd no; mirror -R {source} mirrored; mirror mirrored {local}/back")
         assert tree_of(local / "back") == tree_of(source)
     assert lftp(shared, f"mirror -v -P 4 mirrored {local}/back").count("Transferring") == 0
