@@ -92,8 +92,8 @@ static void peer_close(struct peer *p)
 	uv_close((uv_handle_t *)&p->poll, peer_closed);
 }
 
-/* Answer a login or session process; one that is gone waits for nothing, and one that does not read its answers is not
- * listened to any more. */
+/* Answer a login or session process; one that is gone waits for nothing, and one that does not read its
+ * answers is not listened to any more. */
 static void peer_send(struct peer *p, enum ipc_type type, const void *msg)
 {
 	int r;
@@ -309,7 +309,8 @@ static void on_name_request(struct peer *p, const struct ipc_name_request *q)
 	job_start(p, j, name_work);
 }
 
-/* A name server that does not answer must not take the threads from logins: beyond a few, clients go without a name. */
+/* A name server that does not answer must not take the threads from logins: beyond a few, clients go
+ * without a name. */
 static void on_resolve(struct peer *p, const struct ipc_resolve *q)
 {
 	struct ipc_resolved none = {.sid = q->sid, .name = ""};

@@ -1,6 +1,7 @@
-/* The auth process: verifies names and passwords, and tells *master* what a login has earned (never login: a login process
- * that an attacker has taken over cannot mint a grant). It also answers the session processes' questions for names of uids
- * and gids. It sees no client's bytes but user names and passwords, and no client's files.
+/* The auth process: verifies names and passwords, and tells *master* what a login has earned (never login: a
+ * login process that an attacker has taken over cannot mint a grant). It also answers the session processes'
+ * questions for names of uids and gids. It sees no client's bytes but user names and passwords, and no
+ * client's files.
  *
  *   auth.c      the process: channels, requests as jobs in threads
  *   decide.c    one login request from names to verdict: aliases, anonymous, shells, DefaultRoot ...

@@ -1,5 +1,5 @@
-/* AuthUserFile and AuthGroupFile: opening, permissions, and reading again what has changed. A file is read whole and kept; a
- * reader keeps the table it began with (authfile.h). */
+/* AuthUserFile and AuthGroupFile: opening, permissions, and reading again what has changed. A file is read
+ * whole and kept; a reader keeps the table it began with (authfile.h). */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
-/* PAM: checks passwords and accounts; the accounts themselves come from the other sources. The modules run in the helper
- * process (pam_helper.c). */
+/* PAM: checks passwords and accounts; the accounts themselves come from the other sources. The modules run
+ * in the helper process (pam_helper.c). */
 #include "auth/backend.h"
 #include "auth/pam_helper.h"
 

@@ -11,7 +11,8 @@ extern char fixture_dir[64]; /* absolute path of the folder of this test */
 int fixture_setup(void **state); /* makes the folder; quiets the log into fixture_log */
 int fixture_teardown(void **state);
 
-/* Write a file of the folder with that mode; returns its path (static, until the fourth next call). Fails the test on errors. */
+/* Write a file of the folder with that mode; returns its path (static, until the fourth next call). Fails
+ * the test on errors. */
 const char *fixture_file(const char *name, const char *text, mode_t mode);
 /* crypt(3) of the password in a cheap SHA-256 setting; static, as above. */
 const char *fixture_hash(const char *password);

@@ -1,4 +1,5 @@
-/* AuthUserFile and AuthGroupFile: the format, the conditions under which a file is used, and reading again. */
+/* AuthUserFile and AuthGroupFile: the format, the conditions under which a file is used, and reading
+ * again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

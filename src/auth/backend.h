@@ -1,5 +1,5 @@
-/* Sources of accounts. One file each: auth_file.c, auth_unix.c, auth_pam.c. All functions are called from pool threads, several
- * at a time, and may block.
+/* Sources of accounts. One file each: auth_file.c, auth_unix.c, auth_pam.c. All functions are called from
+ * pool threads, several at a time, and may block.
  *
  * To add one:
  *   1. src/auth/auth_x.c with its struct auth_backend,
@@ -46,8 +46,8 @@ enum auth_id_kind { AUTH_USER_ID, AUTH_GROUP_ID };
 
 struct auth_backend {
 	const char *module; /* its name in AuthOrder: "mod_auth_file.c" */
-	/* Account of that name. 1: filled, 0: none, -errno. NULL: this source has no accounts (PAM), and checks those of
-	 * the others. */
+	/* Account of that name. 1: filled, 0: none, -errno. NULL: this source has no accounts (PAM), and
+	 * checks those of the others. */
 	int (*find)(const struct ftp_conf *conf, const char *name, struct auth_account *ret_a);
 	/* Add the groups that a->name is a member of; the caller has put the primary one. NULL: none. */
 	void (*groups)(const struct ftp_conf *conf, const struct auth_account *a, struct auth_groups *groups);
@@ -79,10 +79,11 @@ void auth_account_done(struct auth_account *a);         /* wipes and frees; may 
 void auth_groups_add(struct auth_groups *g, gid_t gid); /* once each; a full list drops it */
 
 /* --- verify.c --- */
-/* Does the password belong to the hash (crypt(5); '!' and '*' lock; "" only for an empty password when allowed)? Constant-time
- * comparison, and every refusal costs one hash. NULL: AUTH_UNKNOWN at once. */
+/* Does the password belong to the hash (crypt(5); '!' and '*' lock; "" only for an empty password when
+ * allowed)? Constant-time comparison, and every refusal costs one hash. NULL: AUTH_UNKNOWN at once. */
 enum auth_verdict auth_hash_check(const char *hash, const char *password, bool allow_empty);
-/* Spend what a check of a hash like that one costs; NULL, and what crypt(3) does not take: the system's usual kind. */
+/* Spend what a check of a hash like that one costs; NULL, and what crypt(3) does not take: the system's
+ * usual kind. */
 void auth_hash_waste(const char *like, const char *password);
 
 /* --- auth_file.c --- */
@@ -91,8 +92,9 @@ char *auth_file_sample_hash(const struct ftp_conf *conf);
 void auth_file_forget(void); /* frees the cached files, at the end of the process */
 
 /* --- pam_helper.c --- */
-/* Start the process in which PAM modules run (they may block, fork and leak), before threads exist and before the process is
- * confined. unneeded_fd: closed in it, so that it holds no channel of ours. 0 or -errno. Without it PAM answers AUTH_FAILED. */
+/* Start the process in which PAM modules run (they may block, fork and leak), before threads exist and
+ * before the process is confined. unneeded_fd: closed in it, so that it holds no channel of ours. 0 or
+ * -errno. Without it PAM answers AUTH_FAILED. */
 int pam_helper_start(int unneeded_fd);
 void pam_helper_stop(void);
 

@@ -122,8 +122,9 @@ static const char *user_password(const struct ftp_conf *conf, const char *user)
 	return p != NULL ? p->hash : NULL;
 }
 
-/* Ask the sources in their order. An account's password is asked of the source that the account is from, so that equal names
- * in two sources stay two users; a source without accounts (PAM) is asked about the account at hand. */
+/* Ask the sources in their order. An account's password is asked of the source that the account is from,
+ * so that equal names in two sources stay two users; a source without accounts (PAM) is asked about the
+ * account at hand. */
 static enum auth_verdict ask_sources(struct decision *d, const char *name)
 {
 	const struct ftp_conf *conf = &d->scope->conf;
@@ -294,8 +295,8 @@ static const char *group_name(struct decision *d, gid_t gid)
 	return arena_printf(d->arena, "%u", (unsigned)gid);
 }
 
-/* The account's source says its groups; AuthGroupFile may add some to an account of any source. Other sources may know somebody
- * else by that name. */
+/* The account's source says its groups; AuthGroupFile may add some to an account of any source. Other
+ * sources may know somebody else by that name. */
 static void collect_groups(struct decision *d)
 {
 	auth_groups_add(&d->groups, d->account.gid);
@@ -374,8 +375,8 @@ static const struct ftp_dir_rule *first_rule(const struct ftp_dir_rule *rules, c
 	return rules;
 }
 
-/* DefaultChdir as a host path: a relative one counts from the home directory (anonymous: the root), an absolute one from the
- * root, unless it has the root in front. */
+/* DefaultChdir as a host path: a relative one counts from the home directory (anonymous: the root), an
+ * absolute one from the root, unless it has the root in front. */
 static const char *start_below(struct decision *d, const struct ipc_grant *g, const char *path)
 {
 	size_t n = strlen(g->root);

@@ -13,8 +13,9 @@ struct decide_context {
 	const char *shells_file, *ftpusers_file; /* NULL: /etc/shells, /etc/ftpusers */
 };
 
-/* Decide q. Strings of *ret_grant live in arena or the configuration. 0 with *ret_grant filled, or an enum ipc_auth_reason. what (256 bytes) gets a few words
- * for the log. Takes the same time for a user that does not exist as for a wrong password. */
+/* Decide q. Strings of *ret_grant live in arena or the configuration. 0 with *ret_grant filled, or an enum
+ * ipc_auth_reason. what (256 bytes) gets a few words for the log. Takes the same time for a user that does
+ * not exist as for a wrong password. */
 int decide(const struct decide_context *ctx, const struct ipc_auth_request *q, struct arena *arena,
 	struct ipc_grant *ret_grant, char *what, size_t what_size);
 

@@ -14,7 +14,8 @@
 #include "auth/decide.h"
 #include "base/alloc.h"
 
-/* Accounts of every test: password "<name>pw"; vicky has a shell that is not listed, lock is locked, zero has uid 0. */
+/* Accounts of every test: password "<name>pw"; vicky has a shell that is not listed, lock is locked, zero
+ * has uid 0. */
 static const char *const users[][3] = {{"alice", "1001:1001", "/bin/sh"}, {"bob", "1002:1002", "/bin/sh"},
 	{"vicky", "1003:1003", "/bin/odd"}, {"zero", "0:0", "/bin/sh"}, {"ftp", "1005:1005", "/bin/sh"},
 	{"guest", "1006:1006", "/bin/sh"}};

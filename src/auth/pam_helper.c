@@ -1,5 +1,6 @@
-/* The process that runs PAM modules. Auth sends each question with the end of a fresh pipe; the helper forks a process
- * for that conversation, which writes one byte, the verdict, and ends. So a module that hangs, leaks or crashes costs one login.
+/* The process that runs PAM modules. Auth sends each question with the end of a fresh pipe; the helper forks
+ * a process for that conversation, which writes one byte, the verdict, and ends. So a module that hangs,
+ * leaks or crashes costs one login.
  */
 #include "auth/pam_helper.h"
 
@@ -77,7 +78,8 @@ static enum auth_verdict verdict_of(int pam, bool account)
 	}
 }
 
-/* Modules would sleep after a wrong password, and so tell it from an unknown user: the login process delays both alike. */
+/* Modules would sleep after a wrong password, and so tell it from an unknown user: the login process
+ * delays both alike. */
 static void no_delay(int status, unsigned usec, void *arg)
 {
 }

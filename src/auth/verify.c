@@ -17,7 +17,8 @@ static bool equal_constant_time(const char *a, const char *b)
 	return diff == 0;
 }
 
-/* crypt(3) of the password with that setting into out (CRYPT_OUTPUT_SIZE). false when the setting is not usable. */
+/* crypt(3) of the password with that setting into out (CRYPT_OUTPUT_SIZE). false when the setting is not
+ * usable. */
 static bool hash_of(const char *password, const char *setting, char *out)
 {
 	struct crypt_data *data = calloc(1, sizeof(*data)); /* 32 KiB: too much for a thread's stack */

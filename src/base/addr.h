@@ -1,5 +1,5 @@
-/* Socket addresses, IPv4 and IPv6. An IPv4-mapped IPv6 address (::ffff:a.b.c.d) is compared and printed as the
- * IPv4 address it stands for. */
+/* Socket addresses, IPv4 and IPv6. An IPv4-mapped IPv6 address (::ffff:a.b.c.d) is compared and printed as
+ * the IPv4 address it stands for. */
 #ifndef BASE_ADDR_H
 #define BASE_ADDR_H
 

@@ -11,8 +11,8 @@ void fd_close(int *fd);
 int fd_nonblock(int fd, bool on); /* 0 or -errno */
 /* Write all n bytes to a blocking descriptor. 0 or -errno. */
 int fd_write_all(int fd, const void *p, size_t n);
-/* Read to end of file, at most max bytes, into a fresh NUL-terminated string: returned (free()). 0, -EFBIG when
- * there is more, or -errno. */
+/* Read to end of file, at most max bytes, into a fresh NUL-terminated string: returned (free()). 0, -EFBIG
+ * when there is more, or -errno. */
 int fd_read_all(int fd, size_t max, char **ret_data, size_t *ret_len);
 /* Number of open descriptors of this process, or -errno. For tests and status. */
 int fd_count(void);

@@ -1,8 +1,9 @@
 /* The log front: every diagnostic line of every process passes here and goes to the sink that src/log/ (or a
  * test) has set. Records (xferlog, ExtendedLog) are another thing: see log/.
  *
- * Message style: lower case, what failed, then the cause; outside text in quotes and escaped with str_escape();
- * no newline. Library code (base, zsend, vfs, conf, score) logs at debug level only and returns its errors. */
+ * Message style: lower case, what failed, then the cause; outside text in quotes and escaped with
+ * str_escape(); no newline. Library code (base, zsend, vfs, conf, score) logs at debug level only and
+ * returns its errors. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 

@@ -27,8 +27,8 @@ int str_to_u64(const char *s, uint64_t *ret_v);
 /* Whole-string octal number up to 07777. */
 int str_to_mode(const char *s, unsigned *ret_mode);
 
-/* Outside text for a log line: control bytes, quotes, backslash and bytes that are not UTF-8 as \xHH. Writes at
- * most size bytes with the NUL; returns dst. */
+/* Outside text for a log line: control bytes, quotes, backslash and bytes that are not UTF-8 as \xHH.
+ * Writes at most size bytes with the NUL; returns dst. */
 const char *str_escape(const char *s, char *dst, size_t size);
 /* Edit distance, cut at max + 1, ASCII case ignored: for "did you mean". */
 unsigned str_distance(const char *a, const char *b, unsigned max);

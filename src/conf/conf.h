@@ -1,5 +1,5 @@
-/* The configuration language: tokenizer, parser and typed directive tables. This layer knows no directive by name:
- * callers bring tables whose rows say everything a person or another program may ask about a directive.
+/* The configuration language: tokenizer, parser and typed directive tables. This layer knows no directive by
+ * name: callers bring tables whose rows say everything a person or another program may ask about a directive.
  */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
@@ -56,8 +56,8 @@ enum conf_type {
 	CONF_T_COUNT
 };
 
-/* Head of every entry of a multi-valued directive. Lists are in order of use: innermost scope first, then file
- * order. */
+/* Head of every entry of a multi-valued directive. Lists are in order of use: innermost scope first, then
+ * file order. */
 struct conf_item {
 	struct conf_item *next;
 	const char *file;
@@ -137,8 +137,8 @@ struct conf_row {
 	.type = CONF_T_LIST, .field = CONF_FIELD(st, m, it *),                                               \
 	.item_size = sizeof(it) + 0 * sizeof(char[offsetof(it, item) == 0 ? 1 : -1])
 
-/* Rows sorted by name (ASCII, case ignored). Several tables may fill the same store: a struct of the caller. The
- * same name may stand in two tables when the contexts differ. */
+/* Rows sorted by name (ASCII, case ignored). Several tables may fill the same store: a struct of the
+ * caller. The same name may stand in two tables when the contexts differ. */
 struct conf_table {
 	const struct conf_row *rows;
 	unsigned n_rows;
@@ -236,8 +236,8 @@ struct conf_tree {
 #define CONF_MAX_DEPTH  10           /* Include in Include */
 #define CONF_MAX_FILE   (16u << 20)  /* bytes of one file */
 
-/* Read a configuration into arena (kept). Returns 0 with *ret_tree, -WE_CONFIG after at least one error (err has the
- * first; *ret_tree is not set), or -errno. */
+/* Read a configuration into arena (kept). Returns 0 with *ret_tree, -WE_CONFIG after at least one error
+ * (err has the first; *ret_tree is not set), or -errno. */
 int conf_parse(const struct conf_language *lang, const struct conf_input *in, struct arena *arena,
 	struct conf_tree **ret_tree, struct err *err);
 
@@ -254,8 +254,8 @@ struct conf_call {
 	struct err *err;    /* on failure: the reason, "bad percentage value" */
 	const char *reason; /* NOEFFECT: may be set when this value has another reason than the row */
 };
-/* Report about what was parsed, also after conf_parse(). Text becomes "warning: <directive>: <text> on line <n> of
- * '<file>'"; errors begin with "fatal: " and count. conf_fail() returns -WE_CONFIG. */
+/* Report about what was parsed, also after conf_parse(). Text becomes "warning: <directive>: <text> on
+ * line <n> of '<file>'"; errors begin with "fatal: " and count. conf_fail() returns -WE_CONFIG. */
 void conf_warn(struct conf_parser *p, const struct conf_pos *pos, const char *directive, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 int conf_fail(struct conf_parser *p, const struct conf_pos *pos, const char *directive, const char *fmt, ...)
@@ -270,9 +270,9 @@ int conf_define(struct conf_call *c, void *dst);          /* Define <name> */
 
 /* --- merging --- */
 
-/* Values of a scope: those of base (a finished store), over them the section's own (may be NULL: plain copy). Lists
- * become own entries with the given level, then those of base. anon: the scope is an <Anonymous> and base its
- * server. Returns a struct of the store in arena, NULL when memory is out. */
+/* Values of a scope: those of base (a finished store), over them the section's own (may be NULL: plain
+ * copy). Lists become own entries with the given level, then those of base. anon: the scope is an
+ * <Anonymous> and base its server. Returns a struct of the store in arena, NULL when memory is out. */
 void *conf_merge(const struct conf_tree *t, unsigned store, struct arena *arena, const void *base,
 	const struct conf_section *own, unsigned level, bool anon);
 /* Where row name was assigned in section (file NULL: nowhere). */
@@ -285,8 +285,8 @@ struct conf_words {
 	unsigned n, cap;
 	const char *unset_env; /* name of a variable that is not set, or NULL */
 };
-/* Split text into words (config language: quotes, # comment, %{env:NAME} when env is not NULL). Words are appended
- * in arena. 0, -WE_SYNTAX (err says what), -ENOMEM. */
+/* Split text into words (config language: quotes, # comment, %{env:NAME} when env is not NULL). Words are
+ * appended in arena. 0, -WE_SYNTAX (err says what), -ENOMEM. */
 int conf_split(struct arena *a, const char *text, const char *(*env)(void *arg, const char *name), void *arg,
 	struct conf_words *ret_words, struct err *err);
 
@@ -296,8 +296,8 @@ struct conf_lines {
 	unsigned next; /* number of the physical line at p */
 };
 void conf_lines_init(struct conf_lines *l, const char *text, size_t len);
-/* 1 with *ret_text (in arena) and its first line's number, 0 at the end, -WE_SYNTAX for a line that is too long or
- * contains NUL (number set, reading may go on), -ENOMEM. */
+/* 1 with *ret_text (in arena) and its first line's number, 0 at the end, -WE_SYNTAX for a line that is too
+ * long or contains NUL (number set, reading may go on), -ENOMEM. */
 int conf_lines_next(
 	struct conf_lines *l, struct arena *a, char **ret_text, unsigned *ret_line, struct err *err);
 
@@ -311,7 +311,8 @@ int conf_word_value(const struct conf_word *words, const char *s, int *ret_v, st
 
 /* --- tables and documents --- */
 
-/* The row of a name that is allowed in kind; else, with *ret_other, whether the name exists in other contexts. */
+/* The row of a name that is allowed in kind; else, with *ret_other, whether the name exists in other
+ * contexts. */
 const struct conf_row *conf_row_find(
 	const struct conf_language *lang, const char *name, enum conf_kind kind, bool *ret_other);
 /* Names near to name, best first, at most max (<= 4); returns how many. */

@@ -1,9 +1,10 @@
-/* The format of AuthUserFile, passwd(5) lines with the hash in them, and AuthGroupFile, group(5) lines: from bytes to a table
- * that is searched by name and by number. The loader looks for malformed lines with it, auth for
+/* The format of AuthUserFile, passwd(5) lines with the hash in them, and AuthGroupFile, group(5) lines: from
+ * bytes to a table that is searched by name and by number. The loader looks for malformed lines with it, auth
+ * for
  * accounts (auth/auth_file.c).
  *
- * A table does not change once it is made and is counted by references, so that threads can go on reading one that
- * has been replaced.
+ * A table does not change once it is made and is counted by references, so that threads can go on reading one
+ * that has been replaced.
  */
 #ifndef FTP_AUTHFILE_H
 #define FTP_AUTHFILE_H
@@ -25,8 +26,8 @@ struct authfile;
 /* Parse.
  *   text  len bytes and a NUL after them, from malloc(); given, wiped at the end
  *   path  for the warnings only; borrowed; NULL: no warnings
- * Empty lines and lines that begin with '#' do not count. A malformed line is skipped with a warning. Never NULL; one
- * reference. */
+ * Empty lines and lines that begin with '#' do not count. A malformed line is skipped with a warning.
+ * Never NULL; one reference. */
 struct authfile *authfile_parse(char *text, size_t len, const char *path, enum authfile_kind kind);
 struct authfile *authfile_ref(struct authfile *f); /* returns f */
 void authfile_unref(struct authfile *f);           /* NULL is fine */

@@ -1,5 +1,5 @@
-/* From the parsed tree to scopes. Private to the loader. Functions that return int give 0 or -ENOMEM; what is wrong with
- * the configuration goes to the tree's parser, and the caller asks conf_errors() at the end. */
+/* From the parsed tree to scopes. Private to the loader. Functions that return int give 0 or -ENOMEM; what
+ * is wrong with the configuration goes to the tree's parser, and the caller asks conf_errors() at the end. */
 #ifndef FTP_BUILD_H
 #define FTP_BUILD_H
 

@@ -1,17 +1,17 @@
 /* What a configuration says, after parsing and merging: plain structs that every process reads.
  *
- * One load makes one immutable struct ftp_config (a generation) in one arena. Master makes it before it forks, so
- * login, auth and session processes inherit it; a reload makes the next generation and leaves this one to those who
- * logged in under it. The scopes form a tree:
+ * One load makes one immutable struct ftp_config (a generation) in one arena. Master makes it before it
+ * forks, so login, auth and session processes inherit it; a reload makes the next generation and leaves this
+ * one to those who logged in under it. The scopes form a tree:
  *
  *     server (main, or a <VirtualHost>)  ->  <Anonymous>  ->  <Directory>  (->  .ftpaccess, read at run time)
  *                                        ->  <Directory>
  *
- * Each scope's conf holds final values: what the scope does not set itself comes from the scope around it, and for
- * servers from <Global>. Nobody outside src/ftp/ and src/conf/ knows how text became values.
+ * Each scope's conf holds final values: what the scope does not set itself comes from the scope around it,
+ * and for servers from <Global>. Nobody outside src/ftp/ and src/conf/ knows how text became values.
  *
- * To add a directive: add a field here, and a row in the directives_*.c that fits; the checks, --list-directives and
- * the manual page follow from the row.
+ * To add a directive: add a field here, and a row in the directives_*.c that fits; the checks,
+ * --list-directives and the manual page follow from the row.
  */
 #ifndef FTP_CONF_H
 #define FTP_CONF_H
@@ -25,8 +25,8 @@
 #include "base/err.h"
 #include "conf/conf.h"
 
-/* Head of every entry of a multi-valued directive: next, file, line, level. The engine links and levels them. Lists are
- * in order of use: innermost scope first, then file order. */
+/* Head of every entry of a multi-valued directive: next, file, line, level. The engine links and levels
+ * them. Lists are in order of use: innermost scope first, then file order. */
 #define ftp_item conf_item
 
 /* --- expressions and address rules --- */
@@ -115,8 +115,8 @@ struct ftp_log_format { /* LogFormat */
 	const char *name, *format;
 };
 
-/* A log file that master opens. After rotation master hands out a new descriptor, which every process puts over fd
- * with dup2(), so the number stays. */
+/* A log file that master opens. After rotation master hands out a new descriptor, which every process puts
+ * over fd with dup2(), so the number stays. */
 struct ftp_logfile {
 	struct ftp_logfile *next;
 	const char *path;
@@ -340,14 +340,16 @@ struct ftp_limit { /* one <Limit> section */
 
 struct ftp_scope {
 	enum conf_kind kind; /* CONF_KIND_SERVER, _VHOST, _ANONYMOUS, _DIRECTORY, _FTPACCESS */
-	/* The scope around: whose values this one inherits and whose limits are asked next. Of a <Directory> that lies in
-	 * another <Directory>'s path it is that one, though both stand in the dirs of their server or <Anonymous>. */
+	/* The scope around: whose values this one inherits and whose limits are asked next. Of a
+	 * <Directory> that lies in another <Directory>'s path it is that one, though both stand in the
+	 * dirs of their server or <Anonymous>. */
 	struct ftp_scope *parent;
 	struct ftp_scope *next;
 	struct ftp_scope *anons, *dirs; /* children in file order, those of <Global> last */
-	/* <Anonymous> root or <Directory> pattern, normalised, as seen from outside any root. ~name has become the home of
-	 * that account; it stays when this system has no such account. A path written relative to its <Anonymous> has that
-	 * root in front, unless the root itself stayed ~name: then it is relative. */
+	/* <Anonymous> root or <Directory> pattern, normalised, as seen from outside any root. ~name has
+	 * become the home of that account; it stays when this system has no such account. A path written
+	 * relative to its <Anonymous> has that root in front, unless the root itself stayed ~name: then it
+	 * is relative. */
 	const char *path;
 	struct ftp_conf conf;
 	struct ftp_limit *limits;
@@ -414,8 +416,9 @@ struct ftp_config_options {
 	bool reload;             /* HUP: names that do not resolve are warnings */
 	const struct ftp_config
 		*old; /* with reload: the generation in use, whose addresses stay for such names */
-	/* Instead of the file system and of name look-ups, for tests and fuzzing; NULL: the real ones. resolve takes an
-	 * address, a host name or an interface and fills at most max addresses; returns how many or -errno. */
+	/* Instead of the file system and of name look-ups, for tests and fuzzing; NULL: the real ones.
+	 * resolve takes an address, a host name or an interface and fills at most max addresses; returns
+	 * how many or -errno. */
 	const struct conf_files *files;
 	int (*resolve)(const char *name, int family, struct addr *ret_addrs, unsigned max);
 };
@@ -423,33 +426,36 @@ struct ftp_config_options {
 /* Collects what a load had to say, in file order. See ftp/report.h. */
 struct ftp_report;
 
-/* Load a configuration. On success *ret_config is returned (ftp_config_free()). On failure -WE_CONFIG with the first error
- * in err; all errors (at most 20), warnings and, for -t, the state of each directive are in report (may be NULL). */
+/* Load a configuration. On success *ret_config is returned (ftp_config_free()). On failure -WE_CONFIG with
+ * the first error in err; all errors (at most 20), warnings and, for -t, the state of each directive are
+ * in report (may be NULL). */
 int ftp_config_load(const struct ftp_config_options *opt, unsigned generation, struct ftp_config **ret_config,
 	struct ftp_report *report, struct err *err);
 void ftp_config_free(struct ftp_config *c);
 /* Overwrite what only auth needs (hashes), in a process that is not auth. Only after fork. */
 void ftp_config_wipe_secrets(struct ftp_config *c);
 
-/* Log rotation: put the descriptor new_fd (given) in the place of log file number index. The log front and the ExtendedLogs that
- * write there go on in the new file. A number that this generation does not have closes it. 0 or -errno: the old file goes on. */
+/* Log rotation: put the descriptor new_fd (given) in the place of log file number index. The log front and
+ * the ExtendedLogs that write there go on in the new file. A number that this generation does not have
+ * closes it. 0 or -errno: the old file goes on. */
 int ftp_logfile_reopen(struct ftp_config *c, unsigned index, int new_fd);
 
-/* The server for a connection that arrived at local: exact address and port, then wildcard, then the default server;
- * NULL when none serves it. */
+/* The server for a connection that arrived at local: exact address and port, then wildcard, then the
+ * default server; NULL when none serves it. */
 const struct ftp_server *ftp_server_find(const struct ftp_config *c, const struct addr *local);
-/* The one among those bound to the same address and port whose name or alias matches host (HOST, SNI); NULL when none. */
+/* The one among those bound to the same address and port whose name or alias matches host (HOST, SNI);
+ * NULL when none. */
 const struct ftp_server *ftp_server_by_name(
 	const struct ftp_config *c, const struct addr *local, const char *host);
-/* The scope of a session: the server's own for anon 0, else that of its anon-th <Anonymous> section (ipc_grant.anon); NULL when
- * there is none of that number. */
+/* The scope of a session: the server's own for anon 0, else that of its anon-th <Anonymous> section
+ * (ipc_grant.anon); NULL when there is none of that number. */
 const struct ftp_scope *ftp_server_scope(const struct ftp_server *server, unsigned anon);
 /* First class whose rules match, or NULL. */
 const struct ftp_class *ftp_class_find(
 	const struct ftp_config *c, const struct addr *client, const char *client_name);
 
-/* Read a .ftpaccess text over the merged scope base. Bad lines are warned about through ctx and skipped. The scope
- * lives in arena a. 0 or -errno. */
+/* Read a .ftpaccess text over the merged scope base. Bad lines are warned about through ctx and skipped.
+ * The scope lives in arena a. 0 or -errno. */
 struct log_ctx;
 int ftp_access_load(struct arena *a, const char *text, size_t len, const char *name,
 	const struct ftp_scope *base, const struct log_ctx *ctx, struct ftp_scope **ret_scope);

@@ -1,4 +1,5 @@
-/* What can be found out by looking, without making anything: for wherryd -t, and AuthFileOptions SyntaxCheck. */
+/* What can be found out by looking, without making anything: for wherryd -t, and AuthFileOptions
+ * SyntaxCheck. */
 #include "ftp/build.h"
 
 #include <errno.h>

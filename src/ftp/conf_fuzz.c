@@ -1,7 +1,7 @@
 /* The whole loader on text, with a file system and names of its own: nothing outside of the input is read.
  *
- * The input is cut at bytes 0x1e into files: the first is the main one, the others are /1, /2, ... and the content of
- * the directory /d. The same text is then read as a .ftpaccess. */
+ * The input is cut at bytes 0x1e into files: the first is the main one, the others are /1, /2, ... and the
+ * content of the directory /d. The same text is then read as a .ftpaccess. */
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* Build-time program: wherry.conf(5) from its frame, in which the line @DIRECTIVES@ stands for all directives.
+/* Build-time program: wherry.conf(5) from its frame, in which the line @DIRECTIVES@ stands for all
+ * directives.
  *
  * Usage: conf_man FRAME > wherry.conf.5 */
 #include <stdio.h>

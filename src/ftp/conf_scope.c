@@ -114,8 +114,9 @@ static const char *scope_path(
 	return p != NULL ? path_normal(b->arena, p) : NULL;
 }
 
-/* Does outer's path contain inner's? Component by component; a pattern contains what it matches. A trailing wildcard
- * component of outer stands for what is below, so it contains a literal of the same length. */
+/* Does outer's path contain inner's? Component by component; a pattern contains what it matches. A
+ * trailing wildcard component of outer stands for what is below, so it contains a literal of the same
+ * length. */
 static bool path_contains(const char *outer, const char *inner)
 {
 	bool wild = false;

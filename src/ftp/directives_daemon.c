@@ -96,8 +96,8 @@ static int scoreboard_scrub(struct conf_call *c, void *dst)
 	return 0;
 }
 
-/* Modules that do nothing until one of their directives is given: loading them is harmless, their directives are
- * refused by name. */
+/* Modules that do nothing until one of their directives is given: loading them is harmless, their
+ * directives are refused by name. */
 static const char *const idle_modules[] = {"mod_auth_otp.c", "mod_ban.c", "mod_copy.c", "mod_ctrls_admin.c",
 	"mod_deflate.c", "mod_digest.c", "mod_dnsbl.c", "mod_dynmasq.c", "mod_exec.c", "mod_facl.c",
 	"mod_geoip.c", "mod_ident.c", "mod_ifsession.c", "mod_ifversion.c", "mod_ldap.c", "mod_load.c",

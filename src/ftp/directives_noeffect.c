@@ -1,5 +1,5 @@
-/* Directives that are accepted and do nothing: each says why. Those whose feature is missing accept only the word that
- * turns it off; anything else is refused. */
+/* Directives that are accepted and do nothing: each says why. Those whose feature is missing accept only
+ * the word that turns it off; anything else is refused. */
 #include "ftp/directives.h"
 
 #include "base/alloc.h"

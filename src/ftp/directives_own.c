@@ -1,5 +1,5 @@
-/* Directives of one section that no other section inherits: names and addresses of a server, AllowAll and DenyAll of
- * a directory, and the bodies of <Limit> and <Class>. */
+/* Directives of one section that no other section inherits: names and addresses of a server, AllowAll and
+ * DenyAll of a directory, and the bodies of <Limit> and <Class>. */
 #include "ftp/directives.h"
 
 #include <errno.h>
@@ -32,7 +32,8 @@ static int name_item(struct conf_call *c, void *dst)
 	return 0;
 }
 
-/* A list directive whose line has several names: all but the last become items here, the engine adds the last. */
+/* A list directive whose line has several names: all but the last become items here, the engine adds the
+ * last. */
 static int name_items(struct conf_call *c, void *dst)
 {
 	struct ftp_own *own = c->section->store[FTP_STORE_OWN];

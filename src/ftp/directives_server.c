@@ -197,7 +197,8 @@ static int env_set(struct conf_call *c, void *dst)
 
 #define DISPLAY_MAX (64u * 1024)
 
-/* File of a Display directive; one with an absolute path is read now, for the processes that will not see it. */
+/* File of a Display directive; one with an absolute path is read now, for the processes that will not see
+ * it. */
 static int display(struct conf_call *c, struct ftp_display *d)
 {
 	struct ftp_loader *l = c->arg;

@@ -1,7 +1,7 @@
 /* User, group and class expressions: "alice,!bob", "OR staff,admin", "regex ^www".
  *
- * A list of names with ! for "not" and * for "any". OR: one element must hold; AND: all must. Where the words AND, OR
- * and regex are missing, the kind decides: users and classes OR, groups AND. */
+ * A list of names with ! for "not" and * for "any". OR: one element must hold; AND: all must. Where the
+ * words AND, OR and regex are missing, the kind decides: users and classes OR, groups AND. */
 #ifndef FTP_EXPR_H
 #define FTP_EXPR_H
 
@@ -12,8 +12,8 @@ struct ftp_regex;
 void ftp_regexes_free(struct ftp_regex *list);
 
 /* Compile words (borrowed) in arena a. keep: list that owns a compiled regular expression until
- * ftp_regexes_free(); NULL: the expression compiles it at each match, for expressions whose arena may be reset at any
- * time. 0, -WE_CONFIG (the reason in err) or -ENOMEM. */
+ * ftp_regexes_free(); NULL: the expression compiles it at each match, for expressions whose arena may be
+ * reset at any time. 0, -WE_CONFIG (the reason in err) or -ENOMEM. */
 int ftp_expr_compile(struct arena *a, enum ftp_expr_kind kind, char *const *words, unsigned n,
 	struct ftp_regex **keep, struct ftp_expr **ret_expr, struct err *err);
 /* As a list in which one matching element is enough, whatever the kind says (Max*FileSize). */

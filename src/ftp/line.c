@@ -13,8 +13,8 @@ void line_init(struct line_reader *r, size_t max_line, size_t max_pending)
 {
 	memset(r, 0, sizeof(*r));
 	r->max = max_line;
-	/* One byte more than the longest line with its end: so a full buffer always holds a line or one that is too long. And
-	 * telnet_filter() asks for one byte more than it is given. */
+	/* One byte more than the longest line with its end: so a full buffer always holds a line or one
+	 * that is too long. And telnet_filter() asks for one byte more than it is given. */
 	buf_init(&r->in, max_pending > max_line + 3 ? max_pending : max_line + 3);
 	buf_init(&r->line, max_line + 2);
 }
@@ -69,8 +69,8 @@ static ssize_t line_end(struct line_reader *r)
 	return -1;
 }
 
-/* Drop n pending bytes. They may have been a password. Moving the rest waits until it is worth it: many short lines in one
- * packet must not cost a move each. */
+/* Drop n pending bytes. They may have been a password. Moving the rest waits until it is worth it: many
+ * short lines in one packet must not cost a move each. */
 static void input_take(struct line_reader *r, size_t n)
 {
 	if (n > 0)

@@ -1,9 +1,10 @@
-/* Command lines out of a byte stream (RFC 959 5.3, RFC 1123 4.1.3, RFC 2640 3.1). Bytes go in as they come, after the
- * Telnet filter; commands come out one at a time, in order. What is not yet taken stays in the buffer, so a client may
- * send many commands at once and a session may take the next one when it is ready for it.
+/* Command lines out of a byte stream (RFC 959 5.3, RFC 1123 4.1.3, RFC 2640 3.1). Bytes go in as they come,
+ * after the Telnet filter; commands come out one at a time, in order. What is not yet taken stays in the
+ * buffer, so a client may send many commands at once and a session may take the next one when it is ready for
+ * it.
  *
- * - A line ends with LF; one CR directly before it is taken off. CR NUL within a line stands for CR; any other NUL makes
- *   the line unusable.
+ * - A line ends with LF; one CR directly before it is taken off. CR NUL within a line stands for CR; any
+ *   other NUL makes the line unusable.
  * - A line longer than the maximum is thrown away up to its LF without being kept; nothing of it is executed.
  * - Empty lines are skipped.
  *
@@ -34,8 +35,8 @@ enum line_result {
 	LINE_NUL       /* a line with a stray NUL: 501 */
 };
 
-/* One command. The strings are valid until the next line_next() or line_done() of the reader; copy what must live
- * longer. For LINE_BLANK raw is set too, for logs; for the other results *cmd is not touched. */
+/* One command. The strings are valid until the next line_next() or line_done() of the reader; copy what
+ * must live longer. For LINE_BLANK raw is set too, for logs; for the other results *cmd is not touched. */
 struct line_cmd {
 	char verb[LINE_VERB_MAX + 1]; /* up to the first blank, ASCII letters in upper case, cut */
 	const char *arg; /* after exactly one blank, verbatim, without NUL; "" when there is none */
@@ -54,19 +55,21 @@ struct line_reader {
 	bool discarding; /* private: inside a line that was too long */
 };
 
-/* max_line: bytes of the longest command line, without its end, > 0. max_pending: bytes that in may hold; it is raised
- * to max_line + 3 when smaller. Stop reading from the client while line_room() is 0. */
+/* max_line: bytes of the longest command line, without its end, > 0. max_pending: bytes that in may hold;
+ * it is raised to max_line + 3 when smaller. Stop reading from the client while line_room() is 0. */
 void line_init(struct line_reader *r, size_t max_line, size_t max_pending);
 void line_done(struct line_reader *r); /* wipes and frees; may be called twice */
 
-/* Bytes that may still be appended to in. When it is 0, line_next() certainly returns something other than LINE_NONE. */
+/* Bytes that may still be appended to in. When it is 0, line_next() certainly returns something other than
+ * LINE_NONE. */
 size_t line_room(struct line_reader *r);
 
-/* The bytes that no line_next() has returned, for the hand-over to another process: borrowed until the reader changes. To be
- * called between commands. */
+/* The bytes that no line_next() has returned, for the hand-over to another process: borrowed until the
+ * reader changes. To be called between commands. */
 const char *line_pending(const struct line_reader *r, size_t *ret_len);
 
-/* The next command, if its line is complete. LINE_TOO_LONG is returned once for a line, as soon as it is known. */
+/* The next command, if its line is complete. LINE_TOO_LONG is returned once for a line, as soon as it is
+ * known. */
 enum line_result line_next(struct line_reader *r, struct line_cmd *ret_cmd);
 
 /* Is there a whole line (or one that is too long) waiting? Takes nothing. */
@@ -75,8 +78,9 @@ bool line_waiting(struct line_reader *r);
 /* Overwrite the line that was returned last (PASS). Its strings become empty. */
 void line_forget(struct line_reader *r);
 
-/* Split arg into words at runs of blanks, for commands with fixed syntax (PORT, TYPE, REST ...). Writes at most max
- * words with their lengths; they point into arg. Returns the number of words, also when that is more than max. */
+/* Split arg into words at runs of blanks, for commands with fixed syntax (PORT, TYPE, REST ...). Writes at
+ * most max words with their lengths; they point into arg. Returns the number of words, also when that is
+ * more than max. */
 struct line_word {
 	const char *text; /* not NUL-terminated */
 	size_t len;

@@ -1,5 +1,5 @@
-/* A client's bytes through the Telnet filter and the line reader: the first byte chooses the packet size. The commands
- * must not depend on how the stream was cut, and nothing unusable may come out. */
+/* A client's bytes through the Telnet filter and the line reader: the first byte chooses the packet size.
+ * The commands must not depend on how the stream was cut, and nothing unusable may come out. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

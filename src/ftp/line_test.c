@@ -14,7 +14,8 @@
 
 #define S(text) text, sizeof(text) - 1
 
-/* All results of a stream as text: "VERB(arg) LONG BLANK NUL "; a missing argument as VERB without parentheses. */
+/* All results of a stream as text: "VERB(arg) LONG BLANK NUL "; a missing argument as VERB without
+ * parentheses. */
 static void stream_run(const char *bytes, size_t n, size_t step, size_t max, char *dst, size_t size)
 {
 	struct line_reader r;

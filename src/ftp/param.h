@@ -1,5 +1,6 @@
-/* Commands that set a parameter of the session and mean the same before and after login. Each reads its argument, appends the
- * reply and changes the value only when it answered 200. Returns 0 or the error of reply().
+/* Commands that set a parameter of the session and mean the same before and after login. Each reads its
+ * argument, appends the reply and changes the value only when it answered 200. Returns 0 or the error of
+ * reply().
  */
 #ifndef FTP_PARAM_H
 #define FTP_PARAM_H
@@ -16,14 +17,16 @@ int param_type(struct buf *out, const struct line_cmd *cmd, bool *ascii);
 /* LANG (RFC 2640 4). There is one language, so nothing changes. 500 where LangEngine is off. */
 int param_lang(struct buf *out, const struct line_cmd *cmd, const struct ftp_conf *conf);
 
-/* OPTS UTF8 [ON|OFF] (also UTF-8; draft-ietf-ftpext-utf-8-option). args: what follows the word UTF8, "" when nothing does.
- * utf8_off: the names are sent and taken as they are stored. 451 where UseEncoding decides. */
+/* OPTS UTF8 [ON|OFF] (also UTF-8; draft-ietf-ftpext-utf-8-option). args: what follows the word UTF8, ""
+ * when nothing does. utf8_off: the names are sent and taken as they are stored. 451 where UseEncoding
+ * decides. */
 int param_utf8(struct buf *out, const struct line_cmd *cmd, const char *args, const struct ftp_conf *conf,
 	bool *utf8_off);
 /* Is it `OPTS UTF8` (or UTF-8)? Then what follows the word, else NULL. */
 const char *param_utf8_args(const struct line_cmd *cmd);
 
-/* "500 '<line>' not understood", for a wrong number of arguments, and "501 '<line>' not understood" for OPTS. */
+/* "500 '<line>' not understood", for a wrong number of arguments, and "501 '<line>' not understood" for
+ * OPTS. */
 int param_not_understood(struct buf *out, unsigned code, const struct line_cmd *cmd);
 
 #endif

@@ -56,7 +56,8 @@ static bool rule_match(const struct ftp_limit_rule *rule, const struct ftp_subje
 	return false;
 }
 
-/* Does a rule with a kind in first..last match? The kinds are numbered in the order in which they are tried. */
+/* Does a rule with a kind in first..last match? The kinds are numbered in the order in which they are
+ * tried. */
 static bool rules_match(const struct ftp_limit *l, enum ftp_rule_kind first, enum ftp_rule_kind last,
 	const struct ftp_subject *who, struct reason *why)
 {
@@ -110,7 +111,8 @@ static enum verdict chain_verdict(
 	return NONE;
 }
 
-/* AllowAll and DenyAll outside <Limit>: the innermost one counts. AllowAll only shields from a DenyAll further out. */
+/* AllowAll and DenyAll outside <Limit>: the innermost one counts. AllowAll only shields from a DenyAll
+ * further out. */
 static enum verdict chain_access_all(const struct chain *c, struct reason *why)
 {
 	for (unsigned i = 0; i < c->n; i++) {
@@ -205,7 +207,8 @@ bool policy_check(const struct ftp_subject *who, const struct ftp_scope *top, co
 
 /* --- LOGIN --- */
 
-/* Could this peer get in by one of the scope's LOGIN limits? *ret_n counts them; *why is a line that refused. */
+/* Could this peer get in by one of the scope's LOGIN limits? *ret_n counts them; *why is a line that
+ * refused. */
 static bool login_possible(
 	const struct ftp_scope *s, const struct ftp_subject *who, unsigned *ret_n, struct reason *why)
 {

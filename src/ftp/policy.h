@@ -1,14 +1,14 @@
-/* What the configuration allows: pure functions over the scopes of one server. Nothing here asks the file system; paths
- * are real host paths (links resolved), as the vfs reports them. Rules: config.md 5 (merging), 5.1 (<Directory>), 6
- * (<Limit>), transfer.md 8.5, 8.6 and 9.
+/* What the configuration allows: pure functions over the scopes of one server. Nothing here asks the file
+ * system; paths are real host paths (links resolved), as the vfs reports them. Rules: config.md 5 (merging),
+ * 5.1 (<Directory>), 6 (<Limit>), transfer.md 8.5, 8.6 and 9.
  *
- * Words: the *top* scope of a session is its <Anonymous> scope, or its server's scope. The scope *of a path* is the most
- * specific <Directory> that matches it, else top. A .ftpaccess scope (ftp_access_load()) may stand in for that one: its
- * parent is the scope it was loaded over.
+ * Words: the *top* scope of a session is its <Anonymous> scope, or its server's scope. The scope *of a path*
+ * is the most specific <Directory> that matches it, else top. A .ftpaccess scope (ftp_access_load()) may
+ * stand in for that one: its parent is the scope it was loaded over.
  *
- * Which <Directory> is most specific: the one with more components; then the one with more literal characters; then the
- * later one. Of an anonymous session the sections inside <Anonymous> are searched first, and only when none of them
- * matches those outside.
+ * Which <Directory> is most specific: the one with more components; then the one with more literal
+ * characters; then the later one. Of an anonymous session the sections inside <Anonymous> are searched first,
+ * and only when none of them matches those outside.
  */
 #ifndef FTP_POLICY_H
 #define FTP_POLICY_H
@@ -18,7 +18,8 @@
 
 #include "ftp/conf.h"
 
-/* What relative and '~' patterns of <Directory> refer to. All borrowed; NULL when not known: such patterns match nothing. */
+/* What relative and '~' patterns of <Directory> refer to. All borrowed; NULL when not known: such patterns
+ * match nothing. */
 struct policy_env {
 	const char *home;      /* home directory of the session's user, host path */
 	const char *anon_root; /* host path of the root of an <Anonymous> session */
@@ -32,37 +33,39 @@ struct policy_verdict {
 	const char *why; /* sentence, static: "<Limit> that names the command: DenyUser matches" */
 };
 
-/* The scope whose conf applies to a path. host_path: absolute, normalised, without trailing slash (but "/"). NULL: top.
- * Never NULL; borrowed from the configuration. */
+/* The scope whose conf applies to a path. host_path: absolute, normalised, without trailing slash (but
+ * "/"). NULL: top. Never NULL; borrowed from the configuration. */
 const struct ftp_scope *policy_scope_for_path(
 	const struct ftp_scope *top, const struct policy_env *env, const char *host_path);
 
-/* May `who` use the command on that path? command: the name used in <Limit>: "RETR", "SITE_CHMOD", "OPTS_UTF8" (not
- * "LOGIN": see below). host_path: the path that is acted on (of RETR, STOR, ... the file itself, also one that does not exist
- * yet); NULL for commands without one. ftpaccess: scope of the .ftpaccess that applies, or NULL.
- * Returns ret_v->allowed; ret_v may be NULL. Commands that are in no group (QUIT, PORT, OPTS_X ...) are denied only by a
- * <Limit> that names them. */
+/* May `who` use the command on that path? command: the name used in <Limit>: "RETR", "SITE_CHMOD",
+ * "OPTS_UTF8" (not "LOGIN": see below). host_path: the path that is acted on (of RETR, STOR, ... the file
+ * itself, also one that does not exist yet); NULL for commands without one. ftpaccess: scope of the
+ * .ftpaccess that applies, or NULL.
+ * Returns ret_v->allowed; ret_v may be NULL. Commands that are in no group (QUIT, PORT, OPTS_X ...) are
+ * denied only by a <Limit> that names them. */
 bool policy_check(const struct ftp_subject *who, const struct ftp_scope *top, const struct policy_env *env,
 	const char *host_path, const struct ftp_scope *ftpaccess, const char *command,
 	struct policy_verdict *ret_v);
 
 /* <Limit LOGIN>, at its three moments (config.md 6.3).
  *
- * At connect (user and groups unknown): false when limits exist in the server or its <Anonymous> sections and none could
- * let this peer in. */
+ * At connect (user and groups unknown): false when limits exist in the server or its <Anonymous> sections
+ * and none could let this peer in. */
 bool policy_login_connect(
 	const struct ftp_subject *who, const struct ftp_scope *server, struct policy_verdict *ret_v);
-/* At USER/PASS with who->authenticated false, and again with true once the groups are known. top: the server's scope or the
- * <Anonymous> that the login name chose. */
+/* At USER/PASS with who->authenticated false, and again with true once the groups are known. top: the
+ * server's scope or the <Anonymous> that the login name chose. */
 bool policy_login(const struct ftp_subject *who, const struct ftp_scope *top, struct policy_verdict *ret_v);
 
 /* Does a selector's condition hold? One that is absent always does. */
 bool policy_selector_match(const struct ftp_selector *sel, const struct ftp_subject *who);
-/* The TransferRate for a transfer, or NULL. command: one FTP_XFER_ bit. conf: of the scope of the path. Highest level
- * wins, at equal level the first match. */
+/* The TransferRate for a transfer, or NULL. command: one FTP_XFER_ bit. conf: of the scope of the path.
+ * Highest level wins, at equal level the first match. */
 const struct ftp_rate *policy_rate(
 	const struct ftp_conf *conf, unsigned command, const struct ftp_subject *who);
-/* The limit that counts out of conf->max_store_size or max_retrieve_size, or NULL; bytes may be UINT64_MAX ('*'). */
+/* The limit that counts out of conf->max_store_size or max_retrieve_size, or NULL; bytes may be UINT64_MAX
+ * ('*'). */
 const struct ftp_max_size *policy_max_size(const struct ftp_max_size *list, const struct ftp_subject *who);
 /* The strictest rule of conf->max_transfers_per_host or _user for the command (an FTP_XFER_ bit), or NULL. */
 const struct ftp_max_xfers *policy_max_transfers(const struct ftp_max_xfers *list, unsigned command);

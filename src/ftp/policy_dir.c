@@ -74,7 +74,8 @@ static bool component_match(const char *pat, size_t pat_len, const char *name, s
 	return fnmatch(a, b, FNM_NOESCAPE) == 0;
 }
 
-/* Does the absolute pattern match the path, or a directory above it? A last component '*' stands for what is inside. */
+/* Does the absolute pattern match the path, or a directory above it? A last component '*' stands for what
+ * is inside. */
 static bool absolute_match(const char *pattern, const char *path, struct rank *ret_rank)
 {
 	struct rank rank = {0, 0};

@@ -1,5 +1,5 @@
-/* The rules over scopes built by hand. Expressions and address rules are the test's own here (one name, one address):
- * what they mean in full is tested beside them. */
+/* The rules over scopes built by hand. Expressions and address rules are the test's own here (one name,
+ * one address): what they mean in full is tested beside them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* What a load of the configuration had to say: errors, warnings, and the state of each directive for wherryd -t. And the
- * documents that are made from the directives' tables. */
+/* What a load of the configuration had to say: errors, warnings, and the state of each directive for
+ * wherryd -t. And the documents that are made from the directives' tables. */
 #ifndef FTP_REPORT_H
 #define FTP_REPORT_H
 
@@ -18,8 +18,8 @@ void ftp_report_add(struct ftp_report *r, const struct conf_note *n);
 void ftp_report_print_problems(const struct ftp_report *r, FILE *out);
 /* As above, through the log front instead. */
 void ftp_report_log_problems(const struct ftp_report *r, const struct log_ctx *ctx);
-/* For -t: a line per directive, "<file>:<line>: <Directive>: supported", "... accepted without effect (<why>)",
- * "... refused (<why>)"; then how many of each. */
+/* For -t: a line per directive, "<file>:<line>: <Directive>: supported", "... accepted without effect
+ * (<why>)", "... refused (<why>)"; then how many of each. */
 void ftp_report_print(const struct ftp_report *r, FILE *out);
 
 /* wherryd --list, --list-directives. */

@@ -1,8 +1,10 @@
-/* The table of the FTP commands: everything the login process, the session process, the policy, the logs, HELP and FEAT
- * must know about a command, except what it does. The doing is in src/login/ and src/session/cmd/.
+/* The table of the FTP commands: everything the login process, the session process, the policy, the logs,
+ * HELP and FEAT must know about a command, except what it does. The doing is in src/login/ and
+ * src/session/cmd/.
  *
  * To add a command:
- *   1. its row in verb.c (the tables are sorted by name), with the section that defines it and the replies it may give,
+ *   1. its row in verb.c (the tables are sorted by name), with the section that defines it and the replies
+ *      it may give,
  *   2. its behaviour: src/session/cmd/cmd_x.c, one line in src/session/cmd/commands.c,
  *   3. if it is legal before login, a branch in src/login/,
  *   4. HELP, FEAT, <Limit> groups and log classes follow from the row; verb_test.c checks the row.
@@ -43,7 +45,8 @@ enum verb_flags {
 	VERB_MULTI_WORD_PATH = 256  /* words first, the rest verbatim is a path (MFMT, SITE CHMOD) */
 };
 
-/* Groups of <Limit> a command belongs to (config.md 6.1). Commands without VERB_LIMIT_ALL are limited only by name. */
+/* Groups of <Limit> a command belongs to (config.md 6.1). Commands without VERB_LIMIT_ALL are limited only
+ * by name. */
 enum verb_limit { VERB_LIMIT_READ = 1, VERB_LIMIT_WRITE = 2, VERB_LIMIT_DIRS = 4, VERB_LIMIT_ALL = 8 };
 
 /* Classes of ExtendedLog. */
@@ -92,8 +95,8 @@ struct ftp_verb {
 	unsigned flags;       /* VERB_ bits */
 	unsigned groups;      /* VERB_LIMIT_ bits */
 	unsigned log_classes; /* VERB_LOG_ bits */
-	/* FEAT line without its leading blank; NULL = none. With feat_fn set, that one decides: it appends the line to out and
-	 * returns true, or returns false when the feature is not enabled. */
+	/* FEAT line without its leading blank; NULL = none. With feat_fn set, that one decides: it appends
+	 * the line to out and returns true, or returns false when the feature is not enabled. */
 	const char *feat;
 	bool (*feat_fn)(const struct verb_state *st, struct buf *out);
 	uint16_t replies
@@ -121,8 +124,9 @@ int verb_site_help(struct buf *out, const char *arg, const struct ftp_conf *conf
 /* FEAT: only what this configuration has switched on. */
 int verb_feat(struct buf *out, const struct verb_state *st);
 
-/* Does the first word belong to another protocol (HTTP, SMTP, SSH)? Then its name for the log, else NULL. Such clients are
- * cut off at once: a browser tricked into posting at us must not execute anything (commands.md 1). */
+/* Does the first word belong to another protocol (HTTP, SMTP, SSH)? Then its name for the log, else NULL.
+ * Such clients are cut off at once: a browser tricked into posting at us must not execute anything
+ * (commands.md 1). */
 const char *verb_foreign_protocol(const char *verb);
 
 #endif

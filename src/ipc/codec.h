@@ -1,9 +1,10 @@
-/* Bytes of messages between Wherry's processes. A message is a plain struct described by a table of fields; one
- * encoder and one checked decoder serve all of them.
+/* Bytes of messages between Wherry's processes. A message is a plain struct described by a table of fields;
+ * one encoder and one checked decoder serve all of them.
  *
- * On the wire: the fields in table order; numbers little-endian and fixed width; strings and byte ranges with a u32
- * length; nothing may follow the last field. The other process may have been taken over by an attacker: every length is
- * checked against the field's maximum and against the bytes that came, strings must not hold NUL, bools must be 0 or 1.
+ * On the wire: the fields in table order; numbers little-endian and fixed width; strings and byte ranges with
+ * a u32 length; nothing may follow the last field. The other process may have been taken over by an attacker:
+ * every length is checked against the field's maximum and against the bytes that came, strings must not hold
+ * NUL, bools must be 0 or 1.
  */
 #ifndef IPC_CODEC_H
 #define IPC_CODEC_H
@@ -42,8 +43,8 @@ struct ipc_field {
 	size_t max;    /* STR, BYTES: bytes without NUL; IDS: elements */
 };
 
-/* Bytes that a decoded message's strings and lists live in; one per receiving channel is enough, its content is valid
- * until the next decode. */
+/* Bytes that a decoded message's strings and lists live in; one per receiving channel is enough, its
+ * content is valid until the next decode. */
 #define IPC_MSG_MAX (96 * 1024)
 struct ipc_scratch {
 	size_t used;

@@ -24,22 +24,23 @@ struct ctl_words {
 	char text[CTL_LINE_MAX];
 };
 
-/* line: n bytes without the LF. 0, -WE_SYNTAX (empty, a byte that should be escaped, a bad escape, \x00, blanks
- * in a wrong place), or -WE_LIMIT (too long, too many words). *ret_words is then undefined. */
+/* line: n bytes without the LF. 0, -WE_SYNTAX (empty, a byte that should be escaped, a bad escape, \x00,
+ * blanks in a wrong place), or -WE_LIMIT (too long, too many words). *ret_words is then undefined. */
 int ctl_parse(const char *line, size_t n, struct ctl_words *ret_words);
 
-/* Append the request line with its LF. 0, -WE_LIMIT (over CTL_LINE_MAX or CTL_WORDS_MAX; part of it is in out),
- * or an error of the buffer. */
+/* Append the request line with its LF. 0, -WE_LIMIT (over CTL_LINE_MAX or CTL_WORDS_MAX; part of it is in
+ * out), or an error of the buffer. */
 int ctl_format(struct buf *out, const char *const word[], unsigned count);
 
-/* Append the first line of an answer; the text is formatted, then escaped, and cut at 1000 bytes. 0 or an error
- * of the buffer. */
+/* Append the first line of an answer; the text is formatted, then escaped, and cut at 1000 bytes. 0 or an
+ * error of the buffer. */
 int ctl_reply(struct buf *out, bool ok, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Append a data line. key: a plain word. */
 int ctl_data(struct buf *out, const char *key, const char *value);
 
 /* The inverse of ctl_reply() and ctl_data(), in place. line: NUL-terminated, without LF.
- * ctl_parse_reply: *ret_text points into line. ctl_parse_data: *ret_key and *ret_value do. 0 or -WE_SYNTAX. */
+ * ctl_parse_reply: *ret_text points into line. ctl_parse_data: *ret_key and *ret_value do. 0 or
+ * -WE_SYNTAX. */
 int ctl_parse_reply(char *line, bool *ret_ok, char **ret_text);
 int ctl_parse_data(char *line, char **ret_key, char **ret_value);
 

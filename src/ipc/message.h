@@ -1,5 +1,6 @@
-/* Every message that may cross between two of Wherry's processes, and the permit table: who may send it to whom, and
- * whether a descriptor travels with it. What is not in the table is fatal for the process that sent it.
+/* Every message that may cross between two of Wherry's processes, and the permit table: who may send it to
+ * whom, and whether a descriptor travels with it. What is not in the table is fatal for the process that sent
+ * it.
  *
  * The processes are drawn in ARCHITECTURE.md. Numbers used below:
  *   sid   session number, given by master when a connection arrives, unique while the daemon runs, never 0

@@ -1,5 +1,5 @@
-/* What master gives to a process it has forked. The child inherits the memory, so these are plain pointers; all of it is
- * kept: it lives as long as the process.
+/* What master gives to a process it has forked. The child inherits the memory, so these are plain pointers;
+ * all of it is kept: it lives as long as the process.
  */
 #ifndef IPC_START_H
 #define IPC_START_H
@@ -30,9 +30,10 @@ struct proc_start {
 	const char *root;      /* host path; not yet opened */
 	bool report_transfers; /* tell master of each transfer that has ended (`wherryd share` prints them) */
 
-	/* Lock the process in for good: call once, after set-up and before the first byte from outside. Session: root_fd is the
-	 * opened root directory, which stays reachable with what is below it; others -1. Logs what the kernel lacks; fails only when
-	 * a protection that the kernel has cannot be switched on. */
+	/* Lock the process in for good: call once, after set-up and before the first byte from outside.
+	 * Session: root_fd is the opened root directory, which stays reachable with what is below it;
+	 * others -1. Logs what the kernel lacks; fails only when a protection that the kernel has cannot
+	 * be switched on. */
 	int (*confine)(const struct proc_start *start, int root_fd, struct err *err);
 };
 

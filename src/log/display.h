@@ -1,5 +1,5 @@
-/* The cookies of Display* files (spec/config.md section 10): text in, text out. Values come from clients, so control
- * bytes in them become '_'; cookies that do not exist stay as they are written. */
+/* The cookies of Display* files (spec/config.md section 10): text in, text out. Values come from clients,
+ * so control bytes in them become '_'; cookies that do not exist stay as they are written. */
 #ifndef LOG_DISPLAY_H
 #define LOG_DISPLAY_H
 
@@ -28,8 +28,8 @@ struct display_values {             /* strings are borrowed; NULL is "" unless s
 	int64_t wall_secs;          /* %T %{time:fmt}: now, since 1970 */
 };
 
-/* Append text with its cookies expanded. Also %{env:X}, %{time:<strftime>} and %%. 0, or -ENOBUFS, -ENOMEM of out: then
- * out holds what fitted. */
+/* Append text with its cookies expanded. Also %{env:X}, %{time:<strftime>} and %%. 0, or -ENOBUFS, -ENOMEM
+ * of out: then out holds what fitted. */
 int display_expand(struct buf *out, const char *text, const struct display_values *v);
 
 #endif

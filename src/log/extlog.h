@@ -7,7 +7,8 @@
 #include "log/log_syslog.h"
 #include "log/logfmt.h"
 
-/* Classes of commands, equal to VERB_LOG_* of ftp/verb.h. EXIT is the end of a session and not part of ALL. */
+/* Classes of commands, equal to VERB_LOG_* of ftp/verb.h. EXIT is the end of a session and not part of
+ * ALL. */
 enum {
 	EXTLOG_AUTH = 1,
 	EXTLOG_INFO = 2,
@@ -32,17 +33,19 @@ struct extlog_mask {
 	} command[EXTLOG_COMMANDS_MAX];
 };
 
-/* The second word of ExtendedLog: classes and commands separated by ',' (or by the '+' of the next), each with '!' to
- * take it away again: "ALL,!DIRS", "READ,WRITE+SIZE,!MDTM". The last word about something decides; NULL is ALL.
+/* The second word of ExtendedLog: classes and commands separated by ',' (or by the '+' of the next), each
+ * with '!' to take it away again: "ALL,!DIRS", "READ,WRITE+SIZE,!MDTM". The last word about something
+ * decides; NULL is ALL.
  *   known  is this (upper case, SITE_CHMOD form) a command? NULL: everything is
  * -WE_CONFIG with *err naming the word. */
 int extlog_mask_parse(
 	const char *text, bool (*known)(const char *command), struct extlog_mask *ret_mask, struct err *err);
-/* Does a command of these classes go there? command upper case, SITE commands "SITE_CHMOD" (then "SITE" in a mask
- * means all of them); NULL for the end of a session (classes EXTLOG_EXIT). */
+/* Does a command of these classes go there? command upper case, SITE commands "SITE_CHMOD" (then "SITE" in
+ * a mask means all of them); NULL for the end of a session (classes EXTLOG_EXIT). */
 bool extlog_mask_match(const struct extlog_mask *mask, unsigned classes, const char *command);
 
-/* The first word: "syslog:<level>" or a path. *ret_level is the level, or -1 for a path. -WE_CONFIG: unknown level. */
+/* The first word: "syslog:<level>" or a path. *ret_level is the level, or -1 for a path. -WE_CONFIG:
+ * unknown level. */
 int extlog_target_parse(const char *text, int *ret_level, struct err *err);
 
 /* One ExtendedLog, ready for use; filled by its owner. */

@@ -1,6 +1,6 @@
-/* Log files. A file is known by its descriptor number, which stays the same for the life of a process: after a
- * rotation the new descriptor is put over the old number, so nobody who holds the number has to be told. Files are
- * opened by the master before anything is sandboxed; the others get descriptors.
+/* Log files. A file is known by its descriptor number, which stays the same for the life of a process: after
+ * a rotation the new descriptor is put over the old number, so nobody who holds the number has to be told.
+ * Files are opened by the master before anything is sandboxed; the others get descriptors.
  */
 #ifndef LOG_LOG_FILE_H
 #define LOG_LOG_FILE_H
@@ -23,8 +23,8 @@ enum { LOG_FILE_SYMLINK = 1, LOG_FILE_WRITABLE_DIR = 2 };
 int log_file_open(const char *path, unsigned flags, mode_t mode, struct err *err);
 /* The same checks on what is there, for -t: makes, opens and changes nothing. A missing file is fine. */
 int log_file_check(const char *path, unsigned flags, struct err *err);
-/* Put new_fd (given) over the number fd, which may be -1: then new_fd itself is the result. Returns the number to
- * use or -errno (new_fd is closed, fd as it was). */
+/* Put new_fd (given) over the number fd, which may be -1: then new_fd itself is the result. Returns the
+ * number to use or -errno (new_fd is closed, fd as it was). */
 int log_file_replace(int fd, int new_fd);
 /* One write() of one whole line. A record is lost rather than retried: -errno, -EIO when it was cut. */
 int log_file_write(int fd, const char *line, size_t len);

@@ -1,9 +1,10 @@
-/* Where the diagnostic lines of base/log.h go: standard error, a file (SystemLog) or syslog, as text or as JSON.
+/* Where the diagnostic lines of base/log.h go: standard error, a file (SystemLog) or syslog, as text or as
+ * JSON.
  *
  * Text in a file:
  *   2026-11-22 04:42:16,123 host wherryd[71] host (192.0.2.7[192.0.2.7]): message [process=session user=alice sid=7]
- * (the client part only where a client is known: login filters look for it), one write() a line. On standard error
- * the host is left out, in syslog what syslog adds itself. As JSON, one object a line:
+ * (the client part only where a client is known: login filters look for it), one write() a line. On standard
+ * error the host is left out, in syslog what syslog adds itself. As JSON, one object a line:
  *   {"time": "2026-11-22T03:42:16.123Z", "level": "notice", "pid": 71, "process": "session", "client": "192.0.2.7",
  *    "user": "alice", "sid": 7, "message": "..."}
  */
@@ -25,8 +26,8 @@ struct log_sink {
 	bool json;
 };
 
-/* Send everything that base/log.h lets through to sink, which is copied. Call it again to change. Also reads the time
- * zone, so call it before the sandbox closes /etc. */
+/* Send everything that base/log.h lets through to sink, which is copied. Call it again to change. Also
+ * reads the time zone, so call it before the sandbox closes /etc. */
 void log_sink_install(const struct log_sink *sink);
 
 #endif

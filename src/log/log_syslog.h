@@ -1,5 +1,5 @@
-/* The syslog daemon: one datagram a line over a socket that is opened before the sandbox is and inherited. Never
- * blocks: when the daemon does not keep up, lines are lost. */
+/* The syslog daemon: one datagram a line over a socket that is opened before the sandbox is and inherited.
+ * Never blocks: when the daemon does not keep up, lines are lost. */
 #ifndef LOG_LOG_SYSLOG_H
 #define LOG_LOG_SYSLOG_H
 

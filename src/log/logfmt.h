@@ -1,7 +1,8 @@
 /* LogFormat: a format text compiled once, rendered for every record. spec/transfer.md section 11.
  *
- * Values come from clients: control bytes, bytes that are not UTF-8, quotes and backslashes in them are written as
- * \xHH, so that a line is one line and "%r" ends where it seems to. What is not known is written "-".
+ * Values come from clients: control bytes, bytes that are not UTF-8, quotes and backslashes in them are
+ * written as \xHH, so that a line is one line and "%r" ends where it seems to. What is not known is written
+ * "-".
  */
 #ifndef LOG_LOGFMT_H
 #define LOG_LOGFMT_H
@@ -18,9 +19,9 @@
 /* LogFormat "default". */
 #define LOGFMT_DEFAULT "%h %l %u %t \"%r\" %s %b"
 
-/* One command, or the end of a session. All strings are borrowed; NULL (and "") is "not known". Numbers that may be
- * unknown are -1 then: start from LOG_RECORD_INIT. A client's password is never in here: command and args hold
- * "(hidden)" in its place. */
+/* One command, or the end of a session. All strings are borrowed; NULL (and "") is "not known". Numbers
+ * that may be unknown are -1 then: start from LOG_RECORD_INIT. A client's password is never in here:
+ * command and args hold "(hidden)" in its place. */
 struct log_record {
 	int64_t wall_us; /* now, microseconds since 1970 */
 
@@ -84,8 +85,8 @@ struct log_record {
 
 struct logfmt;
 
-/* text is copied. The result is immutable and returned (logfmt_free()). -WE_CONFIG with *err naming the variable that
- * does not exist. */
+/* text is copied. The result is immutable and returned (logfmt_free()). -WE_CONFIG with *err naming the
+ * variable that does not exist. */
 int logfmt_compile(const char *text, struct logfmt **ret_fmt, struct err *err);
 void logfmt_free(struct logfmt **fmt); /* NULL inside is fine; sets NULL */
 /* Append the line without newline to out; what does not fit out's maximum is cut. 0 or -ENOMEM. */

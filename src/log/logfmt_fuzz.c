@@ -1,5 +1,6 @@
-/* Texts with variables: the input is compiled as a LogFormat and rendered, read as the classes of an ExtendedLog, and
- * expanded as a display file; the values hold the input too. Rendered lines never hold a control byte of a value. */
+/* Texts with variables: the input is compiled as a LogFormat and rendered, read as the classes of an
+ * ExtendedLog, and expanded as a display file; the values hold the input too. Rendered lines never hold a
+ * control byte of a value. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* The transfer log (TransferLog), a line per finished or broken transfer and per deletion, in the format that wu-ftpd
- * made and every log reader knows. spec/transfer.md section 10. */
+/* The transfer log (TransferLog), a line per finished or broken transfer and per deletion, in the format
+ * that wu-ftpd made and every log reader knows. spec/transfer.md section 10. */
 #ifndef LOG_XFERLOG_H
 #define LOG_XFERLOG_H
 
@@ -26,8 +26,8 @@ struct xferlog {                 /* strings are borrowed */
 
 #define XFERLOG_LINE_SIZE 10240 /* fits every line of a path that the kernel can open */
 
-/* The line with its newline and a NUL into buf. Returns its length or -ENOBUFS. Blanks and control bytes in fields
- * become '_', so that the number of fields is always the same. */
+/* The line with its newline and a NUL into buf. Returns its length or -ENOBUFS. Blanks and control bytes
+ * in fields become '_', so that the number of fields is always the same. */
 int xferlog_format(const struct xferlog *x, char *buf, size_t size);
 /* Format and append to fd with one write(). 0 or -errno. fd -1: 0. */
 int xferlog_write(int fd, const struct xferlog *x);

@@ -57,8 +57,8 @@ static void handle_closed(uv_handle_t *h)
 		free(cl);
 }
 
-/* The connection has ended or was handed over. The event handle goes first: the socket itself may live on in another process,
- * and must be out of our epoll set before our descriptor is closed. */
+/* The connection has ended or was handed over. The event handle goes first: the socket itself may live on
+ * in another process, and must be out of our epoll set before our descriptor is closed. */
 static void client_close(struct client *cl)
 {
 	struct client_table *t = cl->table;
@@ -179,8 +179,8 @@ static void socket_options(int fd, const struct ftp_server *server)
 	const struct ftp_conf *conf = server != NULL ? &server->scope->conf : NULL;
 	int on = 1;
 
-	/* Options are improvements: the connection works without. The urgent mark of an ABOR must not take a byte out of the
-	 * stream (transfer.md 5). */
+	/* Options are improvements: the connection works without. The urgent mark of an ABOR must not take
+	 * a byte out of the stream (transfer.md 5). */
 	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 	if (conf == NULL || conf->socket_options.keepalive)
 		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));

@@ -43,8 +43,8 @@ struct client *client_of(const struct login_conn *c);
 
 /* Master has admitted it: from now on it is found by its sid. */
 void client_admit(struct client *cl, const struct ipc_admit *m);
-/* Do what the connection wants after one of its functions was called: send, read on, arm the timer, or close. cl may be
- * freed later, when the loop runs. */
+/* Do what the connection wants after one of its functions was called: send, read on, arm the timer, or
+ * close. cl may be freed later, when the loop runs. */
 void client_update(struct client *cl);
 
 /* Call fn for each client, then update it. */

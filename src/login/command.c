@@ -1,5 +1,6 @@
-/* The commands that are legal before login (commands.md 1 and 2). To add one: a function and its line in the table below,
- * which has a row for each command with VERB_PRELOGIN in ftp/verb.c (login_test.c compares them).
+/* The commands that are legal before login (commands.md 1 and 2). To add one: a function and its line in the
+ * table below, which has a row for each command with VERB_PRELOGIN in ftp/verb.c (login_test.c compares
+ * them).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +34,8 @@ static const struct ftp_conf *user_conf(const struct login_conn *c)
 	return anon != NULL ? &anon->conf : conf_of(c);
 }
 
-/* A display text as the lines before the command's own reply. One that does not fit is left out: the command's own reply
- * matters more. */
+/* A display text as the lines before the command's own reply. One that does not fit is left out: the
+ * command's own reply matters more. */
 static void display(struct login_conn *c, unsigned code, const char *text)
 {
 	const struct ftp_conf *conf = conf_of(c);
@@ -179,7 +180,8 @@ static void pass_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 
 /* --- HOST (RFC 7151) --- */
 
-/* The server that a literal address means: the one reached, when it is the address reached. NULL: another one. */
+/* The server that a literal address means: the one reached, when it is the address reached. NULL: another
+ * one. */
 static const struct ftp_server *host_literal(const struct login_conn *c, const char *text)
 {
 	struct addr a;
@@ -375,8 +377,8 @@ const struct login_command_row login_commands[] = {
 	{NULL, NULL},
 };
 
-/* <Limit> sections that name the command, or DIRS and ALL for STAT. The ways in and out are never closed by them; HOST has its
- * own answer. */
+/* <Limit> sections that name the command, or DIRS and ALL for STAT. The ways in and out are never closed
+ * by them; HOST has its own answer. */
 static bool forbidden(const struct login_conn *c, const struct ftp_verb *verb)
 {
 	static const char *const open[] = {"HOST", "PASS", "QUIT", "USER"};

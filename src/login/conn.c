@@ -371,8 +371,8 @@ void login_conn_result(struct login_conn *c, const struct ipc_login_result *m, u
 	if (c->state >= LOGIN_CLOSING)
 		return;
 	if (!expected) {
-		/* auth died after it had told master, and the client was told that its login failed. Master now counts a
-		 * session that nobody has: the way out is to end. */
+		/* auth died after it had told master, and the client was told that its login failed.
+		 * Master now counts a session that nobody has: the way out is to end. */
 		log_warn(&c->log, "login succeeded after it was given up, closing the connection");
 		login_conn_end(c, "421 Service not available, please log in again", now_ms);
 		return;

@@ -1,10 +1,12 @@
-/* One client before login: everything it says and hears, as a state machine that knows neither sockets nor an event loop.
- * Its owner (proc.c, a test, the fuzzer) feeds bytes, messages and the time, and does what the machine wants:
+/* One client before login: everything it says and hears, as a state machine that knows neither sockets nor an
+ * event loop. Its owner (proc.c, a test, the fuzzer) feeds bytes, messages and the time, and does what the
+ * machine wants:
  *
  *   - send what is in conn->out, and tell login_conn_sent()
  *   - read more while login_conn_wants_input()
  *   - call login_conn_tick() at login_conn_deadline()
- *   - after any call look at conn->state: LOGIN_LINGERING shut the socket down for writing; LOGIN_GONE close and free
+ *   - after any call look at conn->state: LOGIN_LINGERING shut the socket down for writing; LOGIN_GONE
+ *     close and free
  *
  *     ADMITTING --ADMIT--> COMMANDS --PASS--> AUTHENTICATING --LOGIN_RESULT--> HANDING_OVER --sent--> GONE
  *         |                  |    ^                 |
@@ -13,8 +15,8 @@
  *
  * With UseReverseDNS on, RESOLVING stands between ADMITTING and COMMANDS.
  *
- * Times are milliseconds of the monotonic clock. Output is bounded: while a client does not read its replies, its commands
- * wait; TimeoutLogin ends it.
+ * Times are milliseconds of the monotonic clock. Output is bounded: while a client does not read its replies,
+ * its commands wait; TimeoutLogin ends it.
  */
 #ifndef LOGIN_CONN_H
 #define LOGIN_CONN_H
@@ -60,10 +62,11 @@ enum login_state {
 
 /* What a connection needs from its process. */
 struct login_ops {
-	/* Send a message to master; for IPC_HANDOFF the connection's socket goes with it. 0 or negative: the connection ends. */
+	/* Send a message to master; for IPC_HANDOFF the connection's socket goes with it. 0 or negative:
+	 * the connection ends. */
 	int (*master)(void *arg, const struct login_conn *c, enum ipc_type type, const void *msg);
-	/* Send a request to auth. 0, -WE_CLOSED when auth is not there now (login_conn_auth_ready() will be called), or
-	 * another error: the login fails. */
+	/* Send a request to auth. 0, -WE_CLOSED when auth is not there now (login_conn_auth_ready() will
+	 * be called), or another error: the login fails. */
 	int (*auth)(void *arg, const struct ipc_auth_request *req);
 	/* Ask auth for the DNS name of an address: login_conn_resolved() will be called. As auth(). */
 	int (*resolve)(void *arg, const struct ipc_resolve *q);
@@ -115,8 +118,8 @@ struct login_conn {
 /* Begin: asks master. Addresses are copied. cid: not 0, unique in this process. */
 void login_conn_init(struct login_conn *c, const struct login_env *env, uint32_t cid, const struct addr *peer,
 	const struct addr *local, uint64_t now_ms);
-/* Begin with a client that was logged in and has said REIN: it is greeted as after connecting, and its waiting input goes
- * on. sid and addresses are those it had. */
+/* Begin with a client that was logged in and has said REIN: it is greeted as after connecting, and its
+ * waiting input goes on. sid and addresses are those it had. */
 void login_conn_adopt(struct login_conn *c, const struct login_env *env, uint32_t cid,
 	const struct ipc_adopt *m, uint64_t now_ms);
 /* Frees what c holds and tells master, unless the client was handed over. c itself is the caller's. */

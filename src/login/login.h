@@ -1,7 +1,7 @@
-/* The login process: accepts clients, greets them, and talks with them until they have logged in. It is what strangers reach,
- * so it owns nothing: no files, no user, no right to open anything. What it learns from a client (user, password) it gives to
- * the auth process; what that login has earned, auth tells master, and master tells this process to hand the control socket
- * over. Then it forgets the client.
+/* The login process: accepts clients, greets them, and talks with them until they have logged in. It is what
+ * strangers reach, so it owns nothing: no files, no user, no right to open anything. What it learns from a
+ * client (user, password) it gives to the auth process; what that login has earned, auth tells master, and
+ * master tells this process to hand the control socket over. Then it forgets the client.
  *
  *   conn.h     one client as a state machine without sockets or event loop
  *   command.c  the commands that are legal before login

@@ -1,5 +1,6 @@
-/* A client's byte stream into a connection before login, with an auth that says yes, no or nothing. The first byte chooses
- * packet size and verdicts; at the end nothing may be left behind and the rules of the states must have held. */
+/* A client's byte stream into a connection before login, with an auth that says yes, no or nothing. The
+ * first byte chooses packet size and verdicts; at the end nothing may be left behind and the rules of the
+ * states must have held. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

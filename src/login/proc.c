@@ -195,8 +195,8 @@ static void accept_wait(struct proc *p)
 		&p->accept_pause, accept_resume, ACCEPT_PAUSE_MS, 0); /* cannot fail with a callback */
 }
 
-/* Descriptors are out. With the spare one, take the next client off the queue and tell it: otherwise it would wait, and the
- * listener would wake us for it without end. False when that is not possible either. */
+/* Descriptors are out. With the spare one, take the next client off the queue and tell it: otherwise it
+ * would wait, and the listener would wake us for it without end. False when that is not possible either. */
 static bool turn_away(struct proc *p, int listen_fd)
 {
 	static const char text[] = "421 Service not available, too many connections\r\n";

@@ -31,7 +31,8 @@ static bool command_known(const char *name)
 	return verb_find_limit(name) != NULL;
 }
 
-/* The configuration was checked when it was loaded; a format that fails here leaves its log without our lines. */
+/* The configuration was checked when it was loaded; a format that fails here leaves its log without our
+ * lines. */
 static void extended_add(
 	struct login_records *r, const struct ftp_config *config, const struct ftp_extlog *conf)
 {

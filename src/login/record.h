@@ -1,5 +1,5 @@
-/* ExtendedLog lines of commands before login. Formats are compiled and syslog is opened when the process starts, before it is
- * confined; the files are master's descriptors. */
+/* ExtendedLog lines of commands before login. Formats are compiled and syslog is opened when the process
+ * starts, before it is confined; the files are master's descriptors. */
 #ifndef LOGIN_RECORD_H
 #define LOGIN_RECORD_H
 

@@ -1,5 +1,5 @@
-/* The session table, and the limits that are counted over it. Counting walks the table: it happens once per login and only
- * where a limit is configured. */
+/* The session table, and the limits that are counted over it. Counting walks the table: it happens once
+ * per login and only where a limit is configured. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* The limits, over a session table without processes. Built with admit.c alone: what it calls elsewhere is here. */
+/* The limits, over a session table without processes. Built with admit.c alone: what it calls elsewhere is
+ * here. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

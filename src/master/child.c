@@ -208,7 +208,8 @@ static int __attribute__((noreturn)) child_run(struct master *m, const struct bi
 		score_forget(m->board);
 	m->board = NULL;
 	close_others(m, b, listeners, &start.n_listeners);
-	/* Not master's own log: after a reload that is another generation's, whose number may soon be a client's socket. */
+	/* Not master's own log: after a reload that is another generation's, whose number may soon be a
+	 * client's socket. */
 	logsink_select(m, c->gen->config);
 	start.listeners = listeners;
 	m->log.process = role_name[c->role];
@@ -320,7 +321,8 @@ static int spawn(struct master *m, enum ipc_role role, struct generation *g, con
 	return 0;
 }
 
-/* Connect c with the auth process of its generation: requests of a login process, names of a session process. */
+/* Connect c with the auth process of its generation: requests of a login process, names of a session
+ * process. */
 static void connect_auth(struct master *m, struct child *c)
 {
 	struct child *auth = c->gen->auth;
@@ -502,7 +504,8 @@ static unsigned drop_sessions(struct master *m, struct child *c)
 	return lost;
 }
 
-/* Auth or the accepting login process has died: start it again, later and later when it does not live long. */
+/* Auth or the accepting login process has died: start it again, later and later when it does not live
+ * long. */
 static void plan_restart(struct master *m, const struct child *c)
 {
 	uint64_t now = clock_ms(), wait = 0;

@@ -1,5 +1,5 @@
-/* wherryctl's socket: one request line, one answer, then it is closed (ipc/ctl.h). Only root and the account that the daemon
- * runs as may ask. */
+/* wherryctl's socket: one request line, one answer, then it is closed (ipc/ctl.h). Only root and the
+ * account that the daemon runs as may ask. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

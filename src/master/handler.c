@@ -1,5 +1,6 @@
-/* Requests of the children. Each has passed the permit table (ipc/message.h): the sender's role may send it, it is
- * well-formed, and a descriptor is there when one must be. What is left to check is whether *this* process may ask this
+/* Requests of the children. Each has passed the permit table (ipc/message.h): the sender's role may send it,
+ * it is well-formed, and a descriptor is there when one must be. What is left to check is whether *this*
+ * process may ask this
  * *now*: a login process only about connections it holds, a session process only about its sessions. A request that no
  * honest process makes ends its sender. No string is kept past the message except what a grant says.
  */
@@ -291,8 +292,8 @@ static int on_rein(struct master *m, struct child *c, struct ipc_msg *msg)
 	return 0;
 }
 
-/* Does a server of the session's configuration have that port? What login said of the connection's own address is not enough to
- * give out a privileged port. */
+/* Does a server of the session's configuration have that port? What login said of the connection's own
+ * address is not enough to give out a privileged port. */
 static bool port_served(const struct msession *s, uint16_t port)
 {
 	const struct ftp_config *c = s->gen->config;

@@ -1,5 +1,5 @@
-/* What master answers to a child, over a real channel: the test is the child. Built with handler.c and admit.c; what they call
- * elsewhere is here. */
+/* What master answers to a child, over a real channel: the test is the child. Built with handler.c and
+ * admit.c; what they call elsewhere is here. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

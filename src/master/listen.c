@@ -1,5 +1,5 @@
-/* Listening sockets: one per address and port that a server wants. Where a server takes all addresses of a family, specific
- * addresses of the same port share its socket. */
+/* Listening sockets: one per address and port that a server wants. Where a server takes all addresses of a
+ * family, specific addresses of the same port share its socket. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
-/* What `wherryd share` shows while it runs. What has happened (a login, the end of a transfer or session) is a line that stays,
- * told by the processes that carry it; what is going on is one line per session and transfer with progress and rate, from the
- * scoreboard as any other reader. On a terminal those are redrawn in place, elsewhere printed every few seconds.
+/* What `wherryd share` shows while it runs. What has happened (a login, the end of a transfer or session) is
+ * a line that stays, told by the processes that carry it; what is going on is one line per session and
+ * transfer with progress and rate, from the scoreboard as any other reader. On a terminal those are redrawn
+ * in place, elsewhere printed every few seconds.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* Log files of the configuration: opened here, inherited by the children, handed out again after a rotation. */
+/* Log files of the configuration: opened here, inherited by the children, handed out again after a
+ * rotation. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Master's event loop: epoll, one signalfd, one deadline. Master forks, so it uses no library with threads or hidden
- * descriptors; children make their own libuv loops.
+/* Master's event loop: epoll, one signalfd, one deadline. Master forks, so it uses no library with threads or
+ * hidden descriptors; children make their own libuv loops.
  */
 #ifndef MASTER_LOOP_H
 #define MASTER_LOOP_H

@@ -184,8 +184,8 @@ static int settle_config(struct arguments *a)
 	return 0;
 }
 
-/* Into the background; the parent waits until the daemon serves or has said why not. Returns -1 in the daemon with *ret_fd
- * set, else the parent's exit status. */
+/* Into the background; the parent waits until the daemon serves or has said why not. Returns -1 in the
+ * daemon with *ret_fd set, else the parent's exit status. */
 static int background(int *ret_fd)
 {
 	int fds[2];

@@ -245,7 +245,8 @@ static uint64_t on_turn(void *arg, uint64_t now)
 
 /* --- starting --- */
 
-/* The run directory and the empty root of login processes below it, when we are root and use the default places. */
+/* The run directory and the empty root of login processes below it, when we are root and use the default
+ * places. */
 static void make_run_dirs(const struct master *m)
 {
 	if (geteuid() != 0)

@@ -1,5 +1,5 @@
-/* The master process: configuration, listeners, log files, scoreboard, children, limits. It never parses what a client
- * wrote; the only bytes of clients that pass through are opaque ones inside IPC_HANDOFF.
+/* The master process: configuration, listeners, log files, scoreboard, children, limits. It never parses what
+ * a client wrote; the only bytes of clients that pass through are opaque ones inside IPC_HANDOFF.
  *
  *   main.c     options and the other entrances (-t, share, ...)
  *   master.c   start, reload, stop
@@ -136,11 +136,12 @@ struct master {
 };
 
 /* --- master.c --- */
-/* Start and serve until stopped. ready_fd (given, -1 = none) gets one byte when serving, and is closed without it when the start
- * fails; why is then on standard error. Returns the exit status. */
+/* Start and serve until stopped. ready_fd (given, -1 = none) gets one byte when serving, and is closed
+ * without it when the start fails; why is then on standard error. Returns the exit status. */
 int master_run(const struct master_options *opt, int ready_fd);
 int master_reload(struct master *m, struct err *err);
-/* now: end transfers too; else sessions finish what they do. text: reply line of the farewell without code, NULL = default. */
+/* now: end transfers too; else sessions finish what they do. text: reply line of the farewell without
+ * code, NULL = default. */
 void master_stop(struct master *m, bool now, const char *text);
 void generation_ref(struct generation *g);
 void generation_unref(struct master *m, struct generation *g);
@@ -203,7 +204,8 @@ void control_close(struct master *m);
 /* --- shut.c --- */
 /* Is the server shut for new logins (fills the reply line)? Looks at the file at most once a second. */
 bool shut_denies(struct master *m, char *text, size_t size);
-/* Checks the file; starts the disconnection of sessions when its time has come. Returns the next check time. */
+/* Checks the file; starts the disconnection of sessions when its time has come. Returns the next check
+ * time. */
 uint64_t shut_tick(struct master *m, uint64_t now_ms);
 
 /* --- live.c --- */
@@ -216,8 +218,8 @@ uint64_t live_tick(struct master *m, uint64_t now_ms);
 void live_stop(struct master *m);
 
 /* --- share.c --- */
-/* `wherryd share`: fills opt with a configuration text made from the words after "share". Returns 0, 1 (help was printed)
- * or -WE_CONFIG with err. */
+/* `wherryd share`: fills opt with a configuration text made from the words after "share". Returns 0, 1
+ * (help was printed) or -WE_CONFIG with err. */
 int share_options(int argc, char **argv, struct master_options *opt, struct err *err);
 
 /* --- title.c --- */

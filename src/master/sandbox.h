@@ -1,5 +1,5 @@
-/* Locking a process in: identity, capabilities, Landlock, seccomp. What the kernel lacks is reported, not fatal; what
- * it has and refuses is.
+/* Locking a process in: identity, capabilities, Landlock, seccomp. What the kernel lacks is reported, not
+ * fatal; what it has and refuses is.
  */
 #ifndef MASTER_SANDBOX_H
 #define MASTER_SANDBOX_H
@@ -17,18 +17,20 @@ struct sandbox_identity {
 	size_t n_groups;
 };
 
-/* Become that identity for good (real, effective, saved), and check that there is no way back. Needs root, or the
- * identity must be the present one (groups are then left alone). 0 or -errno with err. */
+/* Become that identity for good (real, effective, saved), and check that there is no way back. Needs root,
+ * or the identity must be the present one (groups are then left alone). 0 or -errno with err. */
 int sandbox_switch(const struct sandbox_identity *id, struct err *err);
-/* Capabilities outside keep (a bit mask) can never be gained again. Needs CAP_SETPCAP, so call it before the switch. */
+/* Capabilities outside keep (a bit mask) can never be gained again. Needs CAP_SETPCAP, so call it before
+ * the switch. */
 void sandbox_drop_bounding(uint64_t keep);
-/* Give up all capabilities but those in keep, and the bounding set where that is still possible. 0 or -errno. */
+/* Give up all capabilities but those in keep, and the bounding set where that is still possible. 0 or
+ * -errno. */
 int sandbox_drop_caps(uint64_t keep, struct err *err);
 
 enum sandbox_level { SANDBOX_NONE = 0, SANDBOX_LANDLOCK = 1, SANDBOX_SECCOMP = 2 };
 
-/* The last step for a process of that role; root_fd as in struct proc_start. Sets no_new_privs. Returns the SANDBOX_ bits
- * that are in force, or -errno with err. */
+/* The last step for a process of that role; root_fd as in struct proc_start. Sets no_new_privs. Returns
+ * the SANDBOX_ bits that are in force, or -errno with err. */
 int sandbox_confine(enum ipc_role role, int root_fd, struct err *err);
 
 /* Landlock ABI version of this kernel, 0 = none. */

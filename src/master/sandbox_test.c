@@ -28,7 +28,8 @@
 
 static char outside[] = "/tmp/wherry-outside-XXXXXX", inside[] = "/tmp/wherry-inside-XXXXXX";
 
-/* Run fn in a process confined as role with the inside directory as root. Returns its exit status, or -signal. */
+/* Run fn in a process confined as role with the inside directory as root. Returns its exit status, or
+ * -signal. */
 static int confined(enum ipc_role role, int (*fn)(int root_fd))
 {
 	int root = open(inside, O_PATH | O_DIRECTORY | O_CLOEXEC), status;

@@ -1,4 +1,5 @@
-/* `wherryd share DIR`: a configuration made from a few words, for a directory that one wants to hand to somebody now. */
+/* `wherryd share DIR`: a configuration made from a few words, for a directory that one wants to hand to
+ * somebody now. */
 #include <crypt.h>
 #include <errno.h>
 #include <getopt.h>
@@ -150,8 +151,8 @@ static int put_passive(struct buf *b, const char *range, struct err *err)
 	return 0;
 }
 
-/* Whose files are they? The invoking account; as root the owner of the directory, so that nothing runs as root for a
- * directory of somebody else. */
+/* Whose files are they? The invoking account; as root the owner of the directory, so that nothing runs as
+ * root for a directory of somebody else. */
 static const struct passwd *account_for(const char *root, struct err *err)
 {
 	const struct passwd *pw;

@@ -1,5 +1,5 @@
-/* The shutdown message file of ftpshut(8): from its "deny" time on nobody logs in, from its "disconnect" time on sessions are
- * ended. Taking the file away brings the server back. */
+/* The shutdown message file of ftpshut(8): from its "deny" time on nobody logs in, from its "disconnect"
+ * time on sessions are ended. Taking the file away brings the server back. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

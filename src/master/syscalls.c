@@ -97,8 +97,8 @@ bool syscalls_available(void)
 	return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0;
 }
 
-/* A call outside the list: log it once, let it fail with EPERM. The trap is synchronous (we are inside that call's wrapper), so
- * the log front may be used, but not recursively. */
+/* A call outside the list: log it once, let it fail with EPERM. The trap is synchronous (we are inside
+ * that call's wrapper), so the log front may be used, but not recursively. */
 static void trapped(int signo, siginfo_t *si, void *context)
 {
 	static _Atomic unsigned char seen[1024];
@@ -209,7 +209,8 @@ int syscalls_restrict(enum ipc_role role, struct err *err)
 
 	if (sigaction(SIGSYS, &sa, NULL) < 0)
 		return err_sys(err, errno, "cannot catch SIGSYS");
-	/* Sanitizer runtimes make calls of their own (also at exit): refuse nothing there, so that they can report. */
+	/* Sanitizer runtimes make calls of their own (also at exit): refuse nothing there, so that they
+	 * can report. */
 	ctx = seccomp_init(SANITIZED ? SCMP_ACT_ALLOW : SCMP_ACT_TRAP);
 	if (ctx == NULL)
 		return err_set(err, ENOMEM, "cannot make a system call filter");

@@ -2,14 +2,14 @@
  * while the daemon runs. spec/scoreboard.md.
  *
  * The file has a header, a table of processes, and for each process a *region* of slots. Only the master has
- * the file open for writing. It maps a process's region before it forks that process; the child keeps that one
- * mapping and nothing else, so a session process of one user cannot write the entries of another. The master
- * takes the region back when the child is reaped.
+ * the file open for writing. It maps a process's region before it forks that process; the child keeps that
+ * one mapping and nothing else, so a session process of one user cannot write the entries of another. The
+ * master takes the region back when the child is reaped.
  *
- * Writers take no lock and make no system call except when memory is touched for the first time: each update of
- * a slot raises a sequence counter to odd, writes, and raises it to even. Readers copy, and copy again when the
- * counter was odd or has moved. What a process wrote into its region is not trusted by readers; the process
- * table, which only the master writes, says who it is.
+ * Writers take no lock and make no system call except when memory is touched for the first time: each
+ * update of a slot raises a sequence counter to odd, writes, and raises it to even. Readers copy, and copy
+ * again when the counter was odd or has moved. What a process wrote into its region is not trusted by
+ * readers; the process table, which only the master writes, says who it is.
  *
  * Not here: limits (the master counts by itself), formatting (tools). The file is not an interchange format:
  * reader and writer are of one build. */
@@ -79,13 +79,14 @@ int score_attach(const char *path, struct score_board **ret_board, struct err *e
 /* Unmap and close; remove_file takes the file away too. Regions not yet forked are dropped. NULL is fine. */
 void score_close(struct score_board *board, bool remove_file);
 
-/* In a child that has no region (auth): unmap and close everything of the board, which is freed. NULL is fine. */
+/* In a child that has no region (auth): unmap and close everything of the board, which is freed. NULL is
+ * fine. */
 void score_forget(struct score_board *board);
 
 /* Reserve and map a region for a process to be forked.
  *   slots  1 .. SCORE_SLOTS_MAX; unused ones cost address space only
- * Errors: -WE_LIMIT (SCORE_PROCS_MAX processes), -errno (-ENOSPC: file system full). The region belongs to the
- * board until one of the next three calls. */
+ * Errors: -WE_LIMIT (SCORE_PROCS_MAX processes), -errno (-ENOSPC: file system full). The region belongs to
+ * the board until one of the next three calls. */
 int score_region_new(struct score_board *board, enum score_role role, unsigned slots,
 	struct score_region **ret_region, struct err *err);
 

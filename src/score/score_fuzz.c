@@ -1,5 +1,6 @@
-/* The scoreboard reader on arbitrary files. The input is a list of patches (offset u32, length u8, bytes) on a
- * file with one live process and three sessions; an input that begins with 'R' is the whole file instead. */
+/* The scoreboard reader on arbitrary files. The input is a list of patches (offset u32, length u8, bytes)
+ * on a file with one live process and three sessions; an input that begins with 'R' is the whole file
+ * instead. */
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,7 +1,8 @@
 /* Layout of the scoreboard file, for score/ only.
  *
  *   0           struct score_header        one page
- *   TABLE_OFF   struct score_proc [4096]   written by the master (and ftpscrub), seq taken by compare-and-swap
+ *   TABLE_OFF   struct score_proc [4096]   written by the master (and ftpscrub), seq taken by
+ *               compare-and-swap
  *   REGION_OFF  region 0, region 1, ...    STRIDE bytes apart; region i belongs to table entry i
  *
  * A region: struct score_region_head (64 KiB, the largest page size there is), the hot slots, the overflow

@@ -312,7 +312,8 @@ static void without_a_slot_nothing_happens(void **state)
 	score_close(NULL, true);
 }
 
-/* Texts and numbers of one update belong together: all digits of a text are the same, and equal to the number. */
+/* Texts and numbers of one update belong together: all digits of a text are the same, and equal to the
+ * number. */
 static void write_for_ever(struct score_region *r)
 {
 	struct score_slot *s = score_claim(r, 1);

@@ -12,7 +12,8 @@
 #include "ftp/policy.h"
 #include "session/session_priv.h"
 
-/* One .ftpaccess as it was at one time, merged over one scope. Immutable but for link and refs, which the lock guards. */
+/* One .ftpaccess as it was at one time, merged over one scope. Immutable but for link and refs, which the
+ * lock guards. */
 struct access_dir {
 	struct list link;             /* in the cache, most recently used last */
 	unsigned refs;                /* users, and 1 for being in the cache */
@@ -125,7 +126,8 @@ static void cache_add(struct access_dir *d)
 	cache_unlock();
 }
 
-/* Read and merge; a file that cannot be read or parsed counts as empty, which is logged once per version of it. */
+/* Read and merge; a file that cannot be read or parsed counts as empty, which is logged once per version
+ * of it. */
 static void dir_load(struct access_dir *d, struct session *s, const char *file)
 {
 	char host[VFS_PATH_SIZE * 2], *text = NULL;
@@ -173,7 +175,8 @@ static struct access_dir *dir_new(struct session *s, const char *dir, const char
 	return d;
 }
 
-/* The .ftpaccess of one directory over *base_ref (its scope, or base). 0 with *ref moved on when there is one; -EAGAIN. */
+/* The .ftpaccess of one directory over *base_ref (its scope, or base). 0 with *ref moved on when there is
+ * one; -EAGAIN. */
 static int level_apply(struct session *s, const char *dir, const struct ftp_scope *base, unsigned flags,
 	struct access_dir **ref)
 {
@@ -285,7 +288,8 @@ bool session_entry_allowed(
 	return policy_check(&s->who, s->scope, &env, host, dir->ref ? dir->ref->scope : NULL, verb, NULL);
 }
 
-/* What applies in the current directory: kept from one command to the next, looked at again as far as that needs no disk. */
+/* What applies in the current directory: kept from one command to the next, looked at again as far as that
+ * needs no disk. */
 static const struct session_access *cwd_access(struct session *s)
 {
 	struct session_access *a = xcalloc(1, sizeof *a);

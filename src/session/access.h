@@ -1,9 +1,9 @@
 /* What the configuration, with the .ftpaccess files of the tree, says about an object of the user's root.
  *
- * A .ftpaccess acts as a <Directory> for its directory and everything below; one further down adds to those above it. They
- * are read with the user's rights, at most ACCESS_FILE_MAX bytes, and kept per directory with the scope they were merged
- * over. Each use asks the kernel (one statx(2) a directory on the way) whether the file is still the same. All functions may
- * be called from any thread.
+ * A .ftpaccess acts as a <Directory> for its directory and everything below; one further down adds to those
+ * above it. They are read with the user's rights, at most ACCESS_FILE_MAX bytes, and kept per directory with
+ * the scope they were merged over. Each use asks the kernel (one statx(2) a directory on the way) whether the
+ * file is still the same. All functions may be called from any thread.
  *
  * session_allowed() and its friends of session.h are here.
  */

@@ -1,5 +1,5 @@
-/* A generator's lines as part of a reply on the control connection (STAT <path>): filled in the pool, one piece at a time, the
- * next one when the client has taken most of what waits.
+/* A generator's lines as part of a reply on the control connection (STAT <path>): filled in the pool, one
+ * piece at a time, the next one when the client has taken most of what waits.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -20,8 +20,8 @@
 #define READ_BYTES 4096
 #define READ_TURNS 8 /* reads in one turn of the loop: others wait */
 
-/* Urgent data of "IAC IP IAC DM ABOR" must stay in its place in the stream. The descriptor may also be one end of a local
- * socket pair (TLS relay), which knows none of these options; that is fine. */
+/* Urgent data of "IAC IP IAC DM ABOR" must stay in its place in the stream. The descriptor may also be one
+ * end of a local socket pair (TLS relay), which knows none of these options; that is fine. */
 static void socket_options(int fd, const struct ftp_conf *conf)
 {
 	int on = 1, nodelay = conf->nodelay_ctrl, tos = IPTOS_LOWDELAY,
@@ -53,8 +53,9 @@ static void ctrl_lost(struct ctrl *c)
 	session_control_lost(c->s);
 }
 
-/* Everything is sent and our direction is closed. Closing the socket while input waits would make the kernel send a reset,
- * which can overtake the last reply: so read until the client closes, for a short time. */
+/* Everything is sent and our direction is closed. Closing the socket while input waits would make the
+ * kernel send a reset, which can overtake the last reply: so read until the client closes, for a short
+ * time. */
 static void close_drain(struct ctrl *c)
 {
 	char buf[READ_BYTES];

@@ -1,9 +1,9 @@
-/* The control connection of one session: bytes in through the Telnet filter to a line reader, replies out through a bounded
- * buffer. An idle connection holds no buffers.
+/* The control connection of one session: bytes in through the Telnet filter to a line reader, replies out
+ * through a bounded buffer. An idle connection holds no buffers.
  *
- * Reading stops while LINE_PENDING_MAX bytes wait, so a client cannot make us keep more. A client that does not read its
- * replies is not served while CTRL_BACKLOG bytes wait for it, and cut off when CTRL_OUT_MAX is reached or nothing moved for
- * the session's idle time.
+ * Reading stops while LINE_PENDING_MAX bytes wait, so a client cannot make us keep more. A client that does
+ * not read its replies is not served while CTRL_BACKLOG bytes wait for it, and cut off when CTRL_OUT_MAX is
+ * reached or nothing moved for the session's idle time.
  */
 #ifndef SESSION_CTRL_H
 #define SESSION_CTRL_H
@@ -47,16 +47,16 @@ int ctrl_open(struct session *s, int fd, const struct ipc_handoff *handoff, stru
 /* Close at once. NULL inside is fine; sets NULL. */
 void ctrl_free(struct ctrl **c);
 
-/* Send what waits, as far as it goes, and watch for what is needed next. Calls session_control_lost() when the client is
- * gone; the ctrl may be freed then. */
+/* Send what waits, as far as it goes, and watch for what is needed next. Calls session_control_lost() when
+ * the client is gone; the ctrl may be freed then. */
 void ctrl_flush(struct ctrl *c);
 /* Send what waits, then end our direction, wait shortly for the client's, and call session_control_lost(). */
 void ctrl_close(struct ctrl *c);
 /* Send what waits, then call session_give_back(). */
 void ctrl_leave(struct ctrl *c);
 
-/* The next whole line that waits in the input, without its end; empty ones are skipped. NULL when there is none. Borrowed until
- * bytes come or go. */
+/* The next whole line that waits in the input, without its end; empty ones are skipped. NULL when there is
+ * none. Borrowed until bytes come or go. */
 const char *ctrl_peek(const struct ctrl *c, size_t *ret_len);
 /* Does a line that is this verb without argument wait anywhere in the input? */
 bool ctrl_waits(const struct ctrl *c, const char *verb);

@@ -1,7 +1,7 @@
 /* How the next data connection is made (PORT, EPRT, PASV, EPSV), and making it. spec/transfer.md 2.
  *
- * The socket belongs to the transfer once it is open. A passive listener serves one transfer attempt; the address of PORT
- * stays until it is replaced.
+ * The socket belongs to the transfer once it is open. A passive listener serves one transfer attempt; the
+ * address of PORT stays until it is replaced.
  */
 #ifndef SESSION_DATA_H
 #define SESSION_DATA_H
@@ -23,8 +23,8 @@ void data_eprt(struct session *s, const char *arg);
 void data_pasv(struct session *s);
 void data_epsv(struct session *s, const char *arg);
 
-/* Open it: accept, or connect. opened() is called once, later or before this returns, unless data_reset() comes first. Gives up
- * by itself after the time of transfer.md 3. arg is kept. */
+/* Open it: accept, or connect. opened() is called once, later or before this returns, unless data_reset()
+ * comes first. Gives up by itself after the time of transfer.md 3. arg is kept. */
 void data_open(struct session *s, data_opened_fn *opened, void *arg);
 /* Port of the other end of the last connection, 0 = none. */
 uint16_t data_peer_port(const struct data *d);

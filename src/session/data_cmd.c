@@ -1,4 +1,5 @@
-/* Negotiating the next data connection: PORT, EPRT, PASV, EPSV. Order of checks and replies: spec/transfer.md 2. */
+/* Negotiating the next data connection: PORT, EPRT, PASV, EPSV. Order of checks and replies:
+ * spec/transfer.md 2. */
 #include <errno.h>
 #include <string.h>
 
@@ -30,7 +31,8 @@ static bool active_refused(struct session *s, const char *verb, const char *arg)
 	return false;
 }
 
-/* A client behind NAT names its private address; if the rest of the path is public, its public one is meant. */
+/* A client behind NAT names its private address; if the rest of the path is public, its public one is
+ * meant. */
 static void nat_correct(const struct session *s, struct addr *a)
 {
 	const struct ftp_conf *conf = &s->scope->conf;

@@ -47,18 +47,20 @@ struct facts_line {
 /* What a session begins with: all that the server offers. */
 unsigned facts_default(const struct ftp_conf *conf);
 
-/* The set (VERB_FACT_ bits) of a list whose members each end in ';', as "size;Type;": unknown names are left out, case does
- * not count. offered: what may be chosen. ret_names (FACTS_TEXT_MAX bytes): the accepted names in the given order, each
- * with ';' ("" when none). Returns the set, or -1 when text is not such a list (a blank in it). */
+/* The set (VERB_FACT_ bits) of a list whose members each end in ';', as "size;Type;": unknown names are
+ * left out, case does not count. offered: what may be chosen. ret_names (FACTS_TEXT_MAX bytes): the
+ * accepted names in the given order, each with ';' ("" when none). Returns the set, or -1 when text is not
+ * such a list (a blank in it). */
 int facts_choose(const char *text, unsigned offered, char *ret_names);
 
 /* Upper bound of facts_format() for such a name and slink target (NULL: none). */
 size_t facts_line_room(const char *name, const char *slink);
-/* "fact=value;... name" without line end to dst; returns the length (no NUL). Control bytes in names that would end the line
- * are '?'. */
+/* "fact=value;... name" without line end to dst; returns the length (no NUL). Control bytes in names that
+ * would end the line are '?'. */
 size_t facts_format(unsigned set, const struct facts_line *line, char *dst);
 
-/* Time of RFC 3659 2.3, "YYYYMMDDhhmmss" of UTC with a NUL; years outside 0..9999 become the nearest of them. */
+/* Time of RFC 3659 2.3, "YYYYMMDDhhmmss" of UTC with a NUL; years outside 0..9999 become the nearest of
+ * them. */
 void facts_time(int64_t secs, char dst[15]);
 
 #endif

@@ -1,5 +1,6 @@
-/* Buffers for bytes on their way, shared by all transfers of the process. Only pool threads borrow them, and only for the
- * time of one slice, so there are never more than pool threads; a session that waits for its client holds none.
+/* Buffers for bytes on their way, shared by all transfers of the process. Only pool threads borrow them, and
+ * only for the time of one slice, so there are never more than pool threads; a session that waits for its
+ * client holds none.
  */
 #ifndef SESSION_IOBUF_H
 #define SESSION_IOBUF_H

@@ -27,7 +27,8 @@ static void job_done(uv_work_t *req, int status)
 	struct session *s = j->s;
 	enum ftp_result result;
 
-	/* s->job stays for the time of done(), which may ask session_job_cancelled(), and is replaced when it starts another. */
+	/* s->job stays for the time of done(), which may ask session_job_cancelled(), and is replaced when
+	 * it starts another. */
 	result = j->done(s, j->arg);
 	if (s->job == j)
 		s->job = NULL;

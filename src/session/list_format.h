@@ -1,7 +1,9 @@
-/* One line of a listing into the caller's buffer: LIST in Unix and Windows style, names, MLSx facts (facts.h).
+/* One line of a listing into the caller's buffer: LIST in Unix and Windows style, names, MLSx facts
+ * (facts.h).
  *
- * No allocation, no lock, no strftime() per line; every line ends in CRLF. The caller decides what is shown (hidden
- * entries, faked owners, links) and brings it; here is only what it looks like (spec: commands.md 7.1).
+ * No allocation, no lock, no strftime() per line; every line ends in CRLF. The caller decides what is shown
+ * (hidden entries, faked owners, links) and brings it; here is only what it looks like (spec: commands.md
+ * 7.1).
  */
 #ifndef SESSION_LIST_FORMAT_H
 #define SESSION_LIST_FORMAT_H
@@ -40,8 +42,8 @@ size_t list_format_long(const struct list_style *style, const struct list_line *
 /* Name, with the -F suffix that mode asks for (mode 0: none). */
 size_t list_format_name(const struct list_style *style, const char *name, unsigned mode, char *dst);
 
-/* The name alone without CRLF, CR and LF as '?', with escape other unprintable bytes as \ooo. Returns its length;
- * at most 4 * strlen(name). */
+/* The name alone without CRLF, CR and LF as '?', with escape other unprintable bytes as \ooo. Returns its
+ * length; at most 4 * strlen(name). */
 size_t list_put_name(char *dst, const char *name, bool escape);
 /* -F suffix of a mode: '/', '*', '@' or 0. */
 char list_suffix(unsigned mode);

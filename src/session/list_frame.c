@@ -183,7 +183,8 @@ static void columns_init(struct listing *l, struct list_frame *f)
 	f->rows = (f->names.count + cols - 1) / cols;
 }
 
-/* Names are read until the directory or the budget ends; f->ent is then the first one that was not kept, or NULL. 0,
+/* Names are read until the directory or the budget ends; f->ent is then the first one that was not kept,
+ * or NULL. 0,
  * -ENOMEM, -ECANCELED. */
 static int collect(struct listing *l, struct list_frame *f)
 {
@@ -232,7 +233,8 @@ const char *list_nth(const struct listing *l, const struct nameset *set, size_t 
 	return nameset_name(set, l->opts.reverse && !list_has_keys(l) ? set->count - 1 - i : i);
 }
 
-/* One name of a row with its suffix at p, filled up to the column's width unless it is the last one. Returns where it ends. */
+/* One name of a row with its suffix at p, filled up to the column's width unless it is the last one.
+ * Returns where it ends. */
 static char *put_cell(struct listing *l, struct list_frame *f, size_t i, char *p)
 {
 	const char *name = list_nth(l, &f->names, i);

@@ -123,7 +123,8 @@ void list_opts_config(struct list_opts *o, const char *text)
 	}
 }
 
-/* After an option word: exactly one blank belongs to it, further ones to the path, unless there is nothing else. */
+/* After an option word: exactly one blank belongs to it, further ones to the path, unless there is nothing
+ * else. */
 static const char *skip_blank(const char *s)
 {
 	const char *end = s + strspn(s, " ");

@@ -1,8 +1,8 @@
 /* Options of LIST, NLST and STAT: the letters after '-' and the ListOptions of the configuration.
  *
- * The one idea: the defaults of the command, then ListOptions ("-x" adds, "+x" removes), then what the client asks for,
- * each over the one before. Among letters that contradict each other (1 C l, t S U, a A, c u) the last one counts.
- * Unknown letters are ignored. Pure text: nothing here looks at a file.
+ * The one idea: the defaults of the command, then ListOptions ("-x" adds, "+x" removes), then what the client
+ * asks for, each over the one before. Among letters that contradict each other (1 C l, t S U, a A, c u) the
+ * last one counts. Unknown letters are ignored. Pure text: nothing here looks at a file.
  */
 #ifndef SESSION_LIST_OPTS_H
 #define SESSION_LIST_OPTS_H
@@ -38,8 +38,9 @@ void list_opts_init(struct list_opts *o, enum list_kind kind);
 /* Apply the options text of ListOptions: words of "-letters" and "+letters". NULL is fine. */
 void list_opts_config(struct list_opts *o, const char *text);
 
-/* Take the option words off the front of a client's argument and, unless strict, apply them. Returns the path after
- * them (points into arg, may be ""). A word "--" ends the options, a lone "-" is a path, "--word" is ignored.
+/* Take the option words off the front of a client's argument and, unless strict, apply them. Returns the
+ * path after them (points into arg, may be ""). A word "--" ends the options, a lone "-" is a path,
+ * "--word" is ignored.
  * *ret_lone: the whole argument is one word that begins with '-', so if a file of that name exists it is meant
  * (list_opts_init() and list_opts_config() again, then). */
 const char *list_opts_arg(struct list_opts *o, const char *arg, bool strict, bool *ret_lone);

@@ -1,4 +1,5 @@
-/* A list command's argument after a ListOptions text, with a line break between them; the first byte chooses the command. */
+/* A list command's argument after a ListOptions text, with a line break between them; the first byte
+ * chooses the command. */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -85,7 +85,8 @@ struct list_spot {
 	const char *name;      /* "." and ".." are allowed */
 };
 
-/* Room for a line of need bytes (without STAT's blank), NULL: LIST_FULL, or -ENOMEM when *ret_failure says so. */
+/* Room for a line of need bytes (without STAT's blank), NULL: LIST_FULL, or -ENOMEM when *ret_failure says
+ * so. */
 char *list_line_begin(struct listing *l, size_t need, int *ret_failure);
 void list_line_end(struct listing *l, size_t n);
 /* Give what is left of a long line to the buffer. */
@@ -93,12 +94,12 @@ void list_spill(struct listing *l);
 /* A line of text (headers). */
 int list_put_line(struct listing *l, const char *text);
 
-/* Attributes as they are shown: of the target for links that are not shown as such. ret_target: text of a link that is shown
- * ("" else). -ENOENT for what is to be left out. */
+/* Attributes as they are shown: of the target for links that are not shown as such. ret_target: text of a
+ * link that is shown ("" else). -ENOENT for what is to be left out. */
 int list_spot_stat(struct listing *l, const struct list_spot *spot, struct statx *ret_st,
 	char ret_target[VFS_PATH_SIZE]);
-/* Write the line of an entry under the name shown. An entry that is gone or not to be shown writes nothing. conf: of the
- * directory (DirFake*). */
+/* Write the line of an entry under the name shown. An entry that is gone or not to be shown writes
+ * nothing. conf: of the directory (DirFake*). */
 int list_put_entry(
 	struct listing *l, const struct list_spot *spot, const struct ftp_conf *conf, const char *shown);
 /* Is it a regular file or a directory, links resolved? */

@@ -224,8 +224,8 @@ static void line_owners(
 	}
 }
 
-/* Facts of an entry; e and name are kept by *ret_line. A link that is shown as one has its own time, size, mode and owner, but
- * is the same thing (unique) and allows the same (perm) as what it leads to. */
+/* Facts of an entry; e and name are kept by *ret_line. A link that is shown as one has its own time, size,
+ * mode and owner, but is the same thing (unique) and allows the same (perm) as what it leads to. */
 static void entry_line(struct mlsx *x, const struct place *p, const struct list_spot *spot,
 	const struct entry *e, const char *name, struct facts_line *ret_line)
 {

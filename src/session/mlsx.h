@@ -1,8 +1,9 @@
 /* MLSD and MLST: facts of files (RFC 3659 section 7) by what the session may really do with them.
  *
- * perm: a letter is shown only when the file system, the configuration and <Limit> all allow the command behind it; there may be
- * fewer letters than a client could use, never more. Of the directory that holds the entries the rights are looked up once;
- * of an entry the mode bits decide where they are exact (own files), else access(2) is asked about what they grant.
+ * perm: a letter is shown only when the file system, the configuration and <Limit> all allow the command
+ * behind it; there may be fewer letters than a client could use, never more. Of the directory that holds the
+ * entries the rights are looked up once; of an entry the mode bits decide where they are exact (own files),
+ * else access(2) is asked about what they grant.
  *
  * MLSD writes entries as they are read from the directory: constant memory (about 45 KiB), no sorting.
  */

@@ -66,7 +66,8 @@ static void channel_lost(void)
 	names.chan.fd = -1;
 }
 
-/* Answers carry no number of their question, so one that comes late must be taken off before the next is asked. */
+/* Answers carry no number of their question, so one that comes late must be taken off before the next is
+ * asked. */
 static bool channel_ready(void)
 {
 	struct ipc_msg msg;

@@ -17,7 +17,8 @@
 
 static atomic_uint asked;
 
-/* An auth process that knows user 1000 = alice, group 100 = staff, and nothing else; it never answers about 666. */
+/* An auth process that knows user 1000 = alice, group 100 = staff, and nothing else; it never answers
+ * about 666. */
 static void *auth(void *arg)
 {
 	static struct ipc_scratch scratch;

@@ -1,7 +1,7 @@
 /* Names of one directory (or matches of a pattern) that a listing has to sort: a bounded array.
  *
- * Costs 16 bytes and the name with its NUL for each: 100,000 names of 20 bytes are 3.6 MiB. Several sets may share one
- * budget, so that a recursive listing stays bounded as a whole.
+ * Costs 16 bytes and the name with its NUL for each: 100,000 names of 20 bytes are 3.6 MiB. Several sets may
+ * share one budget, so that a recursive listing stays bounded as a whole.
  */
 #ifndef SESSION_NAMESET_H
 #define SESSION_NAMESET_H

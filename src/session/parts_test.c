@@ -1,4 +1,5 @@
-/* The parts of the session process that know no session: filters, rates, address texts, port choice, upload files. */
+/* The parts of the session process that know no session: filters, rates, address texts, port choice,
+ * upload files. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -104,7 +105,8 @@ static void ascii_in_of_every_split(void **state)
 
 /* --- rate --- */
 
-/* A sender that always sends what it may, in steps of the waiting time: the bytes after 10 s are right within 5 %. */
+/* A sender that always sends what it may, in steps of the waiting time: the bytes after 10 s are right
+ * within 5 %. */
 static void rate_keeps_its_average(void **state)
 {
 	static const uint64_t rates[] = {500, 10 * 1024, 1000000, 300000000};

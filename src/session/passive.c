@@ -8,8 +8,9 @@
 
 #include "base/fd.h"
 
-/* Without PassivePorts. Not the kernel's own choice at first: it passes over ports with connections in TIME_WAIT, and a
- * server that closes many downloads has those by the ten thousand. Below 32768 other services may want to start. */
+/* Without PassivePorts. Not the kernel's own choice at first: it passes over ports with connections in
+ * TIME_WAIT, and a server that closes many downloads has those by the ten thousand. Below 32768 other
+ * services may want to start. */
 #define ANY_MIN   32768
 #define ANY_MAX   65535
 #define ANY_TRIES 1000
@@ -60,8 +61,9 @@ void data_socket_options(int fd, const struct ftp_conf *conf)
 	option_set(fd, IPPROTO_IP, IP_TOS, IPTOS_THROUGHPUT);
 }
 
-/* One port. Another process may sit on the same port of the address in either state: bind() notices a listener, and with
- * SO_REUSEADDR (needed because of TIME_WAIT) only listen() notices one that was bound at the same moment. */
+/* One port. Another process may sit on the same port of the address in either state: bind() notices a
+ * listener, and with SO_REUSEADDR (needed because of TIME_WAIT) only listen() notices one that was bound
+ * at the same moment. */
 static int listen_on(const struct addr *host, uint16_t port, const struct ftp_conf *conf)
 {
 	struct addr a = *host;

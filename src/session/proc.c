@@ -197,8 +197,8 @@ static void chan_event(void *arg, int events)
 
 /* --- set-up --- */
 
-/* Reading a cold file blocks a thread, so there are more threads than processors. Must be set before libuv makes its first
- * thread. */
+/* Reading a cold file blocks a thread, so there are more threads than processors. Must be set before libuv
+ * makes its first thread. */
 static void threads_choose(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -209,7 +209,8 @@ static void threads_choose(void)
 	(void)setenv("UV_THREADPOOL_SIZE", text, 1); /* without it libuv takes 4 */
 }
 
-/* Every session may need a control, a data and a file descriptor. No core files: they would hold users' data. */
+/* Every session may need a control, a data and a file descriptor. No core files: they would hold users'
+ * data. */
 static void limits_set(const struct session_proc *p)
 {
 	struct rlimit nofile, core = {0, 0};

@@ -1,5 +1,5 @@
-/* The session process: one identity, one root, many sessions on one event loop. It serves what master sends over the
- * channel (ipc/message.h) and ends when master says so (RETIRE) or is gone, after its last session.
+/* The session process: one identity, one root, many sessions on one event loop. It serves what master sends
+ * over the channel (ipc/message.h) and ends when master says so (RETIRE) or is gone, after its last session.
  */
 #ifndef SESSION_PROC_H
 #define SESSION_PROC_H
@@ -31,7 +31,8 @@ struct session_proc {
 	struct records *records; /* open ExtendedLogs; record.h */
 };
 
-/* Runs in the forked child until the process is to end; returns its exit status. The identity has been taken on. */
+/* Runs in the forked child until the process is to end; returns its exit status. The identity has been
+ * taken on. */
 int session_main(const struct proc_start *start);
 
 /* Send to master. A failure ends the process: master is gone. */

@@ -1,6 +1,6 @@
-/* TransferRate: how many bytes a transfer may move now. A token bucket that fills with the configured rate; pauses of the
- * client are made up for up to RATE_BURST_MS, so that a transfer that stood still does not flood afterwards.
- * spec/transfer.md 9.
+/* TransferRate: how many bytes a transfer may move now. A token bucket that fills with the configured rate;
+ * pauses of the client are made up for up to RATE_BURST_MS, so that a transfer that stood still does not
+ * flood afterwards. spec/transfer.md 9.
  */
 #ifndef SESSION_RATE_H
 #define SESSION_RATE_H
@@ -18,8 +18,8 @@ struct rate {
 };
 
 void rate_init(struct rate *r, uint64_t bps, uint64_t free_bytes, uint64_t now_us);
-/* How many of want bytes may move now; 0: not yet, wait rate_wait_ms(). One answer is at most what the rate gives in about
- * an eighth of a second, at least 1 KiB. */
+/* How many of want bytes may move now; 0: not yet, wait rate_wait_ms(). One answer is at most what the
+ * rate gives in about an eighth of a second, at least 1 KiB. */
 size_t rate_allow(struct rate *r, uint64_t now_us, size_t want);
 void rate_take(struct rate *r, size_t bytes); /* these were moved */
 /* Milliseconds until rate_allow() gives a worthwhile number; 0 = now. */

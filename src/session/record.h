@@ -1,5 +1,5 @@
-/* Records of a session: lines of TransferLog and ExtendedLog. Written at the end of what they are about, on the loop: one
- * write() each to a descriptor that master opened.
+/* Records of a session: lines of TransferLog and ExtendedLog. Written at the end of what they are about, on
+ * the loop: one write() each to a descriptor that master opened.
  */
 #ifndef SESSION_RECORD_H
 #define SESSION_RECORD_H

@@ -191,8 +191,8 @@ static const struct ftp_verb *verb_of_line(struct session *s, const struct line_
 	return NULL;
 }
 
-/* Verbs without a path are limited by what holds in the current directory; those with one ask for their object themselves,
- * SITE and OPTS for their subcommand. */
+/* Verbs without a path are limited by what holds in the current directory; those with one ask for their
+ * object themselves, SITE and OPTS for their subcommand. */
 static bool limit_ok(struct session *s, const struct ftp_verb *v)
 {
 	bool data = strcmp(v->name, "PORT") == 0 || strcmp(v->name, "EPRT") == 0 ||
@@ -254,8 +254,8 @@ static bool may_take_line(struct session *s)
 	       line_waiting(&s->ctrl->lines) && timers_command_allowed(s);
 }
 
-/* An ABOR anywhere in the input stops what runs now; its own reply comes in its turn, so that replies keep the order of the
- * commands: 426 for the transfer, then 226. */
+/* An ABOR anywhere in the input stops what runs now; its own reply comes in its turn, so that replies keep
+ * the order of the commands: 426 for the transfer, then 226. */
 static bool abort_waits(const struct session *s)
 {
 	return ctrl_waits(s->ctrl, "ABOR");
@@ -320,7 +320,8 @@ void session_pump(struct session *s)
 
 /* --- lines while a command runs --- */
 
-/* Answer a NOOP or STAT that is the next line while a transfer runs. It must not touch what the transfer remembers. */
+/* Answer a NOOP or STAT that is the next line while a transfer runs. It must not touch what the transfer
+ * remembers. */
 static bool line_run_aside(struct session *s)
 {
 	struct session_command saved = s->cmd;

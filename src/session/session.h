@@ -1,13 +1,15 @@
 /* One logged-in user's session, as commands see it.
  *
- * The session machine (session.c) reads lines, looks the verb up in the table of ftp/verb.h, asks <Limit> for verbs without
- * a path, and runs the command (cmd/cmd.h). A command answers at once, or hands its file work to the thread pool with
- * session_job() and answers from there, or starts a transfer (xfer.h). Until it has answered, further lines wait in the
- * input; only ABOR, and while a transfer runs NOOP, STAT and QUIT, are looked at.
+ * The session machine (session.c) reads lines, looks the verb up in the table of ftp/verb.h, asks <Limit> for
+ * verbs without a path, and runs the command (cmd/cmd.h). A command answers at once, or hands its file work
+ * to the thread pool with session_job() and answers from there, or starts a transfer (xfer.h). Until it has
+ * answered, further lines wait in the input; only ABOR, and while a transfer runs NOOP, STAT and QUIT, are
+ * looked at.
  *
- * Everything here runs on the process's event loop and must not block, except what says that it may be called from a
- * pool thread. Paths are virtual (vfs/vfs.h). The process's umask is 0: give vfs_open() and vfs_mkdir() the mode from
- * session_file_mode() or session_dir_mode(). A session outlives its client while a job of it runs; then replies go nowhere.
+ * Everything here runs on the process's event loop and must not block, except what says that it may be called
+ * from a pool thread. Paths are virtual (vfs/vfs.h). The process's umask is 0: give vfs_open() and
+ * vfs_mkdir() the mode from session_file_mode() or session_dir_mode(). A session outlives its client while a
+ * job of it runs; then replies go nowhere.
  */
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
@@ -135,8 +137,8 @@ struct session {
 
 /* --- replies: text is one line; CR, LF and NUL in it become '_' --- */
 
-/* A final or intermediate reply "<code> <text>"; ends a multi-line reply begun before. Exactly one per command, except
- * 150 and the like. */
+/* A final or intermediate reply "<code> <text>"; ends a multi-line reply begun before. Exactly one per
+ * command, except 150 and the like. */
 void session_reply(struct session *s, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* First line "<code>-<text>", and continuation " <text>" (always begins with a blank). */
 void session_reply_first(struct session *s, int code, const char *fmt, ...)
@@ -146,23 +148,23 @@ void session_reply_more(struct session *s, const char *fmt, ...) __attribute__((
 void session_reply_errno(struct session *s, int code, const char *arg, int error);
 /* "500 '<line>' not understood": wrong number of arguments for RETR, TYPE and the like. */
 void session_not_understood(struct session *s);
-/* For texts that src/ftp/ makes (verb_help(), verb_feat(), reply_path() ...): append to this buffer, then say which code the reply
- * had and whether it could be appended (r, 0 or negative). */
+/* For texts that src/ftp/ makes (verb_help(), verb_feat(), reply_path() ...): append to this buffer, then
+ * say which code the reply had and whether it could be appended (r, 0 or negative). */
 struct buf *session_out(struct session *s);
 void session_replied(struct session *s, int code, int r);
-/* Lines of a Display* text before the final reply: first "<code>-", then " " lines. NULL or "" sends nothing. Cookies are
- * expanded here. */
+/* Lines of a Display* text before the final reply: first "<code>-", then " " lines. NULL or "" sends
+ * nothing. Cookies are expanded here. */
 void session_reply_display(struct session *s, int code, const char *text);
-/* Text of a display file for the pool: conf's own text, or the content of the file relative to dir (a vpath), at most
- * 64 KiB. Returned (free()), NULL when there is none. May block; any thread. */
+/* Text of a display file for the pool: conf's own text, or the content of the file relative to dir (a
+ * vpath), at most 64 KiB. Returned (free()), NULL when there is none. May block; any thread. */
 char *session_display_text(struct session *s, const struct ftp_display *d, const char *dir);
 
 /* --- work in the thread pool --- */
 
-/* Run work(arg) in a pool thread, then done(s, arg) on the loop: always exactly once, also when the session was closed
- * meanwhile, so that done() frees arg; replying is then harmless. *cancel becomes true on ABOR and when the session ends:
- * work() returns soon then. work() must not touch s except s->root, s->log and functions that say so.
- * Returns FTP_WAIT_JOB. One job at a time; done() may start the next. */
+/* Run work(arg) in a pool thread, then done(s, arg) on the loop: always exactly once, also when the
+ * session was closed meanwhile, so that done() frees arg; replying is then harmless. *cancel becomes true
+ * on ABOR and when the session ends: work() returns soon then. work() must not touch s except s->root,
+ * s->log and functions that say so. Returns FTP_WAIT_JOB. One job at a time; done() may start the next. */
 typedef void session_work_fn(void *arg, const atomic_bool *cancel);
 typedef enum ftp_result session_done_fn(struct session *s, void *arg);
 enum ftp_result session_job(struct session *s, session_work_fn *work, session_done_fn *done, void *arg);
@@ -186,16 +188,17 @@ struct session_access {
 	struct access_dir *ref;        /* private */
 };
 
-/* May the session run verb ("RETR", "SITE_CHMOD"; NULL: only look up conf) on vpath? Decides by <Limit>, AllowAll and
- * DenyAll on the real path of the object, with the .ftpaccess files on its way.
- *   flags  VFS_CACHED (needed on the loop: -EAGAIN means ask again from the pool), VFS_NOFOLLOW, VFS_MISSING_OK
- * 0: *ret must be released with session_access_done(). -EPERM: a rule says no. Else -errno of finding the object.
- * Any thread; may block without VFS_CACHED. */
+/* May the session run verb ("RETR", "SITE_CHMOD"; NULL: only look up conf) on vpath? Decides by <Limit>,
+ * AllowAll and DenyAll on the real path of the object, with the .ftpaccess files on its way.
+ *   flags  VFS_CACHED (needed on the loop: -EAGAIN means ask again from the pool), VFS_NOFOLLOW,
+ *          VFS_MISSING_OK
+ * 0: *ret must be released with session_access_done(). -EPERM: a rule says no. Else -errno of finding the
+ * object. Any thread; may block without VFS_CACHED. */
 int session_allowed(
 	struct session *s, const char *verb, const char *vpath, unsigned flags, struct session_access *ret);
 void session_access_done(struct session_access *a);
-/* The same question about an entry of a directory that was already asked about (listings): dir's answer, name of an entry
- * of it (no link is followed). Does not block; any thread. */
+/* The same question about an entry of a directory that was already asked about (listings): dir's answer,
+ * name of an entry of it (no link is followed). Does not block; any thread. */
 bool session_entry_allowed(
 	struct session *s, const char *verb, const struct session_access *dir, const char *name);
 /* <Limit> for a command without a path: the current directory counts. */

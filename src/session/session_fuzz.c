@@ -1,5 +1,6 @@
-/* A client's bytes into a whole session, over a socket pair, in a temporary root: nothing may break, the session must end
- * when the client does, and leave no descriptor behind. The first byte chooses the sizes of the packets.
+/* A client's bytes into a whole session, over a socket pair, in a temporary root: nothing may break, the
+ * session must end when the client does, and leave no descriptor behind. The first byte chooses the sizes of
+ * the packets.
  */
 #include <signal.h>
 #include <stdint.h>

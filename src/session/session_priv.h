@@ -1,4 +1,5 @@
-/* Inside of the session machine: what its files and the transfer machine call of each other. Not for commands. */
+/* Inside of the session machine: what its files and the transfer machine call of each other. Not for
+ * commands. */
 #ifndef SESSION_SESSION_PRIV_H
 #define SESSION_SESSION_PRIV_H
 
@@ -29,7 +30,8 @@ const char *session_end_text(enum session_end end); /* a sentence for logs */
 
 uv_loop_t *session_loop(const struct session *s);
 
-/* start.c: make a session from what master sent; fd: given. The session replies by itself when it cannot begin. */
+/* start.c: make a session from what master sent; fd: given. The session replies by itself when it cannot
+ * begin. */
 void session_new(struct session_proc *p, const struct ipc_session_start *m, int fd);
 void session_free(struct session *s); /* only session_unref() calls it */
 
@@ -48,7 +50,8 @@ void session_control_lost(struct session *s);
 void session_give_back(struct session *s);
 /* From xfer.c: the transfer gave its final reply. */
 void session_transfer_done(struct session *s);
-/* End the session as soon as what runs could be stopped; text: a whole reply line without CRLF, NULL for none. */
+/* End the session as soon as what runs could be stopped; text: a whole reply line without CRLF, NULL for
+ * none. */
 void session_terminate(struct session *s, enum session_end end, const char *text);
 /* RETIRE: end after the running command. */
 void session_retire(struct session *s, const char *text);

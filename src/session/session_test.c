@@ -1,4 +1,5 @@
-/* A whole session process, forked, with this test as its master and as its client: over loopback, in a temporary directory. */
+/* A whole session process, forked, with this test as its master and as its client: over loopback, in a
+ * temporary directory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -1147,7 +1148,8 @@ static void limits_on_time_and_rate(void **state)
 	fake_stop(f);
 }
 
-/* Asks for more than all buffers hold and reads nothing: it is cut off, and another session does not notice. */
+/* Asks for more than all buffers hold and reads nothing: it is cut off, and another session does not
+ * notice. */
 static void client_that_never_reads_is_cut(void **state)
 {
 	struct fake *f = *state;
@@ -1224,7 +1226,8 @@ static void fifo_is_read_as_it_fills(void **state)
 	fake_stop(f);
 }
 
-/* Every verb, with and without arguments, idle and while a transfer is being set up: one reply each and the session lives. */
+/* Every verb, with and without arguments, idle and while a transfer is being set up: one reply each and
+ * the session lives. */
 static void every_verb_in_every_state(void **state)
 {
 	static const char *const args[] = {"", " x", " /", " I", " 0", " a b c"};

@@ -205,7 +205,8 @@ static void session_refuse(struct session *s)
 	session_pump(s);
 }
 
-/* What a message must satisfy to make a session of this process; master is trusted, but a mistake must not cross roots. */
+/* What a message must satisfy to make a session of this process; master is trusted, but a mistake must not
+ * cross roots. */
 static const struct ftp_server *server_of(const struct session_proc *p, const struct ipc_session_start *m)
 {
 	const struct ftp_config *c = p->start->config;

@@ -1,7 +1,8 @@
-/* The file side of an upload: how it is opened, and what becomes of it at the end. spec/transfer.md 4.4, 8.2 - 8.5.
+/* The file side of an upload: how it is opened, and what becomes of it at the end. spec/transfer.md 4.4, 8.2
+ * - 8.5.
  *
- * An existing file is touched only when the data connection is there: a failed connection leaves it as it was. All functions
- * may block and belong into pool threads; one thread at a time.
+ * An existing file is touched only when the data connection is there: a failed connection leaves it as it
+ * was. All functions may block and belong into pool threads; one thread at a time.
  */
 #ifndef SESSION_STORE_H
 #define SESSION_STORE_H
@@ -48,15 +49,16 @@ enum store_problem {
 	STORE_RENAME         /* store_end(): the hidden file could not be renamed; -errno returned */
 };
 
-/* Open real (a vpath without links; STORE_UNIQUE: the directory). On success 0 and *ret_store is returned; its end is
- * store_end(). */
+/* Open real (a vpath without links; STORE_UNIQUE: the directory). On success 0 and *ret_store is returned;
+ * its end is store_end(). */
 int store_open(struct vfs_root *root, const char *real, const struct store_options *opt,
 	struct store **ret_store, enum store_problem *ret_problem, char *ret_hidden);
 /* The first byte is about to come: make room (truncate). 0 or -errno. */
 int store_begin(struct store *st);
 /* Write n bytes at the current place. 0; -EFBIG when the limit was reached (what fits is written), -errno. */
 int store_write(struct store *st, const char *p, size_t n);
-/* Finish and free: complete makes it final, otherwise it is kept, cut back or removed as configured. Returns 0 or -errno with
+/* Finish and free: complete makes it final, otherwise it is kept, cut back or removed as configured.
+ * Returns 0 or -errno with
  * *ret_problem; *ret_size is the size of the file afterwards, -1 = not known. */
 int store_end(struct store *st, bool complete, enum store_problem *ret_problem, int64_t *ret_size);
 /* Hidden name of a file name, as HiddenStores says. 0 or -ENAMETOOLONG. */

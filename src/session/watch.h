@@ -1,5 +1,6 @@
-/* Descriptor watches and timers of the loop that may be freed at any moment, also from inside their own callback: after
- * watch_free() or alarm_free() the callback is not called any more. (A libuv handle itself lives until its close callback.)
+/* Descriptor watches and timers of the loop that may be freed at any moment, also from inside their own
+ * callback: after watch_free() or alarm_free() the callback is not called any more. (A libuv handle itself
+ * lives until its close callback.)
  */
 #ifndef SESSION_WATCH_H
 #define SESSION_WATCH_H
@@ -10,8 +11,8 @@
 struct watch;
 struct alarm;
 
-/* events: UV_READABLE | UV_WRITABLE | UV_DISCONNECT | UV_PRIORITIZED as they came; after an error of the descriptor all
- * that were asked for, so that the next read or write shows it. */
+/* events: UV_READABLE | UV_WRITABLE | UV_DISCONNECT | UV_PRIORITIZED as they came; after an error of the
+ * descriptor all that were asked for, so that the next read or write shows it. */
 typedef void watch_fn(void *arg, int events);
 typedef void alarm_fn(void *arg);
 

@@ -96,7 +96,8 @@ static void xfer_finish(struct xfer *x)
 
 	watch_free(&x->watch);
 	alarm_free(&x->alarm);
-	/* Who said ABOR does not want what the kernel still holds. After other failures the client gets what was sent. */
+	/* Who said ABOR does not want what the kernel still holds. After other failures the client gets
+	 * what was sent. */
 	if (x->sock >= 0 && x->aborted)
 		(void)setsockopt(
 			x->sock, SOL_SOCKET, SO_LINGER, &hard, sizeof hard); /* else it closes softly */
@@ -130,7 +131,8 @@ static void linger_event(struct xfer *x)
 		xfer_finish(x);
 }
 
-/* Everything is in the kernel: end the stream and wait for the client to close, so that 226 means that it has the bytes. */
+/* Everything is in the kernel: end the stream and wait for the client to close, so that 226 means that it
+ * has the bytes. */
 static void xfer_sent(struct xfer *x)
 {
 	uint32_t ms = x->s->scope->conf.timeout_linger_ms;
@@ -168,7 +170,8 @@ static bool download_all_sent(const struct xfer *x)
 	return x->kind == XFER_DOWNLOAD && x->size_known && x->cur >= x->end;
 }
 
-/* The source has ended. A download that was promised more is broken off: the file was cut while it was being sent. */
+/* The source has ended. A download that was promised more is broken off: the file was cut while it was
+ * being sent. */
 static void slice_ended(struct xfer *x)
 {
 	if (x->kind == XFER_UPLOAD)
@@ -433,7 +436,8 @@ static struct xfer *xfer_new(struct session *s, enum xfer_kind kind, const char 
 	return x;
 }
 
-/* From the next turn of the loop on, so that the command has returned when the first reply or the end comes. */
+/* From the next turn of the loop on, so that the command has returned when the first reply or the end
+ * comes. */
 static enum ftp_result xfer_start(struct xfer *x)
 {
 	session_ref(x->s);

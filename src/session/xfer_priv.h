@@ -1,12 +1,13 @@
-/* Inside of the transfer machine. States and their changes are in xfer.c, the moving of bytes in slice.c, words and numbers
- * for people in xfer_report.c.
+/* Inside of the transfer machine. States and their changes are in xfer.c, the moving of bytes in slice.c,
+ * words and numbers for people in xfer_report.c.
  *
  *   OPENING --connection--> WAITING <--> MOVING --all sent--> LINGER --> FINISHING --> over
  *                              ^------> PACED                               ^
  *   any of them --error or abort-------------------------------------------+
  *
- * Bytes move in slices, bounded in bytes and time. A slice runs in the loop only when it cannot wait for a disk (resident
- * pages sent by the kernel), else in a pool thread; meanwhile the loop does not touch what the slice works on.
+ * Bytes move in slices, bounded in bytes and time. A slice runs in the loop only when it cannot wait for a
+ * disk (resident pages sent by the kernel), else in a pool thread; meanwhile the loop does not touch what the
+ * slice works on.
  */
 #ifndef SESSION_XFER_PRIV_H
 #define SESSION_XFER_PRIV_H
@@ -132,7 +133,8 @@ struct xfer_upload {
 enum ftp_result xfer_start_download(struct session *s, const struct xfer_download *d);
 enum ftp_result xfer_start_upload(struct session *s, const struct xfer_upload *u);
 
-/* Stop the transfer that runs, if any: its final reply comes when that is done, perhaps before this returns. */
+/* Stop the transfer that runs, if any: its final reply comes when that is done, perhaps before this
+ * returns. */
 void xfer_abort(struct session *s, enum xfer_abort why);
 /* Time (clock_ms()) of the last byte of a data phase that runs, 0 = none runs. */
 uint64_t xfer_moved_ms(const struct session *s);

@@ -1,5 +1,5 @@
-/* How the scoreboard tools word what they show. All times are wall clock milliseconds. Nothing here ever prints
- * inf or nan: what is not known is "-". */
+/* How the scoreboard tools word what they show. All times are wall clock milliseconds. Nothing here ever
+ * prints inf or nan: what is not known is "-". */
 #ifndef TOOLS_FORMAT_H
 #define TOOLS_FORMAT_H
 
@@ -12,8 +12,8 @@
 #define FORMAT_TIME_MAX    64
 #define FORMAT_PERCENT_MAX 12
 
-/* Time from since to now: "-" (since is 0), "3m9s", "2h05m" without the zero: "2h5m". buf has FORMAT_TIME_MAX bytes;
- * returns buf. A clock that went backwards counts as no time. */
+/* Time from since to now: "-" (since is 0), "3m9s", "2h05m" without the zero: "2h5m". buf has
+ * FORMAT_TIME_MAX bytes; returns buf. A clock that went backwards counts as no time. */
 const char *format_duration(char *buf, uint64_t since_ms, uint64_t now_ms);
 /* "2 days,  3 hrs 05 min" or "7 min". */
 const char *format_uptime(char *buf, uint64_t since_ms, uint64_t now_ms);
@@ -35,8 +35,8 @@ struct format_transfer {
 };
 struct format_transfer format_transfer(const struct score_session *s);
 
-/* Average bytes per second; negative when not known. The time goes on when no progress was recorded for over two
- * seconds, so a transfer that has stalled sinks to 0. */
+/* Average bytes per second; negative when not known. The time goes on when no progress was recorded for
+ * over two seconds, so a transfer that has stalled sinks to 0. */
 double format_rate(const struct score_session *s, uint64_t now_ms);
 
 /* Text of others for a terminal: control characters (also those of 8 bits) and what is not UTF-8 become '?'.

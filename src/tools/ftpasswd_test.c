@@ -35,7 +35,8 @@ static int teardown(void **state)
 	return system(line);
 }
 
-/* Run "ftpasswd <arguments>" in the folder with that standard input. Returns the exit status; output: both streams. */
+/* Run "ftpasswd <arguments>" in the folder with that standard input. Returns the exit status; output: both
+ * streams. */
 static int run(const char *input, const char *arguments)
 {
 	char line[2000];

@@ -1,4 +1,5 @@
-/* The programs as a user starts them, on a scoreboard with live processes. TOOLS_DIR: where they were built. */
+/* The programs as a user starts them, on a scoreboard with live processes. TOOLS_DIR: where they were
+ * built. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* What all command-line tools share: options with their help, finding and opening the scoreboard. Functions here
- * print their errors themselves, since a tool has nobody else to tell. */
+/* What all command-line tools share: options with their help, finding and opening the scoreboard.
+ * Functions here print their errors themselves, since a tool has nobody else to tell. */
 #ifndef TOOLS_TOOL_H
 #define TOOLS_TOOL_H
 
@@ -25,8 +25,8 @@ struct tool {
 	bool options_first;                /* what follows the first other word is no option */
 };
 
-/* The next option as getopt_long(3): its letter with optarg set, -1 at the end. 'h' has printed the help; '?' has
- * printed what is wrong and the usage. */
+/* The next option as getopt_long(3): its letter with optarg set, -1 at the end. 'h' has printed the help;
+ * '?' has printed what is wrong and the usage. */
 int tool_next_option(const struct tool *t, int argc, char **argv);
 void tool_help(const struct tool *t);
 /* "<name>: <formatted>" on standard error. */

@@ -1,4 +1,5 @@
-/* ftptop without its terminal: sessions sampled over time, sorted and worded as lines. spec/scoreboard.md 6. */
+/* ftptop without its terminal: sessions sampled over time, sorted and worded as lines. spec/scoreboard.md
+ * 6. */
 #ifndef TOOLS_TOP_H
 #define TOOLS_TOP_H
 
@@ -47,8 +48,8 @@ struct top {
 	size_t samples;
 };
 
-/* Take the sessions at now_ms (wall clock). Rates are those since the poll before, where the transfer is still the
- * same one, else the average of the transfer. 0 or -errno. */
+/* Take the sessions at now_ms (wall clock). Rates are those since the poll before, where the transfer is
+ * still the same one, else the average of the transfer. 0 or -errno. */
 int top_poll(struct top *t, struct score_reader *reader, uint64_t now_ms);
 /* Choose and sort the rows again, after view, sort or hide has changed. */
 void top_arrange(struct top *t);

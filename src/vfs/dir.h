@@ -23,8 +23,8 @@ struct vfs_dirent {
 	struct statx st; /* with VFS_DIR_STAT: the fields of mask */
 };
 
-/* flags: VFS_NOFOLLOW, VFS_NOLINKS, VFS_CACHED of vfs.h and VFS_DIR_*; mask: STATX_* wanted. root is kept until
- * vfs_dir_close(). */
+/* flags: VFS_NOFOLLOW, VFS_NOLINKS, VFS_CACHED of vfs.h and VFS_DIR_*; mask: STATX_* wanted. root is kept
+ * until vfs_dir_close(). */
 int vfs_dir_open(const struct vfs_root *root, const char *vpath, unsigned flags, unsigned mask,
 	struct vfs_dir **ret_dir);
 /* A directory of an open one by its entry's name, links not followed: for recursion. Same flags and mask as

@@ -1,6 +1,6 @@
-/* Operations on one object. Each resolves to an O_PATH descriptor of the object or of its parent, and works on
- * that. What came to the kernel with openat2 or after it (faccessat2, fchmodat2, AT_EMPTY_PATH of utimensat) has
- * an older way beside it. */
+/* Operations on one object. Each resolves to an O_PATH descriptor of the object or of its parent, and
+ * works on that. What came to the kernel with openat2 or after it (faccessat2, fchmodat2, AT_EMPTY_PATH of
+ * utimensat) has an older way beside it. */
 #include "vfs/vfs_priv.h"
 
 #include <errno.h>

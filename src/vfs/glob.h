@@ -1,6 +1,6 @@
 /* Bounded globbing in the root: '*', '?', '[...]' (fnmatch(3), a leading '.' is matched only by '.') and
- * {a,b} alternatives, '\' takes the special meaning from the next byte. '*' never matches '/'. Matches come one
- * by one in directory order (unsorted), so memory is constant. */
+ * {a,b} alternatives, '\' takes the special meaning from the next byte. '*' never matches '/'. Matches
+ * come one by one in directory order (unsorted), so memory is constant. */
 #ifndef VFS_GLOB_H
 #define VFS_GLOB_H
 

@@ -3,8 +3,8 @@
  * The one idea: a path is never given to the kernel as host text. It is resolved below the root's descriptor
  * by openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), or on kernels without it by a walk over O_NOFOLLOW
  * descriptors, and what changes a directory works on the parent's descriptor and the last component. So a
- * link swapped in between cannot lead out of the root, and with VFS_NOLINKS to no other place in it either. Links
- * are followed as after chroot(2): an absolute target starts at the root, ".." stops there.
+ * link swapped in between cannot lead out of the root, and with VFS_NOLINKS to no other place in it either.
+ * Links are followed as after chroot(2): an absolute target starts at the root, ".." stops there.
  *
  * All functions return 0 (or what is said) or -errno, and print nothing. A vpath is the output of
  * vfs_path_resolve(): absolute, normalised; other text is answered with -EINVAL. Strings and roots are
@@ -62,8 +62,9 @@ void vfs_set_openat2(bool on);
 bool vfs_has_openat2(void); /* what calls use now */
 
 /* Pure text: join cwd (a vpath) and arg (as a client sent it; absolute or relative, "" is cwd) and normalise
- * "//", ".", ".." (never above "/"). No other byte is changed, none is special. -ENAMETOOLONG when the result, at
- * any point, exceeds VFS_PATH_MAX or a component VFS_NAME_MAX; out is then undefined. out overlaps neither. */
+ * "//", ".", ".." (never above "/"). No other byte is changed, none is special. -ENAMETOOLONG when the
+ * result, at any point, exceeds VFS_PATH_MAX or a component VFS_NAME_MAX; out is then undefined. out
+ * overlaps neither. */
 int vfs_path_resolve(const char *cwd, const char *arg, char out[VFS_PATH_SIZE]);
 bool vfs_path_is_normal(const char *vpath);   /* does vfs_path_resolve() leave it as it is? */
 const char *vfs_path_base(const char *vpath); /* last component, "" for "/"; points into vpath */
@@ -88,16 +89,18 @@ int vfs_lstat(
  * VFS_NOFOLLOW. */
 int vfs_access(const struct vfs_root *root, const char *vpath, int how, unsigned flags);
 int vfs_statvfs(const struct vfs_root *root, const char *vpath, struct statvfs *ret_st);
-/* Canonical vpath (no link in it) of an existing object: what the access policy looks at. VFS_NOFOLLOW: of the
- * last link itself. VFS_MISSING_OK: also of an object that an open with O_CREAT would create, through a
- * dangling link too. Between this and a later call the tree may change: open the result with VFS_NOLINKS. */
+/* Canonical vpath (no link in it) of an existing object: what the access policy looks at. VFS_NOFOLLOW: of
+ * the last link itself. VFS_MISSING_OK: also of an object that an open with O_CREAT would create, through
+ * a dangling link too. Between this and a later call the tree may change: open the result with
+ * VFS_NOLINKS. */
 int vfs_realpath(const struct vfs_root *root, const char *vpath, unsigned flags, char out[VFS_PATH_SIZE]);
 
 /* What changes a directory does not go through links: one on the way to the object is -ELOOP. So give it what
  * vfs_realpath() has found and policy has seen; a link swapped in since then leads nowhere. */
 int vfs_unlink(const struct vfs_root *root, const char *vpath);             /* not directories: -EISDIR */
 int vfs_mkdir(const struct vfs_root *root, const char *vpath, mode_t mode); /* umask applies */
-/* With all missing parents; 0 too when it is a directory already. Links on the way: -ELOOP. ret_made (may be NULL): directories made. */
+/* With all missing parents; 0 too when it is a directory already. Links on the way: -ELOOP. ret_made (may
+ * be NULL): directories made. */
 int vfs_mkdir_p(const struct vfs_root *root, const char *vpath, mode_t mode, unsigned *ret_made);
 int vfs_rmdir(const struct vfs_root *root, const char *vpath);
 /* rename(2); flags 0 or VFS_NOREPLACE. -EXDEV: other file system, see vfs_copy_file(). */
@@ -118,8 +121,8 @@ int vfs_utime(const struct vfs_root *root, const char *vpath, const struct times
 struct vfs_work {
 	const atomic_bool *cancel; /* true: stop soon with -ECANCELED */
 	_Atomic uint64_t *done;    /* counted up: bytes copied, entries removed */
-	/* vfs_rmtree(): asked once for each object, for a directory before its entries (0 = go on, -errno = leave
-	 * it and what is in it). vpath is borrowed; runs in the calling thread. */
+	/* vfs_rmtree(): asked once for each object, for a directory before its entries (0 = go on, -errno
+	 * = leave it and what is in it). vpath is borrowed; runs in the calling thread. */
 	int (*allow)(void *arg, const char *vpath, bool is_dir);
 	void *arg;
 };
@@ -129,9 +132,10 @@ struct vfs_work {
 /* Remove vpath and everything in it; links are removed, never followed, and mount points are left. Goes on
  * after an error and returns the first one. Deeper than VFS_TREE_DEPTH: -ENAMETOOLONG for that branch. */
 int vfs_rmtree(const struct vfs_root *root, const char *vpath, const struct vfs_work *work);
-/* Copy a regular file or (not followed) a link: to a temporary name beside the target, then rename over it, so
- * that the target is the old or the new file at any moment. Keeps mode, times and, where allowed, group; holes
- * stay holes. Anything else than a file or link: -EINVAL. Flags: VFS_NOREPLACE. work may be NULL. */
+/* Copy a regular file or (not followed) a link: to a temporary name beside the target, then rename over
+ * it, so that the target is the old or the new file at any moment. Keeps mode, times and, where allowed,
+ * group; holes stay holes. Anything else than a file or link: -EINVAL. Flags: VFS_NOREPLACE. work may be
+ * NULL. */
 int vfs_copy_file(const struct vfs_root *root, const char *from, const char *to, unsigned flags,
 	const struct vfs_work *work);
 

@@ -7,9 +7,10 @@
 /* openat2(dirfd, path, ...) with RESOLVE_* bits. Descriptor or -errno; -ENOSYS where it is missing or off. */
 int vfs_openat2(int dirfd, const char *path, int oflags, mode_t mode, uint64_t resolve);
 
-/* The walk over descriptors: opens vpath as vfs_open() does, without openat2's path resolution. ret_canon (may
- * be NULL) gets the canonical vpath of what was opened, or with VFS_MISSING_OK of what was not there (then the
- * return is -ENOENT and *ret_canon is not empty). oflags must not hold O_TMPFILE together with ret_canon. */
+/* The walk over descriptors: opens vpath as vfs_open() does, without openat2's path resolution. ret_canon
+ * (may be NULL) gets the canonical vpath of what was opened, or with VFS_MISSING_OK of what was not there
+ * (then the return is -ENOENT and *ret_canon is not empty). oflags must not hold O_TMPFILE together with
+ * ret_canon. */
 int vfs_walk_open(const struct vfs_root *root, const char *vpath, int oflags, mode_t mode, unsigned flags,
 	char *ret_canon);
 

@@ -1,8 +1,8 @@
 /* The walk: resolves a path component by component over O_PATH | O_NOFOLLOW descriptors.
  *
- * Nothing here ever opens ".." of a descriptor, since a directory that someone moves out of the root meanwhile
- * would lead outside. Instead the walk knows the canonical path of where it stands, and ".." in a link's text
- * walks the shortened path again from the root. */
+ * Nothing here ever opens ".." of a descriptor, since a directory that someone moves out of the root
+ * meanwhile would lead outside. Instead the walk knows the canonical path of where it stands, and ".." in
+ * a link's text walks the shortened path again from the root. */
 #include "vfs/vfs_priv.h"
 
 #include <errno.h>
@@ -110,8 +110,8 @@ static int go_up(struct walk *w)
 	return r;
 }
 
-/* What the kernel refuses by itself when it follows a link: links of procfs that are not text (they jump to an
- * object), and those of fs.protected_symlinks (in /tmp-like directories, of someone else). */
+/* What the kernel refuses by itself when it follows a link: links of procfs that are not text (they jump
+ * to an object), and those of fs.protected_symlinks (in /tmp-like directories, of someone else). */
 static int link_allowed(const struct walk *w, const char *name, const char *text)
 {
 	struct statfs fs;
@@ -186,8 +186,8 @@ static int enter(struct walk *w, const char *name)
 	return 0;
 }
 
-/* Walk until one component is left: into name, "" when the current directory itself is the end. ret_dir: it is
- * followed by '/', so only a directory will do. */
+/* Walk until one component is left: into name, "" when the current directory itself is the end. ret_dir:
+ * it is followed by '/', so only a directory will do. */
 static int to_last(struct walk *w, char name[VFS_NAME_MAX + 1], bool *ret_dir)
 {
 	for (;;) {

@@ -1,5 +1,5 @@
-/* The FreeBSD model: the system's own call where there is one, else headers by sendmsg(2), the file by the best path
- * that works, trailers by sendmsg(2). */
+/* The FreeBSD model: the system's own call where there is one, else headers by sendmsg(2), the file by the
+ * best path that works, trailers by sendmsg(2). */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -55,8 +55,8 @@ static int check_file(int fd, struct stat *st)
 	return S_ISREG(st->st_mode) ? 0 : fail(EINVAL);
 }
 
-/* getpeername(2) says ENOTCONN for a connection that was reset, too. Then sending tells the cause, so only a socket
- * that shows no sign of a past connection is refused here. */
+/* getpeername(2) says ENOTCONN for a connection that was reset, too. Then sending tells the cause, so only
+ * a socket that shows no sign of a past connection is refused here. */
 static bool was_connected(int s)
 {
 #ifdef POLLRDHUP
@@ -96,9 +96,9 @@ struct sending {
 	bool nonblock;
 };
 
-/* After a short result on a blocking socket: a full one means that the call was interrupted or timed out, and the
- * next call would wait again and lose that. Returns true with errno set if so. A non-blocking one just goes on and
- * meets its EAGAIN. */
+/* After a short result on a blocking socket: a full one means that the call was interrupted or timed out,
+ * and the next call would wait again and lose that. Returns true with errno set if so. A non-blocking one
+ * just goes on and meets its EAGAIN. */
 static bool short_means_stop(const struct sending *sd)
 {
 	struct pollfd pfd = {.fd = sd->s, .events = POLLOUT};
@@ -233,8 +233,8 @@ static void read_ahead(int fd, int64_t offset, int flags)
 #endif
 }
 
-/* Pages that are through. The first one counts as a whole: its beginning was sent by the call before this one, if at
- * all. Pages that the socket still references stay; that is as good as a hint gets. */
+/* Pages that are through. The first one counts as a whole: its beginning was sent by the call before this
+ * one, if at all. Pages that the socket still references stay; that is as good as a hint gets. */
 static void drop_sent(int fd, int64_t offset, int64_t sent, int64_t size)
 {
 #ifdef POSIX_FADV_DONTNEED

@@ -29,8 +29,8 @@ static ssize_t in_read(int fd, void *p, size_t n, int64_t pos)
 	return r;
 }
 
-/* Copy until count, end of file, a short write (the destination is full or a signal came) or an error; the bytes
- * written are what counts, or -1 if there were none and an error. */
+/* Copy until count, end of file, a short write (the destination is full or a signal came) or an error; the
+ * bytes written are what counts, or -1 if there were none and an error. */
 static int64_t copy_range(int out_fd, int in_fd, int64_t pos, size_t count, void *buf, size_t bufsz)
 {
 	size_t total = 0;

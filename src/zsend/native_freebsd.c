@@ -1,6 +1,6 @@
 /* FreeBSD: sendfile(2), whose model zs_bsd() has, so that call is passed on as it is.
- * Written from the manual page; never run: the project's machines have Linux only. Kept as small as it can be for that
- * reason. */
+ * Written from the manual page; never run: the project's machines have Linux only. Kept as small as it can
+ * be for that reason. */
 #include <errno.h>
 #include <sys/types.h>
 #include <sys/socket.h>

@@ -51,8 +51,8 @@ static int64_t pages_cached(int file, uint64_t off, uint64_t len)
 	return (int64_t)counts.cache;
 }
 
-/* Bytes from off that are cached without a gap, or -errno. Halves the range until the gap is found: the call counts,
- * it does not say where. */
+/* Bytes from off that are cached without a gap, or -errno. Halves the range until the gap is found: the
+ * call counts, it does not say where. */
 static int64_t prefix_by_cachestat(int file, uint64_t off, uint64_t len)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), base = off / page * page;
@@ -103,8 +103,8 @@ static int64_t prefix_by_reading(int file, uint64_t off, uint64_t len)
 	return (int64_t)done;
 }
 
-/* A page is in the cache from the moment its reading starts; cachestat(2) counts it then. So ask for the last byte:
- * 1 there, 0 still on its way, -errno cannot tell. */
+/* A page is in the cache from the moment its reading starts; cachestat(2) counts it then. So ask for the
+ * last byte: 1 there, 0 still on its way, -errno cannot tell. */
 static int last_byte_ready(int file, uint64_t last)
 {
 	char c;

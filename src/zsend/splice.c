@@ -118,8 +118,8 @@ static ssize_t pipe_fill(struct splicing *sp)
 		SPLICE_F_MOVE);
 	if (r > 0)
 		sp->p->held = (uint32_t)r;
-	/* Where splice(2) says EINVAL for what cannot seek, sendfile(2) says ESPIPE; so does lseek(2), which otherwise
-	 * leaves errno alone. */
+	/* Where splice(2) says EINVAL for what cannot seek, sendfile(2) says ESPIPE; so does lseek(2),
+	 * which otherwise leaves errno alone. */
 	if (r < 0 && errno == EINVAL)
 		(void)lseek(sp->in_fd, 0, SEEK_CUR);
 	return r;
@@ -140,8 +140,8 @@ static ssize_t pipe_flush(struct splicing *sp)
 	return r < (ssize_t)n && r >= 0 ? 0 : r;
 }
 
-/* Alternate filling and flushing until all is sent, the file ends, the destination is full, or an error. Returns the
- * bytes sent, or -1 if there were none and an error. */
+/* Alternate filling and flushing until all is sent, the file ends, the destination is full, or an error.
+ * Returns the bytes sent, or -1 if there were none and an error. */
 static int64_t splice_range(struct splicing *sp)
 {
 	int64_t start = sp->pos;

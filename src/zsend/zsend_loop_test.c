@@ -113,8 +113,8 @@ static void chill(int fd, int64_t page)
 	}
 }
 
-/* With page hole taken out, bytes from off are resident up to the hole; or all of them when the probe itself has
- * brought it back, which a fast disk does before the answer is given. */
+/* With page hole taken out, bytes from off are resident up to the hole; or all of them when the probe
+ * itself has brought it back, which a fast disk does before the answer is given. */
 static void told_up_to_hole(int fd, int64_t hole, uint64_t off, size_t len, int64_t up_to, int64_t all)
 {
 	int64_t got;

@@ -1,4 +1,5 @@
-/* Partial sends: the rows of zs_bsd() and its bookkeeping at every room a socket can have, then random jobs. */
+/* Partial sends: the rows of zs_bsd() and its bookkeeping at every room a socket can have, then random
+ * jobs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -146,7 +147,8 @@ static void sends_in_dribbles(void **state)
 	close(in);
 }
 
-/* Counting nbytes down to 0 would turn "none left" into "until end of file": the file goes on behind the range. */
+/* Counting nbytes down to 0 would turn "none left" into "until end of file": the file goes on behind the
+ * range. */
 static void nbytes_counted_down_to_zero_is_not_until_end_of_file(void **state)
 {
 	uint8_t file[FILE_LEN];

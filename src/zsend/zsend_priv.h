@@ -1,5 +1,5 @@
-/* Inside libzsend: the back ends and what they share. Names are zsend_, so that the version map hides them and the
- * tests, linked with the static library, can reach them. */
+/* Inside libzsend: the back ends and what they share. Names are zsend_, so that the version map hides them
+ * and the tests, linked with the static library, can reach them. */
 #ifndef ZSEND_PRIV_H
 #define ZSEND_PRIV_H
 
@@ -33,7 +33,8 @@ struct zsend_sent {
 	int64_t head, file, tail; /* bytes */
 };
 
-/* The system's sendfile with the contract of zs_linux(); count 1 .. ZS_SLICE_MAX. ENOSYS when there is none. */
+/* The system's sendfile with the contract of zs_linux(); count 1 .. ZS_SLICE_MAX. ENOSYS when there is
+ * none. */
 int64_t zsend_native(int out_fd, int in_fd, int64_t *offset, size_t count);
 /* zs_copy() through a buffer on the stack. */
 int64_t zsend_copy_stack(int out_fd, int in_fd, int64_t *offset, size_t count);

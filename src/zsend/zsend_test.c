@@ -1,5 +1,5 @@
-/* Conformance of libzsend: what the two models return, and every error by its real cause, against sendfile, splice
- * and copying. Rows are those of include/zsend.h. */
+/* Conformance of libzsend: what the two models return, and every error by its real cause, against
+ * sendfile, splice and copying. Rows are those of include/zsend.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

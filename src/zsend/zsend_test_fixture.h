@@ -1,5 +1,5 @@
-/* What the tests of libzsend share: the ways under test, files, sockets, and the comparison of what arrives. Include
- * after cmocka.h. */
+/* What the tests of libzsend share: the ways under test, files, sockets, and the comparison of what
+ * arrives. Include after cmocka.h. */
 #ifndef ZSEND_TEST_FIXTURE_H
 #define ZSEND_TEST_FIXTURE_H
 

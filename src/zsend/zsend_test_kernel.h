@@ -1,5 +1,5 @@
-/* The system calls libzsend makes, bent by the tests: the linker sends the library's calls here (--wrap). By default
- * everything goes through to the kernel unchanged. */
+/* The system calls libzsend makes, bent by the tests: the linker sends the library's calls here (--wrap).
+ * By default everything goes through to the kernel unchanged. */
 #ifndef ZSEND_TEST_KERNEL_H
 #define ZSEND_TEST_KERNEL_H
 

@@ -1,5 +1,5 @@
-/* Arguments with more than a path in them: MFMT, MFF, SITE UTIME, SITE CHMOD, SITE SYMLINK, SITE RMDIR ... Pure text.
- * Paths are the rest of the argument, verbatim, and point into it.
+/* Arguments with more than a path in them: MFMT, MFF, SITE UTIME, SITE CHMOD, SITE SYMLINK, SITE RMDIR ...
+ * Pure text. Paths are the rest of the argument, verbatim, and point into it.
  */
 #ifndef SESSION_CMD_ARGS_H
 #define SESSION_CMD_ARGS_H
@@ -9,11 +9,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* First word of arg (n bytes), and what follows exactly one blank after it. false: there is no second word. */
+/* First word of arg (n bytes), and what follows exactly one blank after it. false: there is no second
+ * word. */
 bool args_split(const char *arg, size_t *ret_n, const char **ret_rest);
 
-/* Time of RFC 3659 2.3: "YYYYMMDDhhmmss", UTC, with an optional ".fraction" that is checked and ignored. n bytes. With
- * minutes_ok the seconds may be missing (SITE UTIME). 0, or -EINVAL: form, month, day, hour ... or a year outside of
+/* Time of RFC 3659 2.3: "YYYYMMDDhhmmss", UTC, with an optional ".fraction" that is checked and ignored. n
+ * bytes. With minutes_ok the seconds may be missing (SITE UTIME). 0, or -EINVAL: form, month, day, hour
+ * ... or a year outside of
  * 1970..9999. */
 int args_time(const char *text, size_t n, bool minutes_ok, int64_t *ret_secs);
 
@@ -32,8 +34,8 @@ enum args_mff_error {
 /* n bytes of text. 0 or enum args_mff_error; ret_bad has 65 bytes, cut. */
 int args_mff(const char *text, size_t n, struct args_mff *ret_facts, char *ret_bad);
 
-/* SITE UTIME: "YYYYMMDDhhmm[ss] path" (both times), or "path atime mtime ctime UTC" (the last is not settable). 0 or -EINVAL.
- * path: in ret_path, a fresh string (free()). */
+/* SITE UTIME: "YYYYMMDDhhmm[ss] path" (both times), or "path atime mtime ctime UTC" (the last is not
+ * settable). 0 or -EINVAL. path: in ret_path, a fresh string (free()). */
 int args_utime(const char *arg, int64_t *ret_atime, int64_t *ret_mtime, char **ret_path);
 
 /* A mode as chmod(1) takes it: octal, or "[ugoa][+-=][rwxXstugo],...". */
@@ -53,11 +55,12 @@ int args_chmod(const char *text, size_t n, struct args_chmod *ret_change); /* 0 
 /* New permission bits (07777) of an object that has mode. */
 mode_t args_chmod_apply(const struct args_chmod *change, mode_t mode);
 
-/* Exactly two words, each maybe in double quotes (in which \" and \\ stand for " and \). Fresh strings (free()). 0,
+/* Exactly two words, each maybe in double quotes (in which \" and \\ stand for " and \). Fresh strings
+ * (free()). 0,
  * -EINVAL, -ENOMEM. */
 int args_two_words(const char *arg, char **ret_a, char **ret_b);
-/* SITE SYMLINK: two words as above, or what lftp sends for names with blanks, which it does not quote: "target /path", split at
- * the last " /". Fresh strings (free()). 0, -EINVAL, -ENOMEM. */
+/* SITE SYMLINK: two words as above, or what lftp sends for names with blanks, which it does not quote:
+ * "target /path", split at the last " /". Fresh strings (free()). 0, -EINVAL, -ENOMEM. */
 int args_link(const char *arg, char **ret_target, char **ret_path);
 
 #endif

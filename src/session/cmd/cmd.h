@@ -1,10 +1,11 @@
-/* How a command is written: one file cmd_<verb>.c with one or more struct session_cmd, one line each in commands.c.
+/* How a command is written: one file cmd_<verb>.c with one or more struct session_cmd, one line each in
+ * commands.c.
  *
- * What a command is (argument kind, states, class, help) stands in the verb table (ftp/verb.h); here is what it does. The
- * session machine has already seen to: verb known, argument present or absent as its kind asks, state, and <Limit> for
- * verbs without a path. check() only looks and does not block: it gives a reply and returns false, or returns true. run()
- * answers or says what it waits for. arg is what followed the first blank of the line, verbatim; "" without argument;
- * borrowed for the call.
+ * What a command is (argument kind, states, class, help) stands in the verb table (ftp/verb.h); here is what
+ * it does. The session machine has already seen to: verb known, argument present or absent as its kind asks,
+ * state, and <Limit> for verbs without a path. check() only looks and does not block: it gives a reply and
+ * returns false, or returns true. run() answers or says what it waits for. arg is what followed the first
+ * blank of the line, verbatim; "" without argument; borrowed for the call.
  */
 #ifndef SESSION_CMD_CMD_H
 #define SESSION_CMD_CMD_H

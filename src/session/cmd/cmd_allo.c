@@ -1,5 +1,5 @@
-/* ALLO: is there room for a file of that size (RFC 959 4.1.3)? Only told to those who see the whole file system. Nothing is
- * reserved: whoever can log in could otherwise take the disk without sending a byte.
+/* ALLO: is there room for a file of that size (RFC 959 4.1.3)? Only told to those who see the whole file
+ * system. Nothing is reserved: whoever can log in could otherwise take the disk without sending a byte.
  */
 #include <errno.h>
 #include <stdlib.h>

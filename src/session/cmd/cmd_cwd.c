@@ -58,7 +58,8 @@ static bool marker_known(const char *seen, uint64_t marker)
 	return seen && strstr(seen, text);
 }
 
-/* Remember that the text was shown; a client that walks through very many directories sees some texts again. */
+/* Remember that the text was shown; a client that walks through very many directories sees some texts
+ * again. */
 static void marker_add(struct session *s, uint64_t marker)
 {
 	size_t n = s->display_seen ? strlen(s->display_seen) : 0;
@@ -106,7 +107,8 @@ static int dir_look(struct cwd_work *c, const char *vpath, unsigned flags)
 	if (r == 0)
 		r = vfs_access(c->w.root, a.real, X_OK, path_cached(flags) | VFS_NOLINKS);
 	if (r == 0) {
-		/* With ShowSymlinks the client may know what is behind a link, else it stays where it thinks to be. */
+		/* With ShowSymlinks the client may know what is behind a link, else it stays where it
+		 * thinks to be. */
 		(void)str_copy(c->dir, sizeof c->dir, c->w.s->scope->conf.show_symlinks ? a.real : vpath);
 		r = display_look(c, a.conf, flags);
 	}

@@ -1,4 +1,5 @@
-/* MFMT, MFF, MFCT (draft-somers-ftp-mfxx-03): change facts of a file. Nothing is changed before everything was checked. */
+/* MFMT, MFF, MFCT (draft-somers-ftp-mfxx-03): change facts of a file. Nothing is changed before everything
+ * was checked. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* PORT, EPRT, PASV, EPSV: where the next data connection comes from (RFC 959 4.1.2, RFC 2428). The rules are in data.c. */
+/* PORT, EPRT, PASV, EPSV: where the next data connection comes from (RFC 959 4.1.2, RFC 2428). The rules
+ * are in data.c. */
 #include "session/cmd/cmd.h"
 #include "session/data.h"
 

@@ -1,4 +1,5 @@
-/* RNFR, RNTO (RFC 959 4.1.3). The name given by RNFR is used up by the next RNTO, whether that succeeds or not. */
+/* RNFR, RNTO (RFC 959 4.1.3). The name given by RNFR is used up by the next RNTO, whether that succeeds or
+ * not. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* RETR: send a file (RFC 959 4.1.3). All checks come first; spec/transfer.md 8.1 has their order and replies. */
+/* RETR: send a file (RFC 959 4.1.3). All checks come first; spec/transfer.md 8.1 has their order and
+ * replies. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>

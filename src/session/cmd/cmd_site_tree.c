@@ -182,8 +182,9 @@ static void symlink_done(struct path_work *w)
 	free(((struct symlink_work *)w)->target);
 }
 
-/* A link to where the rules forbid it would lead nowhere new, since they are asked about what a path leads to; but it would be
- * a lasting one, and other services may follow it. A target that does not exist (yet) is no matter. */
+/* A link to where the rules forbid it would lead nowhere new, since they are asked about what a path leads
+ * to; but it would be a lasting one, and other services may follow it. A target that does not exist (yet)
+ * is no matter. */
 static int target_allowed(struct path_work *w, const char *link)
 {
 	char dir[VFS_PATH_SIZE], vpath[VFS_PATH_SIZE];

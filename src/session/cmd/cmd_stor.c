@@ -1,5 +1,5 @@
-/* STOR, APPE, STOU: take a file (RFC 959 4.1.3). Order of checks and replies: spec/transfer.md 8.2. Where a limit of parallel
- * transfers applies, master is asked after the checks and before anything is created.
+/* STOR, APPE, STOU: take a file (RFC 959 4.1.3). Order of checks and replies: spec/transfer.md 8.2. Where a
+ * limit of parallel transfers applies, master is asked after the checks and before anything is created.
  */
 #include <errno.h>
 #include <fcntl.h>

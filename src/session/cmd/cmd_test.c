@@ -1,5 +1,5 @@
-/* Commands without the session machine: replies are caught, work of the pool runs at once, and the rules forbid everything that
- * has "denied" in its path, and the commands named in `forbidden`. */
+/* Commands without the session machine: replies are caught, work of the pool runs at once, and the rules
+ * forbid everything that has "denied" in its path, and the commands named in `forbidden`. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,13 +1,14 @@
-/* The shape of most commands on one path: look (checks and work, where blocking is no matter) and answer (the reply).
+/* The shape of most commands on one path: look (checks and work, where blocking is no matter) and answer (the
+ * reply).
  *
  *     struct size_work { struct path_work w; uint64_t bytes; };
  *
  *     w = path_work_new(s, arg, sizeof *w, size_look, size_answer);
  *     return w ? path_work_run(&w->w, PATH_TRY_CACHED) : FTP_DONE;
  *
- * look() runs on the loop first if asked for, with VFS_CACHED in flags: when it returns -EAGAIN, it runs again in a pool
- * thread without. What it returns is in w->r when answer() replies on the loop; then everything is freed. The path is also
- * noted for the records (session_note_path()).
+ * look() runs on the loop first if asked for, with VFS_CACHED in flags: when it returns -EAGAIN, it runs
+ * again in a pool thread without. What it returns is in w->r when answer() replies on the loop; then
+ * everything is freed. The path is also noted for the records (session_note_path()).
  */
 #ifndef SESSION_CMD_PATH_WORK_H
 #define SESSION_CMD_PATH_WORK_H
@@ -32,8 +33,8 @@ struct path_work {
 
 enum path_try { PATH_POOL, PATH_TRY_CACHED };
 
-/* size: of the command's struct, whose first member is the struct path_work; the rest is zeroed. arg: the path, copied;
- * what it is relative to is s->cwd. NULL: the reply was given (path too long). */
+/* size: of the command's struct, whose first member is the struct path_work; the rest is zeroed. arg: the
+ * path, copied; what it is relative to is s->cwd. NULL: the reply was given (path too long). */
 void *path_work_new(
 	struct session *s, const char *arg, size_t size, path_look_fn *look, path_answer_fn *answer);
 enum ftp_result path_work_run(struct path_work *w, enum path_try how); /* w: given */
