@@ -525,8 +525,10 @@ static void plan_restart(struct master *m, const struct child *c)
 
 static void child_ended(struct master *m, struct child *c, int status)
 {
-	unsigned lost = drop_sessions(m, c);
+	unsigned lost;
 
+	handler_last_words(m, c);
+	lost = drop_sessions(m, c);
 	log_death(m, c, status, lost);
 	score_region_reap(m->board, c->pid);
 	plan_restart(m, c);

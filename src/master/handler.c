@@ -402,3 +402,15 @@ void handler_event(void *arg, uint32_t events)
 	}
 	loop_mod(&m->loop, &c->watch, EPOLLIN | (ipc_chan_wants_write(&c->chan) ? EPOLLOUT : 0u));
 }
+
+void handler_last_words(struct master *m, struct child *c)
+{
+	struct ipc_msg msg;
+	int r = 0;
+
+	/* No watch: it was ended by us, and is not listened to. */
+	while (r >= 0 && c->watch.fd >= 0 && ipc_recv(&c->chan, &m->scratch, &msg) == 1) {
+		r = dispatch(m, c, &msg);
+		ipc_msg_done(&msg);
+	}
+}

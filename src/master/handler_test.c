@@ -229,6 +229,25 @@ static void login_is_carried_through(void **state)
 	assert_int_equal(process.child.n_sessions, 0);
 }
 
+static void last_words_of_a_process_count(void **state)
+{
+	uint32_t sid = connected(21);
+	struct ipc_handoff h = {.sid = sid, .generation = 1, .clnt = "", .client_name = "client.example.com"};
+	struct ipc_msg got;
+	int fds[2];
+
+	scope.conf.root_login = true;
+	grant(sid, geteuid());
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(ipc_send(&login.chan, IPC_HANDOFF, &h, fds[0]), 0);
+	fd_close(&fds[0]);
+	fd_close(&fds[1]);
+	handler_last_words(&m, &login.child);
+	got = heard(&process, IPC_SESSION_START);
+	assert_int_equal(got.session_start.grant.sid, sid);
+	ipc_msg_done(&got);
+}
+
 static void handoff_needs_a_grant(void **state)
 {
 	hand_off(connected(21));
@@ -326,6 +345,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(login_is_carried_through, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(last_words_of_a_process_count, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(handoff_needs_a_grant, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(grant_of_a_foreign_identity_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -164,7 +164,9 @@ int child_send(struct child *c, enum ipc_type type, const void *msg, int fd);
 
 /* --- handler.c --- */
 void handler_event(void *child, uint32_t events); /* loop_fn of every child */
-extern struct master *master_the;                 /* there is one per process */
+/* What a child had said before it ended and nobody read yet: a login process that retires ends right after its last handoff. */
+void handler_last_words(struct master *m, struct child *c);
+extern struct master *master_the; /* there is one per process */
 
 /* --- admit.c --- */
 struct msession *msession_new(struct master *m, struct child *owner);
