@@ -288,29 +288,43 @@ bool session_entry_allowed(
 	return policy_check(&s->who, s->scope, &env, host, dir->ref ? dir->ref->scope : NULL, verb, NULL);
 }
 
-/* What applies in the current directory: kept from one command to the next, looked at again as far as that
- * needs no disk. */
-static const struct session_access *cwd_access(struct session *s)
-{
-	struct session_access *a = xcalloc(1, sizeof *a);
-	int r;
+struct access_cwd {
+	struct access_dir *ref;
+	char real[];
+};
 
-	r = session_allowed(s, NULL, s->cwd, VFS_CACHED, a);
-	if (r < 0) { /* not in memory, or the directory is gone: what was known is the best there is */
-		free(a);
-		return s->cwd_access;
-	}
-	if (s->cwd_access)
-		session_access_done(s->cwd_access);
+void access_cwd_forget(struct session *s)
+{
+	if (!s->cwd_access)
+		return;
+	dir_unref(s->cwd_access->ref);
 	free(s->cwd_access);
-	s->cwd_access = a;
-	return a;
+	s->cwd_access = NULL;
+}
+
+/* Look again as far as that needs no disk: a .ftpaccess may have come or gone. If it does need one, or the directory is gone,
+ * what was known is the best there is. */
+static const struct access_cwd *cwd_access(struct session *s)
+{
+	struct session_access a;
+	struct access_cwd *c;
+	size_t n;
+
+	if (session_allowed(s, NULL, s->cwd, VFS_CACHED, &a) < 0)
+		return s->cwd_access;
+	n = strlen(a.real) + 1;
+	c = xmalloc(sizeof *c + n);
+	c->ref = a.ref; /* taken over */
+	memcpy(c->real, a.real, n);
+	access_cwd_forget(s);
+	s->cwd_access = c;
+	return c;
 }
 
 bool session_verb_allowed(struct session *s, const char *verb)
 {
 	struct policy_env env = policy_env_of(s);
-	const struct session_access *a = cwd_access(s);
+	const struct access_cwd *a = cwd_access(s);
 	char host[VFS_PATH_SIZE * 2];
 
 	(void)vfs_host_text(s->root, a ? a->real : s->cwd, host, sizeof host);

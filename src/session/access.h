@@ -15,6 +15,9 @@
 #define ACCESS_FILE_MAX  (64 * 1024) /* bytes of a .ftpaccess; a larger one is not used */
 #define ACCESS_CACHE_MAX 256         /* files kept; the least recently used ones go first */
 
+/* What applies in the session's current directory is kept from one command to the next, in few bytes: this drops it. */
+void access_cwd_forget(struct session *s);
+
 /* Forget everything that no one refers to: at the end of the process, and in tests. */
 void access_cache_clear(void);
 unsigned access_cache_count(void); /* files kept, for tests */

@@ -223,13 +223,17 @@ static void limits_set(const struct session_proc *p)
 	(void)setrlimit(RLIMIT_CORE, &core); /* lowering is always allowed */
 }
 
+/* AllowChrootSymlinks is asked per session: servers may differ in it. */
 static void root_open(struct session_proc *p)
 {
-	const struct ftp_conf *conf = &p->start->config->servers[0]->scope->conf;
 	struct err err = ERR_INIT;
 	int r;
 
-	r = vfs_root_open(p->start->root, conf->allow_chroot_symlinks ? 0 : VFS_ROOT_NOLINKS, &p->root, &err);
+	r = vfs_root_open(p->start->root, VFS_ROOT_NOLINKS, &p->root, &err);
+	if (r == -ELOOP) {
+		p->root_via_link = true;
+		r = vfs_root_open(p->start->root, 0, &p->root, &err);
+	}
 	if (r < 0)
 		log_err(&p->log, "sessions of '%s' are refused: %s", p->start->user, err.text);
 }

@@ -24,6 +24,7 @@ struct session_proc {
 	struct watch *chan_watch;
 	struct ipc_scratch *scratch;
 	struct vfs_root *root; /* NULL when it could not be opened: every session is refused */
+	bool root_via_link;    /* a component of its host path is a link */
 	struct list sessions;
 	unsigned n_sessions;
 	bool retiring;

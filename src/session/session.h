@@ -128,8 +128,8 @@ struct session {
 	struct control_list *listing; /* waits for the client to read; NULL = none */
 	struct score_slot *slot;      /* NULL without scoreboard */
 	struct session_timers *timers;
-	struct session_access *cwd_access; /* what applies in cwd; NULL = ask again */
-	struct session_claim *claim;       /* counted transfers: claim.h */
+	struct access_cwd *cwd_access; /* what applies in cwd, access.h; NULL = ask again */
+	struct session_claim *claim;   /* counted transfers: claim.h */
 
 	int end;        /* enum session_end: why it ends, 0 = it does not */
 	char *end_text; /* reply line before it is closed, NULL = none */

@@ -1277,6 +1277,34 @@ static void missing_root_refuses(void **state)
 	(void)strcpy(f->dir, saved);
 }
 
+/* The root of the process is reached through a link: AllowChrootSymlinks decides. */
+static void link_to_the_root(void **state)
+{
+	static const char *const config[] = {"", "AllowChrootSymlinks off\n"};
+	static const char *const want[] = {"230 ", "530 "};
+	struct fake *f = *state;
+	char saved[64], real[80];
+	struct client *c;
+
+	(void)strcpy(saved, f->dir);
+	(void)snprintf(real, sizeof real, "%s/real", saved);
+	assert_int_equal(mkdir(real, 0755), 0);
+	(void)strcat(f->dir, "/link");
+	assert_int_equal(symlink("real", f->dir), 0);
+	for (int i = 0; i < 2; i++) {
+		fake_start(f, config[i]);
+		c = client_new(f, "");
+		expect(c, want[i]);
+		client_free(c);
+		fake_stop(f);
+		free(f->scratch);
+		ftp_config_free(f->config);
+		f->scratch = NULL;
+		f->config = NULL;
+	}
+	(void)strcpy(f->dir, saved);
+}
+
 static void vanished_client_ends_its_transfer(void **state)
 {
 	struct fake *f = *state;
@@ -1335,6 +1363,7 @@ int main(void)
 		T(cold_file_comes_whole),
 		T(fifo_is_read_as_it_fills),
 		T(missing_root_refuses),
+		T(link_to_the_root),
 		T(vanished_client_ends_its_transfer),
 	};
 

@@ -11,6 +11,7 @@
 #include "ftp/text.h"
 #include "ftp/verb.h"
 #include "score/score.h"
+#include "session/access.h"
 #include "session/claim.h"
 #include "session/ctrl.h"
 #include "session/data.h"
@@ -84,10 +85,7 @@ void session_set_cwd(struct session *s, const char *vpath)
 
 	free(s->cwd);
 	s->cwd = copy;
-	if (s->cwd_access)
-		session_access_done(s->cwd_access);
-	free(s->cwd_access);
-	s->cwd_access = NULL;
+	access_cwd_forget(s);
 	score_set_cwd(s->slot, vpath);
 }
 
@@ -255,7 +253,10 @@ void session_new(struct session_proc *p, const struct ipc_session_start *m, int 
 		session_control_lost(s);
 	} else if (!p->root)
 		session_refuse(s);
-	else
+	else if (p->root_via_link && !s->scope->conf.allow_chroot_symlinks) {
+		log_err(&s->log, "the path of the root has a symbolic link in it, see AllowChrootSymlinks");
+		session_refuse(s);
+	} else
 		session_welcome(s, m->grant.chdir);
 }
 
@@ -272,9 +273,7 @@ void session_free(struct session *s)
 	timers_free(&s->timers);
 	data_free(&s->data);
 	score_release(s->slot);
-	if (s->cwd_access)
-		session_access_done(s->cwd_access);
-	free(s->cwd_access);
+	access_cwd_forget(s);
 	command_clear(&s->cmd);
 	free(s->user);
 	free(s->sent_user);
