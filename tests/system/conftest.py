@@ -30,7 +30,7 @@ def pytest_configure(config):
 
 def pytest_runtest_setup(item):
     if item.get_closest_marker("root") and not servers.AM_ROOT:
-        pytest.skip("needs root: several uids or mounts")
+        pytest.skip("needs root: several uids, mounts, or a look into other processes")
     if item.get_closest_marker("ours") and item.config.getoption("--server") != "wherry":
         pytest.skip("a behaviour of ours, the reference server differs")
     for mark in item.iter_markers("needs"):
