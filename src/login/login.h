@@ -1,13 +1,15 @@
 /* The login process: accepts clients, greets them, and talks with them until they have logged in. It is what
  * strangers reach, so it owns nothing: no files, no user, no right to open anything. What it learns from a
  * client (user, password) it gives to the auth process; what that login has earned, auth tells master, and
- * master tells this process to hand the control socket over. Then it forgets the client.
+ * master tells this process to hand the control socket over. Then it forgets the client, until a REIN brings
+ * it back.
  *
  *   conn.h     one client as a state machine without sockets or event loop
  *   command.c  the commands that are legal before login
+ *   client.c   its socket, its timer, and the table of all clients
  *   proc.c     the process: event loop, accepting, channels to master and auth
  *
- * It has no resolver after confinement: client names are "" (UseReverseDNS is auth's matter).
+ * It can look up no names: with UseReverseDNS on, auth tells the client's.
  */
 #ifndef LOGIN_LOGIN_H
 #define LOGIN_LOGIN_H

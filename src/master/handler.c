@@ -1,8 +1,8 @@
 /* Requests of the children. Each has passed the permit table (ipc/message.h): the sender's role may send it,
  * it is well-formed, and a descriptor is there when one must be. What is left to check is whether *this*
- * process may ask this
- * *now*: a login process only about connections it holds, a session process only about its sessions. A request that no
- * honest process makes ends its sender. No string is kept past the message except what a grant says.
+ * process may ask this *now*: a login process only about connections it holds, a session process only about
+ * its sessions. A request that no honest process makes ends its sender. No string is kept past the message
+ * except what a grant says and the DNS name of a client.
  */
 #include <errno.h>
 #include <limits.h>

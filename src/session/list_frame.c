@@ -184,8 +184,7 @@ static void columns_init(struct listing *l, struct list_frame *f)
 }
 
 /* Names are read until the directory or the budget ends; f->ent is then the first one that was not kept,
- * or NULL. 0,
- * -ENOMEM, -ECANCELED. */
+ * or NULL. 0, -ENOMEM, -ECANCELED. */
 static int collect(struct listing *l, struct list_frame *f)
 {
 	static const struct vfs_dirent dots[2] = {

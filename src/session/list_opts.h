@@ -40,9 +40,8 @@ void list_opts_config(struct list_opts *o, const char *text);
 
 /* Take the option words off the front of a client's argument and, unless strict, apply them. Returns the
  * path after them (points into arg, may be ""). A word "--" ends the options, a lone "-" is a path,
- * "--word" is ignored.
- * *ret_lone: the whole argument is one word that begins with '-', so if a file of that name exists it is meant
- * (list_opts_init() and list_opts_config() again, then). */
+ * "--word" is ignored. *ret_lone: the whole argument is one word that begins with '-', so if a file of
+ * that name exists it is meant (list_opts_init() and list_opts_config() again, then). */
 const char *list_opts_arg(struct list_opts *o, const char *arg, bool strict, bool *ret_lone);
 
 #endif

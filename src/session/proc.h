@@ -36,7 +36,7 @@ struct session_proc {
  * taken on. */
 int session_main(const struct proc_start *start);
 
-/* Send to master. A failure ends the process: master is gone. */
+/* Send to master. A failure is logged; that master is gone is noticed when the channel is read. */
 void proc_send(struct session_proc *p, enum ipc_type type, const void *msg);
 void proc_send_fd(struct session_proc *p, enum ipc_type type, const void *msg, int fd); /* fd: borrowed */
 /* A session has gone for good. */

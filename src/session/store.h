@@ -58,8 +58,7 @@ int store_begin(struct store *st);
 /* Write n bytes at the current place. 0; -EFBIG when the limit was reached (what fits is written), -errno. */
 int store_write(struct store *st, const char *p, size_t n);
 /* Finish and free: complete makes it final, otherwise it is kept, cut back or removed as configured.
- * Returns 0 or -errno with
- * *ret_problem; *ret_size is the size of the file afterwards, -1 = not known. */
+ * Returns 0 or -errno with *ret_problem; *ret_size is the size of the file afterwards, -1 = not known. */
 int store_end(struct store *st, bool complete, enum store_problem *ret_problem, int64_t *ret_size);
 /* Hidden name of a file name, as HiddenStores says. 0 or -ENAMETOOLONG. */
 int store_hidden_name(const struct ftp_hidden *h, const char *path, char out[VFS_PATH_SIZE]);

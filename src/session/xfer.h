@@ -17,8 +17,7 @@
 struct xfer_source {
 	/* Write 1..size bytes to buf (size is at least 16 KiB, usually 64 KiB). Returns their number, 0 at
 	 * the end, or -errno: the transfer then ends with the reply for that errno. Runs in a pool thread
-	 * and may block; returns soon, with
-	 * -ECANCELED, when *cancel becomes true. */
+	 * and may block; returns soon, with -ECANCELED, when *cancel becomes true. */
 	ssize_t (*fill)(struct xfer_source *src, char *buf, size_t size, const atomic_bool *cancel);
 	/* The end in any case, on the loop; frees src. */
 	void (*free)(struct xfer_source *src);

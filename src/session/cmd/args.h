@@ -15,8 +15,7 @@ bool args_split(const char *arg, size_t *ret_n, const char **ret_rest);
 
 /* Time of RFC 3659 2.3: "YYYYMMDDhhmmss", UTC, with an optional ".fraction" that is checked and ignored. n
  * bytes. With minutes_ok the seconds may be missing (SITE UTIME). 0, or -EINVAL: form, month, day, hour
- * ... or a year outside of
- * 1970..9999. */
+ * ... or a year outside of 1970..9999. */
 int args_time(const char *text, size_t n, bool minutes_ok, int64_t *ret_secs);
 
 /* Facts of MFF: "modify=...;UNIX.mode=0644;UNIX.group=100;", each at most once. */
@@ -56,8 +55,7 @@ int args_chmod(const char *text, size_t n, struct args_chmod *ret_change); /* 0 
 mode_t args_chmod_apply(const struct args_chmod *change, mode_t mode);
 
 /* Exactly two words, each maybe in double quotes (in which \" and \\ stand for " and \). Fresh strings
- * (free()). 0,
- * -EINVAL, -ENOMEM. */
+ * (free()). 0, -EINVAL, -ENOMEM. */
 int args_two_words(const char *arg, char **ret_a, char **ret_b);
 /* SITE SYMLINK: two words as above, or what lftp sends for names with blanks, which it does not quote:
  * "target /path", split at the last " /". Fresh strings (free()). 0, -EINVAL, -ENOMEM. */
