@@ -1,26 +1,16 @@
-/* Children: forking them, what they do first, reaping and restarting them. */
+/* Children: forking, reaping and restarting them. What they do first is in newborn.c. */
 #include <errno.h>
-#include <fcntl.h>
-#include <pwd.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "auth/auth.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
-#include "ipc/start.h"
-#include "login/login.h"
-#include "master/master.h"
-#include "master/sandbox.h"
-#include "session/proc.h"
-#include "wherry_config.h"
+#include "master/newborn.h"
 
 #define IDLE_EXIT_MS    10000 /* a session process ends this long after its last session */
 #define SPREAD_SESSIONS 64    /* sessions of one process before another of the same identity is started */
@@ -28,11 +18,6 @@
 #define RESTART_MS      100 /* after an early death; doubled with each further one */
 #define RESTART_MAX_MS  5000
 #define EARLY_DEATH_MS  2000
-#define KEEP_CAPS_AUTH                                                                                       \
-	((1ULL << 1) | (1ULL << 2) | (1ULL << 5) | (1ULL << 6) | (1ULL << 7) |                               \
-		(1ULL << 29)) /* DAC_OVERRIDE, DAC_READ_SEARCH, KILL, SETGID, SETUID, AUDIT_WRITE: what PAM modules need */
-
-static const char *const role_name[] = {"master", "login", "auth", "session"};
 
 /* --- identities --- */
 
@@ -60,187 +45,7 @@ static bool identity_equal(const struct identity *a, const struct identity *b)
 	       str_eq(a->user, b->user) && str_eq(a->root, b->root) &&
 	       (a->n_groups == 0 || memcmp(a->groups, b->groups, a->n_groups * sizeof(*a->groups)) == 0);
 }
-
-/* The account that login processes run as: User and Group of the main server, else nobody. */
-static int login_identity(const struct ftp_config *config, struct sandbox_identity *ret_id, struct err *err)
-{
-	const struct ftp_conf *conf = &config->servers[0]->scope->conf;
-	const char *user = conf->user != NULL ? conf->user : "nobody";
-	const struct passwd *pw;
-	const struct group *gr;
-
-	*ret_id = (struct sandbox_identity){.uid = geteuid(), .gid = getegid()};
-	if (geteuid() != 0)
-		return 0;
-	pw = getpwnam(user);
-	if (pw == NULL)
-		return err_set(err, WE_CONFIG, "User '%s' does not exist", user);
-	ret_id->uid = pw->pw_uid;
-	ret_id->gid = pw->pw_gid;
-	if (conf->group != NULL) {
-		gr = getgrnam(conf->group);
-		if (gr == NULL)
-			return err_set(err, WE_CONFIG, "Group '%s' does not exist", conf->group);
-		ret_id->gid = gr->gr_gid;
-	}
-	return 0;
-}
-
-/* --- in the child --- */
-
-struct birth { /* what the child is told */
-	struct child *c;
-	int chan_fd;
-	struct score_region *region;
-};
-
-static int compare_ints(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
-/* Close everything but the standard descriptors, the channel, the log files and what the role needs. */
-static void close_others(const struct master *m, const struct birth *b, int *listeners, unsigned *ret_n)
-{
-	const struct ftp_config *config = b->c->gen->config;
-	size_t n = 0, max = 3u + config->n_logfiles;
-	int *keep, i, from = 3;
-
-	for (struct list *it = m->listeners.next; it != &m->listeners; it = it->next)
-		max++;
-	keep = xcalloc(max, sizeof(*keep));
-	keep[n++] = b->chan_fd;
-	for (const struct ftp_logfile *f = config->logfiles; f != NULL; f = f->next) {
-		if (f->fd >= 0)
-			keep[n++] = f->fd;
-	}
-	if (logsink_syslog_fd() >= 0)
-		keep[n++] = logsink_syslog_fd();
-	*ret_n = 0;
-	for (struct list *it = m->listeners.next; b->c->role == IPC_LOGIN && it != &m->listeners;
-		it = it->next) {
-		keep[n++] = LIST_OBJ(it, struct listener, link)->fd;
-		listeners[(*ret_n)++] = LIST_OBJ(it, struct listener, link)->fd;
-	}
-	qsort(keep, n, sizeof(*keep), compare_ints);
-	for (i = 0; i < (int)n; i++) {
-		if (keep[i] > from)
-			(void)close_range((unsigned)from, (unsigned)keep[i] - 1, 0); /* since Linux 5.9 */
-		from = keep[i] + 1;
-	}
-	(void)close_range((unsigned)from, ~0u, 0);
-	free(keep);
-}
-
-static void reset_signals(void)
-{
-	static const int back_to_default[] = {SIGCHLD, SIGUSR2};
-	static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
-	sigset_t none;
-
-	for (size_t i = 0; i < ARRAY_LEN(back_to_default); i++)
-		(void)signal(back_to_default[i], SIG_DFL);
-	for (size_t i = 0; i < ARRAY_LEN(ignored); i++) /* sent to the whole group: master's to handle */
-		(void)signal(ignored[i], SIG_IGN);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static int confine(const struct proc_start *start, int root_fd, struct err *err)
-{
-	int levels = sandbox_confine(start->role, root_fd, err);
-
-	if (levels < 0)
-		return levels;
-	log_debug(NULL, 3, "confined: no_new_privs%s%s", (levels & SANDBOX_LANDLOCK) != 0 ? ", Landlock" : "",
-		(levels & SANDBOX_SECCOMP) != 0 ? ", system call filter" : "");
-	return 0;
-}
-
-/* Take on the identity of the role. */
-static int become(const struct child *c, struct err *err)
-{
-	struct sandbox_identity id;
-	int r;
-
-	if (c->role == IPC_AUTH)
-		return sandbox_drop_caps(KEEP_CAPS_AUTH, err);
-	if (c->role == IPC_LOGIN) {
-		r = login_identity(c->gen->config, &id, err);
-		if (r < 0)
-			return r;
-		/* Landlock shuts the file system for it; this also holds where the kernel has no Landlock. */
-		if (geteuid() == 0 && (chroot(WHERRY_RUN_DIR "/empty") < 0 || chdir("/") < 0))
-			log_debug(NULL, 1, "login process has no empty root: %s", strerror(errno));
-	} else {
-		id = (struct sandbox_identity){
-			c->identity.uid, c->identity.gid, c->identity.groups, c->identity.n_groups};
-	}
-	sandbox_drop_bounding(0);
-	r = sandbox_switch(&id, err);
-	return r < 0 ? r : sandbox_drop_caps(0, err);
-}
-
-static int __attribute__((noreturn)) child_run(struct master *m, const struct birth *b)
-{
-	struct child *c = b->c;
-	struct proc_start start = {.role = c->role,
-		.id = c->id,
-		.chan_fd = b->chan_fd,
-		.config = c->gen->config,
-		.score = b->region,
-		.can_switch_uid = m->can_switch_uid,
-		.user = c->identity.user,
-		.root = c->identity.root,
-		.report_transfers = m->live != NULL,
-		.confine = confine};
-	struct err err = ERR_INIT;
-	int *listeners, r;
-	unsigned n = 0;
-
-	reset_signals();
-	for (struct list *it = m->listeners.next; it != &m->listeners; it = it->next)
-		n++;
-	listeners = xcalloc(n + 1, sizeof(*listeners));
-	if (b->region != NULL)
-		score_region_child(b->region);
-	else
-		score_forget(m->board);
-	m->board = NULL;
-	close_others(m, b, listeners, &start.n_listeners);
-	/* Not master's own log: after a reload that is another generation's, whose number may soon be a
-	 * client's socket. */
-	logsink_select(m, c->gen->config);
-	start.listeners = listeners;
-	m->log.process = role_name[c->role];
-	if (c->role == IPC_SESSION)
-		title_set("wherryd: session %s", c->identity.user);
-	else
-		title_set("wherryd: %s", role_name[c->role]);
-	(void)prctl(PR_SET_NAME, c->role == IPC_SESSION ? "wherryd-session"
-				 : c->role == IPC_LOGIN ? "wherryd-login"
-							: "wherryd-auth");
-	if (c->role != IPC_AUTH)
-		ftp_config_wipe_secrets(c->gen->config);
-	r = become(c, &err);
-	if (r < 0) {
-		log_err(&m->log, "cannot start: %s", err.text);
-		exit(1);
-	}
-#if !defined(__SANITIZE_ADDRESS__)
-	(void)prctl(PR_SET_DUMPABLE, 0); /* processes of the same uid cannot look in */
-#endif
-	if (c->role == IPC_LOGIN)
-		r = login_main(&start);
-	else if (c->role == IPC_AUTH)
-		r = auth_main(&start);
-	else
-		r = session_main(&start);
-	free(listeners);
-	exit(r);
-}
-
-/* --- in master --- */
+/* --- starting --- */
 
 int child_send(struct child *c, enum ipc_type type, const void *msg, int fd)
 {
@@ -300,10 +105,10 @@ static int spawn(struct master *m, enum ipc_role role, struct generation *g, con
 	b.chan_fd = fds[1];
 	b.c->pid = fork();
 	if (b.c->pid == 0)
-		child_run(m, &b);
+		newborn_run(m, &b);
 	fd_close(&fds[1]);
 	if (b.c->pid < 0) {
-		r = err_sys(err, errno, "cannot fork a %s process", role_name[role]);
+		r = err_sys(err, errno, "cannot fork a %s process", role_name(role));
 		score_region_drop(b.region);
 		fd_close(&fds[0]);
 		child_free(m, b.c);
@@ -314,9 +119,9 @@ static int spawn(struct master *m, enum ipc_role role, struct generation *g, con
 	r = loop_add(&m->loop, &b.c->watch, fds[0], EPOLLIN, handler_event, b.c);
 	if (r < 0) {
 		child_kill(m, b.c, "it cannot be watched");
-		return err_sys(err, -r, "cannot watch a %s process", role_name[role]);
+		return err_sys(err, -r, "cannot watch a %s process", role_name(role));
 	}
-	log_debug(&m->log, 2, "started %s process %u, pid %d", role_name[role], b.c->id, (int)b.c->pid);
+	log_debug(&m->log, 2, "started %s process %u, pid %d", role_name(role), b.c->id, (int)b.c->pid);
 	*ret_c = b.c;
 	return 0;
 }
@@ -342,7 +147,7 @@ static void connect_auth(struct master *m, struct child *c)
 		fd_close(&fds[1]);
 	}
 	if (r < 0)
-		log_err(&m->log, "cannot connect %s process %u with auth: %s", role_name[c->role], c->id,
+		log_err(&m->log, "cannot connect %s process %u with auth: %s", role_name(c->role), c->id,
 			err_text(r));
 }
 
@@ -443,7 +248,7 @@ void child_retire(struct child *c, bool now, const char *text)
 
 void child_kill(struct master *m, struct child *c, const char *why)
 {
-	log_err(&m->log, "ending %s process %u (pid %d): %s", role_name[c->role], c->id, (int)c->pid, why);
+	log_err(&m->log, "ending %s process %u (pid %d): %s", role_name(c->role), c->id, (int)c->pid, why);
 	loop_del(&m->loop, &c->watch);
 	(void)kill(c->pid, SIGKILL); /* reaped like any other */
 }
@@ -478,13 +283,13 @@ static void log_death(const struct master *m, const struct child *c, int status,
 		(void)snprintf(whose, sizeof(whose), " of user '%s'", c->identity.user);
 	if (WIFSIGNALED(status))
 		log_err(&m->log, "%s process %u%s (pid %d) was ended by signal %d (%s), %u sessions lost",
-			role_name[c->role], c->id, whose, (int)c->pid, WTERMSIG(status),
+			role_name(c->role), c->id, whose, (int)c->pid, WTERMSIG(status),
 			strsignal(WTERMSIG(status)), lost);
 	else if (WEXITSTATUS(status) != 0)
 		log_err(&m->log, "%s process %u%s (pid %d) ended with status %d, %u sessions lost",
-			role_name[c->role], c->id, whose, (int)c->pid, WEXITSTATUS(status), lost);
+			role_name(c->role), c->id, whose, (int)c->pid, WEXITSTATUS(status), lost);
 	else
-		log_debug(&m->log, 2, "%s process %u%s (pid %d) has ended", role_name[c->role], c->id, whose,
+		log_debug(&m->log, 2, "%s process %u%s (pid %d) has ended", role_name(c->role), c->id, whose,
 			(int)c->pid);
 }
 

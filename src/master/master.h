@@ -3,7 +3,7 @@
  *
  *   main.c     options and the other entrances (-t, share, ...)
  *   master.c   start, reload, stop
- *   child.c    forking, what a child does first, reaping, restarting
+ *   child.c    forking, reaping, restarting     newborn.c  what a child does first
  *   handler.c  requests of the children: one function each, all in one place to read
  *   admit.c    the session table and the limits counted over it
  *   listen.c   listening sockets     logfile.c  log files     control.c  wherryctl's socket
