@@ -48,6 +48,22 @@ static char *shadow_hash(const struct passwd *pw, bool *ret_expired)
 	return hash;
 }
 
+/* "#1000": a uid without account, as `wherryd share` names it in a container. It has no password of its own, so only
+ * UserPassword or <Anonymous> lets it in. */
+static bool numbered(const char *name, struct auth_account *ret_a)
+{
+	uint64_t uid;
+
+	if (name[0] != '#' || str_to_u64(name + 1, &uid) < 0 || uid >= UINT32_MAX)
+		return false;
+	*ret_a = (struct auth_account){.name = xstrdup(name),
+		.home = xstrdup("/"),
+		.shell = xstrdup(""),
+		.uid = (uid_t)uid,
+		.gid = uid == geteuid() ? getegid() : (gid_t)uid};
+	return true;
+}
+
 static int unix_find(const struct ftp_conf *conf, const char *name, struct auth_account *ret_a)
 {
 	struct passwd pw, *found = NULL;
@@ -67,6 +83,8 @@ static int unix_find(const struct ftp_conf *conf, const char *name, struct auth_
 	free(buf);
 	if (r == ENOENT || r == ESRCH) /* some name services say "no such user" so: getpwnam(3) */
 		r = 0;
+	if (r == 0 && found == NULL && numbered(name, ret_a))
+		return 1;
 	return r != 0 ? -r : found != NULL;
 }
 

@@ -110,7 +110,8 @@ static int put_login(
 		(void)buf_puts(b, "<Anonymous ");
 		put_quoted(b, root);
 		b->len--; /* the newline */
-		(void)buf_printf(b, ">\n  User %s\n  UserAlias anonymous %s\n  UserAlias ftp %s\n", account,
+		(void)buf_printf(b,
+			">\n  User \"%s\"\n  UserAlias anonymous \"%s\"\n  UserAlias ftp \"%s\"\n", account,
 			account, account);
 		(void)buf_printf(
 			b, "%s</Anonymous>\n", s->write ? "" : "  <Limit WRITE>\n    DenyAll\n  </Limit>\n");
@@ -122,10 +123,10 @@ static int put_login(
 		free(data);
 		return err_set(err, WE_CONFIG, "the password cannot be used");
 	}
-	(void)buf_printf(b, "UserPassword %s %s\n", account, hash);
+	(void)buf_printf(b, "UserPassword \"%s\" %s\n", account, hash);
 	free(data);
 	if (!str_eq(s->user, account))
-		(void)buf_printf(b, "UserAlias %s %s\nAuthAliasOnly on\n", s->user, account);
+		(void)buf_printf(b, "UserAlias %s \"%s\"\nAuthAliasOnly on\n", s->user, account);
 	(void)buf_puts(b, "DefaultRoot ");
 	put_quoted(b, root);
 	if (!s->write)
@@ -151,31 +152,26 @@ static int put_passive(struct buf *b, const char *range, struct err *err)
 	return 0;
 }
 
-/* Whose files are they? The invoking account; as root the owner of the directory, so that nothing runs as
- * root for a directory of somebody else. */
-static const struct passwd *account_for(const char *root, struct err *err)
+/* Whose files are they? The invoking account's; for root the owner's of the directory, so that nothing runs as root for a
+ * directory of somebody else. A uid without account is named by its number. */
+static uid_t account_for(const struct stat *st, char *name, size_t size)
 {
-	const struct passwd *pw;
-	struct stat st;
-	uid_t uid = geteuid();
+	uid_t uid = geteuid() == 0 ? st->st_uid : geteuid();
+	const struct passwd *pw = getpwuid(uid);
 
-	if (stat(root, &st) < 0) {
-		(void)err_sys(err, errno, "cannot share '%s'", root);
-		return NULL;
-	}
-	if (uid == 0)
-		uid = st.st_uid;
-	pw = getpwuid(uid);
-	if (pw == NULL)
-		(void)err_set(err, WE_CONFIG, "user id %u has no account", (unsigned)uid);
-	return pw;
+	if (pw != NULL)
+		(void)snprintf(name, size, "%s", pw->pw_name);
+	else
+		(void)snprintf(name, size, "#%u", (unsigned)uid);
+	return uid;
 }
 
 static int make_text(const struct share *s, struct buf *b, struct err *err)
 {
 	char *root = realpath(s->dir, NULL);
-	const struct passwd *pw;
+	char account[256];
 	struct stat st;
+	uid_t uid;
 	int r = 0;
 
 	if (root == NULL || stat(root, &st) < 0)
@@ -184,18 +180,14 @@ static int make_text(const struct share *s, struct buf *b, struct err *err)
 		free(root);
 		return err_sys(err, ENOTDIR, "cannot share '%s'", s->dir);
 	}
-	pw = account_for(root, err);
-	if (pw == NULL) {
-		free(root);
-		return -WE_CONFIG;
-	}
+	uid = account_for(&st, account, sizeof(account));
 	(void)buf_printf(b,
-		"ServerName \"wherry share\"\nServerType standalone\nDefaultAddress %s\nPort %s\nUser %s\n"
+		"ServerName \"wherry share\"\nServerType standalone\nDefaultAddress %s\nPort %s\n"
 		"AuthOrder mod_auth_unix.c\nRequireValidShell off\nUseFtpUsers off\nAllowOverwrite on\n"
 		"AllowStoreRestart on\nScoreboardFile none\nPidFile none\nControlsEngine off\nTransferLog "
 		"none\n",
-		s->address, s->port, pw->pw_name);
-	if (pw->pw_uid == 0)
+		s->address, s->port);
+	if (uid == 0)
 		(void)buf_puts(
 			b, "RootLogin on\n"); /* no capabilities and Landlock on DIR: root in name only */
 	if (s->rate != NULL)
@@ -203,7 +195,7 @@ static int make_text(const struct share *s, struct buf *b, struct err *err)
 	if (s->passive != NULL)
 		r = put_passive(b, s->passive, err);
 	if (r == 0)
-		r = put_login(b, s, pw->pw_name, root, err);
+		r = put_login(b, s, account, root, err);
 	free(root);
 	return r;
 }

@@ -126,6 +126,21 @@ def test_as_an_ordinary_user(share):
     assert all(servers.status(p)["Uid"].split() == [str(pwd.getpwnam("daemon").pw_uid)] * 4 for p in servers.descendants(s.proc.pid))
 
 
+@pytest.mark.skipif(not AM_ROOT, reason="needs root to become another user")
+@pytest.mark.parametrize("options, login", [((), ()), (("--user", "me:secret"), ("me", "secret"))])
+def test_as_a_uid_without_account(share, options, login):
+    uid = 54321
+    with pytest.raises(KeyError):
+        pwd.getpwuid(uid)
+    f = share("--write", *options, as_user=uid).client(*login)
+    got = io.BytesIO()
+    f.retrbinary("RETR hello.txt", got.write)
+    assert got.getvalue() == b"hello"
+    for name in ("#0", f"#{uid}") if login else ("#0",):  # the account of an anonymous share is anonymous
+        with pytest.raises(ftplib.error_perm, match="530"):
+            share(*options, as_user=uid).client(name, "")
+
+
 def test_nothing_but_the_folder_is_shared(share):
     s = share()
     os.symlink("/etc/passwd", os.path.join(s.dir, "out"))
