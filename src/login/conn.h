@@ -30,7 +30,7 @@
 #include "ftp/telnet.h"
 #include "ipc/message.h"
 
-struct login_records; /* record.h */
+struct extlogs; /* ftp/extlogs.h */
 struct score_region;
 struct score_slot;
 struct login_conn;
@@ -75,10 +75,10 @@ struct login_ops {
 struct login_env {
 	const struct ftp_config *config;
 	const struct login_ops *ops;
-	void *arg;                     /* for ops */
-	struct score_region *score;    /* may be NULL */
-	const struct log_ctx *log;     /* of the process */
-	struct login_records *records; /* ExtendedLogs; may be NULL */
+	void *arg;                  /* for ops */
+	struct score_region *score; /* may be NULL */
+	const struct log_ctx *log;  /* of the process */
+	struct extlogs *extlogs;    /* may be NULL */
 };
 
 struct login_conn {

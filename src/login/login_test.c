@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "ftp/extlogs.h"
 #include "ftp/verb.h"
 #include "login/commands.h"
 #include "login/conn.h"
@@ -712,7 +713,8 @@ static void commands_reach_the_extended_log_without_secrets(void **state)
 	assert_non_null(config->logfiles);
 	assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
 	config->logfiles->fd = fds[1];
-	env.records = login_records_new(config);
+	env.extlogs = extlogs_new(config);
+	extlogs_prepare(env.extlogs);
 	(void)ask("PASS early-secret");
 	(void)ask("TYPE I"); /* MISC: not in this log */
 	(void)ask("FEAT");
@@ -732,8 +734,7 @@ static void commands_reach_the_extended_log_without_secrets(void **state)
 	(void)recorded(fds[0]);
 	result(2, IPC_REFUSE_TEXT, "530 Sorry");
 	assert_string_equal(recorded(fds[0]), "PASS|PASS (hidden)|(hidden)|530|Sorry|bob|-\n");
-	login_records_free(env.records);
-	env.records = NULL;
+	extlogs_free(&env.extlogs);
 	config->logfiles->fd = -1;
 	close(fds[0]);
 	close(fds[1]);

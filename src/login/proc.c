@@ -13,9 +13,9 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "ftp/extlogs.h"
 #include "ipc/chan.h"
 #include "login/client.h"
-#include "login/record.h"
 
 #define ACCEPT_BATCH    32  /* connections at one wake-up of a listener */
 #define MESSAGE_BATCH   128 /* messages at one wake-up of a channel */
@@ -429,7 +429,8 @@ static int proc_init(struct proc *p, const struct proc_start *start)
 	r = uv_loop_init(&p->loop);
 	if (r < 0)
 		return r;
-	p->env.records = login_records_new(start->config);
+	p->env.extlogs = extlogs_new(start->config);
+	extlogs_prepare(p->env.extlogs);
 	client_table_init(&p->clients, &p->loop, &p->env);
 	p->clients.empty = stop_when_empty;
 	p->clients.arg = p;
@@ -475,7 +476,7 @@ static void proc_done(struct proc *p)
 	(void)uv_loop_close(&p->loop);
 	fd_close(&p->spare_fd);
 	free(p->listeners);
-	login_records_free(p->env.records);
+	extlogs_free(&p->env.extlogs);
 }
 
 int login_main(const struct proc_start *start)

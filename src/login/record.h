@@ -1,19 +1,11 @@
-/* ExtendedLog lines of commands before login. Formats are compiled and syslog is opened when the process
- * starts, before it is confined; the files are master's descriptors. */
+/* ExtendedLog lines of commands before login. */
 #ifndef LOGIN_RECORD_H
 #define LOGIN_RECORD_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ftp/conf.h"
-
 struct login_conn;
-struct login_records;
-
-/* For all servers of config, which is kept. Never NULL. What cannot be written is logged and left out. */
-struct login_records *login_records_new(const struct ftp_config *config);
-void login_records_free(struct login_records *r); /* NULL is fine */
 
 /* A command has been answered.
  *   verb    as in ftp/verb.h, or the first word of an unknown command

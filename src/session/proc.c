@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "ftp/conf.h"
+#include "ftp/extlogs.h"
 #include "session/access.h"
 #include "session/iobuf.h"
 #include "session/names.h"
@@ -244,6 +245,7 @@ static int proc_init(struct session_proc *p, const struct proc_start *start)
 	int r;
 
 	p->start = start;
+	p->extlogs = extlogs_new(start->config);
 	p->log = (struct log_ctx){.process = "session", .user = start->user};
 	list_init(&p->sessions);
 	(void)signal(SIGPIPE, SIG_IGN); /* sendfile(2) has no other way: sendfile.md 5 */
@@ -276,7 +278,7 @@ static void proc_done(struct session_proc *p)
 	(void)uv_run(&p->loop, UV_RUN_NOWAIT); /* close callbacks */
 	while (uv_loop_close(&p->loop) == UV_EBUSY)
 		(void)uv_run(&p->loop, UV_RUN_ONCE);
-	records_free(&p->records);
+	extlogs_free(&p->extlogs);
 	access_cache_clear();
 	iobuf_trim();
 	vfs_root_close(&p->root);

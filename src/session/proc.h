@@ -14,7 +14,7 @@
 #include "vfs/vfs.h"
 
 struct watch;
-struct records;
+struct extlogs;
 
 struct session_proc {
 	const struct proc_start *start;
@@ -29,7 +29,7 @@ struct session_proc {
 	unsigned n_sessions;
 	bool retiring;
 	char *retire_text;       /* reply line for the sessions */
-	struct records *records; /* open ExtendedLogs; record.h */
+	struct extlogs *extlogs; /* ftp/extlogs.h */
 };
 
 /* Runs in the forked child until the process is to end; returns its exit status. The identity has been

@@ -7,89 +7,12 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/str.h"
-#include "ftp/conf.h"
+#include "ftp/extlogs.h"
 #include "log/extlog.h"
 #include "log/xferlog.h"
 #include "session/ctrl.h"
 #include "session/proc.h"
 #include "session/session_priv.h"
-
-/* ExtendedLogs are compiled when the first session uses them and live as long as the process. */
-struct extended {
-	struct extended *next;
-	const struct ftp_extlog *conf;
-	struct logfmt *fmt;
-	struct extlog log;
-};
-
-struct records {
-	struct extended *extended;
-	struct log_syslog syslog;
-	bool syslog_open;
-};
-
-static struct records *records_of(struct session_proc *p)
-{
-	if (!p->records)
-		p->records = xcalloc(1, sizeof *p->records);
-	return p->records;
-}
-
-void records_free(struct records **rp)
-{
-	struct extended *next;
-
-	if (!*rp)
-		return;
-	for (struct extended *e = (*rp)->extended; e; e = next) {
-		next = e->next;
-		logfmt_free(&e->fmt);
-		free(e);
-	}
-	if ((*rp)->syslog_open)
-		log_syslog_close(&(*rp)->syslog);
-	free(*rp);
-	*rp = NULL;
-}
-
-static bool command_known(const char *name)
-{
-	return verb_find(name) || verb_find_limit(name);
-}
-
-/* The configuration was checked when it was loaded, so errors here only mean a log that stays empty. */
-static struct extended *extended_new(struct session_proc *p, struct records *r, const struct ftp_extlog *conf)
-{
-	struct extended *e = xcalloc(1, sizeof *e);
-	struct err err = ERR_INIT;
-
-	e->conf = conf;
-	e->next = r->extended;
-	r->extended = e;
-	e->log.fd = conf->file ? conf->file->fd : -1;
-	if (!conf->file) {
-		if (!r->syslog_open)
-			r->syslog_open = log_syslog_open(&r->syslog, LOG_SYSLOG_PATH, "wherryd") == 0;
-		e->log.sys = &r->syslog;
-		e->log.priority = p->start->config->syslog_facility | conf->syslog_level;
-	}
-	if (extlog_mask_parse(conf->classes, command_known, &e->log.mask, &err) < 0 ||
-		logfmt_compile(conf->format, &e->fmt, &err) < 0)
-		log_warn(&p->log, "ExtendedLog is not written: %s", err.text);
-	e->log.fmt = e->fmt;
-	return e;
-}
-
-static struct extended *extended_find(struct session_proc *p, const struct ftp_extlog *conf)
-{
-	struct records *r = records_of(p);
-
-	for (struct extended *e = r->extended; e; e = e->next) {
-		if (e->conf == conf)
-			return e;
-	}
-	return extended_new(p, r, conf);
-}
 
 void record_add_raw(struct session *s, uint64_t in, uint64_t out)
 {
@@ -155,18 +78,7 @@ static void record_what(const struct session *s, struct log_record *rec, char *h
 static void record_write(
 	struct session *s, unsigned classes, const char *command, const struct log_record *rec)
 {
-	struct extended *e;
-	int r;
-
-	for (struct ftp_extlog *x = s->scope->conf.extended_logs; x;
-		x = (struct ftp_extlog *)(void *)x->item.next) {
-		e = extended_find(s->proc, x);
-		if (!e->fmt || !extlog_mask_match(&e->log.mask, classes, command))
-			continue;
-		r = extlog_write(&e->log, classes, command, rec);
-		if (r < 0)
-			log_debug(&s->log, 1, "cannot write ExtendedLog: %s", err_text(r));
-	}
+	extlogs_write(s->proc->extlogs, s->scope->conf.extended_logs, classes, command, rec, &s->log);
 }
 
 void record_command(struct session *s)

@@ -6,10 +6,6 @@
 
 #include "session/session.h"
 
-struct records;
-
-void records_free(struct records **r); /* of the process */
-
 /* The running command is over. */
 void record_command(struct session *s);
 /* The session is over. */
