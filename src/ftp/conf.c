@@ -209,7 +209,16 @@ const struct ftp_server *ftp_server_by_name(
 	return NULL;
 }
 
-static bool class_match(const struct ftp_class *cl, const struct addr *client, const char *client_name)
+const struct ftp_class *ftp_class_named(const struct ftp_config *c, const char *name)
+{
+	const struct ftp_class *cl = c->classes;
+
+	while (cl != NULL && !str_eq(cl->name, name))
+		cl = cl->next;
+	return cl;
+}
+
+bool ftp_class_has(const struct ftp_class *cl, const struct addr *client, const char *client_name)
 {
 	for (unsigned i = 0; i < cl->n_from; i++) {
 		if (ftp_acl_match(cl->from[i], client, client_name) != cl->satisfy_all)
@@ -222,7 +231,7 @@ const struct ftp_class *ftp_class_find(
 	const struct ftp_config *c, const struct addr *client, const char *client_name)
 {
 	for (const struct ftp_class *cl = c->classes; cl != NULL; cl = cl->next) {
-		if (class_match(cl, client, client_name))
+		if (ftp_class_has(cl, client, client_name))
 			return cl;
 	}
 	return NULL;

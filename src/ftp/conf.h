@@ -450,6 +450,10 @@ const struct ftp_server *ftp_server_by_name(
 /* The scope of a session: the server's own for anon 0, else that of its anon-th <Anonymous> section
  * (ipc_grant.anon); NULL when there is none of that number. */
 const struct ftp_scope *ftp_server_scope(const struct ftp_server *server, unsigned anon);
+/* The class of that name, or NULL. */
+const struct ftp_class *ftp_class_named(const struct ftp_config *c, const char *name);
+/* Do its rules match? client_name: NULL = not known. */
+bool ftp_class_has(const struct ftp_class *cl, const struct addr *client, const char *client_name);
 /* First class whose rules match, or NULL. */
 const struct ftp_class *ftp_class_find(
 	const struct ftp_config *c, const struct addr *client, const char *client_name);

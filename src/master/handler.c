@@ -163,18 +163,9 @@ static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
 
 /* --- auth --- */
 
-static const struct ftp_class *class_by_name(const struct ftp_config *config, const char *name)
-{
-	const struct ftp_class *c = config->classes;
-
-	while (c != NULL && strcmp(c->name, name) != 0)
-		c = c->next;
-	return c;
-}
-
 static void keep_grant(struct msession *s, const struct ipc_grant *g)
 {
-	s->class = class_by_name(s->gen->config, g->class_name);
+	s->class = ftp_class_named(s->gen->config, g->class_name);
 	s->request = g->request;
 	s->anon = g->anon;
 	keep(&s->user, g->user);

@@ -74,30 +74,15 @@ static void open_timeout(void *arg)
 	session_unref(s);
 }
 
-static bool class_has(const struct ftp_class *c, const struct addr *a)
-{
-	bool any = false, all = true;
-
-	for (unsigned i = 0; i < c->n_from; i++) {
-		if (ftp_acl_match(c->from[i], a, NULL))
-			any = true;
-		else
-			all = false;
-	}
-	return c->satisfy_all ? all && c->n_from > 0 : any;
-}
-
 bool data_foreign_allowed(const struct data *d, const struct addr *a)
 {
 	const struct ftp_foreign *f = &data_conf(d)->foreign;
+	const struct ftp_class *class;
 
 	if (!f->class_name)
 		return f->on;
-	for (const struct ftp_class *c = d->s->proc->start->config->classes; c; c = c->next) {
-		if (strcmp(c->name, f->class_name) == 0)
-			return class_has(c, a);
-	}
-	return false;
+	class = ftp_class_named(d->s->proc->start->config, f->class_name);
+	return class && ftp_class_has(class, a, NULL);
 }
 
 static bool peer_ok(struct data *d, const struct addr *peer)

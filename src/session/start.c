@@ -34,17 +34,9 @@ static void groups_split(struct session *s, const char *names)
 	s->who.n_groups = n;
 }
 
-static const char *class_name(const struct session *s, const char *name)
-{
-	for (const struct ftp_class *c = s->proc->start->config->classes; c; c = c->next) {
-		if (strcmp(c->name, name) == 0)
-			return c->name;
-	}
-	return NULL;
-}
-
 static void who_set(struct session *s, const struct ipc_session_start *m)
 {
+	const struct ftp_class *class = ftp_class_named(s->proc->start->config, m->class_name);
 	const struct ipc_grant *g = &m->grant;
 	char text[ADDR_TEXT_MAX];
 
@@ -61,7 +53,7 @@ static void who_set(struct session *s, const struct ipc_session_start *m)
 	s->client_name = *m->handoff.client_name ? xstrdup(m->handoff.client_name) : NULL;
 	groups_split(s, g->group_names);
 	s->who.user = s->user;
-	s->who.class_name = *m->class_name ? class_name(s, m->class_name) : NULL;
+	s->who.class_name = class ? class->name : NULL;
 	s->who.client = &s->peer;
 	s->who.client_name = s->client_name;
 	s->who.authenticated = true;
