@@ -262,7 +262,7 @@ static int share(int argc, char **argv)
 	r = run(&opt);
 	wipe((char *)(uintptr_t)opt.load.text, strlen(opt.load.text)); /* ours, with a hash in it */
 	free((char *)(uintptr_t)opt.load.text);
-	free((char *)(uintptr_t)opt.announcement);
+	free(opt.announcement);
 	return r;
 }
 

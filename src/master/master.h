@@ -97,9 +97,9 @@ struct master_options {
 	struct ftp_config_options load;
 	bool foreground, quiet;
 	int debug_level;
-	bool live;                /* print live lines to standard output (share) */
-	const char *announcement; /* printed when serving, NULL = nothing */
-	bool memory_scoreboard;   /* no file */
+	bool live;              /* print live lines to standard output (share) */
+	char *announcement;     /* printed when serving, NULL = nothing; may hold a password */
+	bool memory_scoreboard; /* no file */
 };
 
 struct master {

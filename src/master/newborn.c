@@ -157,6 +157,8 @@ void newborn_run(struct master *m, const struct birth *b)
 	unsigned n = 0;
 
 	reset_signals();
+	if (m->opt.announcement != NULL)
+		wipe(m->opt.announcement, strlen(m->opt.announcement));
 	for (struct list *it = m->listeners.next; it != &m->listeners; it = it->next)
 		n++;
 	listeners = xcalloc(n + 1, sizeof(*listeners));

@@ -211,6 +211,7 @@ static char *announcement(const struct share *s)
 		s->user != NULL ? "@" : "", v6 && !any ? "[" : "", any ? "localhost" : s->address,
 		v6 && !any ? "]" : "", s->port, password);
 
+	wipe(password, strlen(password));
 	free(password);
 	return text;
 }
