@@ -86,6 +86,14 @@ int fd_read_all(int fd, size_t max, char **ret_data, size_t *ret_len)
 	return 0;
 }
 
+void fd_unlink_same(const char *path, const struct stat *st)
+{
+	struct stat now;
+
+	if (lstat(path, &now) == 0 && now.st_dev == st->st_dev && now.st_ino == st->st_ino)
+		(void)unlink(path); /* it may be gone by now, or not ours to remove */
+}
+
 int fd_count(void)
 {
 	DIR *d = opendir("/proc/self/fd");

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* Close *fd unless it is -1, and set it to -1. errno is kept. */
@@ -14,6 +15,9 @@ int fd_write_all(int fd, const void *p, size_t n);
 /* Read to end of file, at most max bytes, into a fresh NUL-terminated string: returned (free()). 0, -EFBIG
  * when there is more, or -errno. */
 int fd_read_all(int fd, size_t max, char **ret_data, size_t *ret_len);
+/* Remove path when it is still the object st (dev and inode), not one that somebody has put there since. The caller keeps the object
+ * open, or its inode might have been given to another. */
+void fd_unlink_same(const char *path, const struct stat *st);
 /* Number of open descriptors of this process, or -errno. For tests and status. */
 int fd_count(void);
 

@@ -24,6 +24,7 @@ struct control {
 	struct loop_watch watch;
 	int fd;
 	char *path;
+	struct stat made; /* the socket in the file system */
 	struct list peers;
 	unsigned n_peers;
 };
@@ -308,11 +309,23 @@ int control_open(struct master *m, const char *path, struct err *err)
 	c = xcalloc(1, sizeof(*c));
 	list_init(&c->peers);
 	c->path = xstrdup(path);
+	(void)stat(path, &c->made); /* just bound */
 	c->fd = fd;
 	fd = -1;
 	m->control = c;
 	r = loop_add(&m->loop, &c->watch, c->fd, EPOLLIN, control_event, m);
 	return r < 0 ? err_sys(err, -r, "cannot watch the control socket") : 0;
+}
+
+void control_leave(struct master *m)
+{
+	struct control *c = m->control;
+
+	if (c == NULL || c->fd < 0)
+		return;
+	loop_del(&m->loop, &c->watch);
+	fd_close(&c->fd);
+	fd_unlink_same(c->path, &c->made);
 }
 
 void control_close(struct master *m)
@@ -323,9 +336,7 @@ void control_close(struct master *m)
 		return;
 	LIST_EACH(it, tmp, &c->peers)
 	peer_free(LIST_OBJ(it, struct peer, link));
-	loop_del(&m->loop, &c->watch);
-	fd_close(&c->fd);
-	(void)unlink(c->path); /* it may be gone */
+	control_leave(m);
 	free(c->path);
 	free(c);
 	m->control = NULL;

@@ -134,7 +134,8 @@ void master_stop(struct master *m, bool now, const char *text)
 	log_notice(&m->log, "stopping %s", now ? "now" : "when the running transfers have ended");
 	m->stopping = true;
 	m->stop_deadline_ms = end;
-	listeners_close(m);
+	listeners_close(m); /* from here on another daemon can start */
+	control_leave(m);
 	LIST_EACH(it, tmp, &m->children)
 	{
 		struct child *c = LIST_OBJ(it, struct child, link);
@@ -262,13 +263,17 @@ static int write_pid_file(struct master *m, const char *path, struct err *err)
 	char text[24];
 	int n;
 
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	(void)unlink(
+		path); /* a new file, so that the daemon before, which may still be stopping, leaves it alone */
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return err_sys(err, errno, "cannot write pid file '%s'", path);
 	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
 	if (fd_write_all(fd, text, (size_t)n) < 0)
 		return err_sys(err, errno, "cannot write pid file '%s'", path);
 	m->pid_file_made = xstrdup(path);
+	m->pid_fd = fd;
+	fd = -1;
 	return 0;
 }
 
@@ -335,12 +340,15 @@ static int start(struct master *m, struct err *err)
 
 static void finish(struct master *m)
 {
+	struct stat pid_file;
+
 	live_stop(m);
 	control_close(m);
 	listeners_close(m);
 	score_close(m->board, true);
-	if (m->pid_file_made != NULL)
-		(void)unlink(m->pid_file_made); /* it may be gone */
+	if (m->pid_file_made != NULL && fstat(m->pid_fd, &pid_file) == 0)
+		fd_unlink_same(m->pid_file_made, &pid_file);
+	fd_close(&m->pid_fd);
 	free(m->pid_file_made);
 	free(m->shut);
 	loop_done(&m->loop);
@@ -394,7 +402,7 @@ int master_run(const struct master_options *opt, int ready_fd)
 	master_the = m;
 	m->opt = *opt;
 	m->log.process = "master";
-	m->loop.epoll_fd = m->loop.signal_fd = -1;
+	m->loop.epoll_fd = m->loop.signal_fd = m->pid_fd = -1;
 	m->started_wall_ms = clock_wall_ms();
 	m->can_switch_uid = geteuid() == 0;
 	list_init(&m->generations);

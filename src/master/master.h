@@ -15,6 +15,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/addr.h"
@@ -133,6 +134,7 @@ struct master {
 	struct shut *shut;
 	struct live *live;
 	char *pid_file_made; /* path to remove at the end */
+	int pid_fd;          /* kept open: its inode cannot become another daemon's file */
 };
 
 /* --- master.c --- */
@@ -201,6 +203,8 @@ int logsink_syslog_fd(void);
 
 /* --- control.c --- */
 int control_open(struct master *m, const char *path, struct err *err);
+/* Take no further requests, so that another daemon can have the socket; those that are being answered go on. */
+void control_leave(struct master *m);
 void control_close(struct master *m);
 
 /* --- shut.c --- */

@@ -226,6 +226,15 @@ int score_board_fd(const struct score_board *board)
 	return board->fd;
 }
 
+/* Not when another daemon has put its own there meanwhile. */
+static void board_remove(const struct score_board *b)
+{
+	struct stat st;
+
+	if (fstat(b->fd, &st) == 0)
+		fd_unlink_same(b->path, &st); /* a stale file is no problem */
+}
+
 void score_close(struct score_board *board, bool remove_file)
 {
 	if (board == NULL)
@@ -233,7 +242,7 @@ void score_close(struct score_board *board, bool remove_file)
 	while (board->regions != NULL)
 		score_region_drop(board->regions);
 	if (remove_file && board->path != NULL)
-		(void)unlink(board->path); /* a stale file is no problem */
+		board_remove(board);
 	board_free(board);
 }
 

@@ -401,3 +401,25 @@ def test_names_of_clients_are_resolved_and_verified(start):
         assert re.match(rf"{CTIME} \d+ {re.escape(name)} 1 ", xferlog(s)[0])
         shown = ftpwho(s, "-v")
         assert f"client: {name} [127.0.0.1]" in shown and "class: named" in shown
+
+
+@pytest.mark.ours
+def test_a_stopping_daemon_leaves_the_files_of_the_next_one(start):
+    first = start(TransferRate="RETR 1000")
+    os.truncate(first.put("f"), 30_000_000)
+    with Ftp(first.port, user="alice") as c:
+        with c.binary().start("RETR f"):
+            assert ctl(first, "shutdown", "graceful").returncode == 0
+            second = subprocess.Popen(first.argv(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                wait_until(lambda: first.text("run/pid").strip() == str(second.pid), "the pid of the second daemon")
+                c.send("QUIT")
+                assert first.proc.wait(10) == 0
+                assert first.text("run/pid").strip() == str(second.pid)
+                assert f"[{second.pid}]" in ftpwho(first)
+                assert str(second.pid) in ctl(first, "status").stdout
+            finally:
+                second.terminate()
+                assert second.wait(10) == 0
+    first.proc = None
+    assert not os.path.exists(first.path("run", "pid"))
