@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/str.h"
 #include "ipc/chan.h"
 
@@ -31,8 +32,10 @@ struct cache {
 };
 
 static struct {
-	pthread_mutex_t cache_lock; /* short: users, groups */
+	pthread_mutex_t cache_lock; /* short: users, groups, next */
 	struct cache users, groups;
+	bool has_next; /* next_fd takes the place of chan before the next question */
+	int next_fd;
 
 	pthread_mutex_t ask_lock; /* held while auth is asked: the rest */
 	struct ipc_chan chan;     /* fd -1 = none */
@@ -47,9 +50,19 @@ static struct {
 	.chan.fd = -1,
 };
 
-void names_set_channel(int fd)
+/* Take the new channel into use, with ask_lock held. */
+static void channel_take(void)
 {
-	pthread_mutex_lock(&names.ask_lock);
+	bool has_next;
+	int fd;
+
+	pthread_mutex_lock(&names.cache_lock);
+	has_next = names.has_next;
+	fd = names.next_fd;
+	names.has_next = false;
+	pthread_mutex_unlock(&names.cache_lock);
+	if (!has_next)
+		return;
 	if (names.chan.fd >= 0)
 		ipc_chan_done(&names.chan);
 	names.chan.fd = -1;
@@ -57,7 +70,21 @@ void names_set_channel(int fd)
 		ipc_chan_init(&names.chan, fd, IPC_SESSION, IPC_AUTH);
 	names.answer_pending = false;
 	names.quiet_until_ms = 0;
-	pthread_mutex_unlock(&names.ask_lock);
+}
+
+void names_set_channel(int fd)
+{
+	pthread_mutex_lock(&names.cache_lock);
+	if (names.has_next)
+		fd_close(&names.next_fd);
+	names.next_fd = fd;
+	names.has_next = true;
+	pthread_mutex_unlock(&names.cache_lock);
+	if (pthread_mutex_trylock(&names.ask_lock) ==
+		0) { /* else who asks now, or the next who asks, takes it */
+		channel_take();
+		pthread_mutex_unlock(&names.ask_lock);
+	}
 }
 
 static void channel_lost(void)
@@ -73,6 +100,7 @@ static bool channel_ready(void)
 	struct ipc_msg msg;
 	int r;
 
+	channel_take();
 	if (names.chan.fd < 0 || clock_ms() < names.quiet_until_ms)
 		return false;
 	if (!names.answer_pending)

@@ -19,7 +19,7 @@
 
 #define NAMES_TEXT_SIZE 65 /* longest name that is shown, with its NUL */
 
-/* The (new) socket to auth; given; -1 = none. Waits for a running question to end. */
+/* The (new) socket to auth; given; -1 = none. Does not wait: a question that runs goes on with the old one. */
 void names_set_channel(int fd);
 
 /* Name of a number as the server with that index knows it, or its decimal digits. */

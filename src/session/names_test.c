@@ -21,7 +21,7 @@ static atomic_uint asked;
  * about 666. */
 static void *auth(void *arg)
 {
-	static struct ipc_scratch scratch;
+	static _Thread_local struct ipc_scratch scratch;
 	struct ipc_chan chan;
 	struct ipc_msg m;
 	int r;
@@ -123,6 +123,32 @@ static void a_silent_auth_is_asked_only_once(void **state)
 	assert_int_equal(asked, 1);
 }
 
+static void *ask_about_666(void *arg)
+{
+	names_user(2, 666, arg);
+	return NULL;
+}
+
+/* The loop gets a new channel while a pool thread waits for the old one. */
+static void a_new_channel_does_not_wait_for_a_question(void **state)
+{
+	pthread_t asker, old_auth = auth_thread;
+	char text[NAMES_TEXT_SIZE], other[NAMES_TEXT_SIZE];
+	uint64_t begin;
+
+	assert_int_equal(pthread_create(&asker, NULL, ask_about_666, text), 0);
+	while (asked == 0)
+		usleep(1000);
+	begin = clock_ms();
+	assert_int_equal(auth_start(NULL), 0);
+	assert_in_range(clock_ms() - begin, 0, 1000);
+	assert_int_equal(pthread_join(asker, NULL), 0);
+	assert_string_equal(text, "666");
+	names_user(3, 1000, other); /* not in the cache: the new channel is asked, at once */
+	assert_string_equal(other, "alice");
+	assert_int_equal(pthread_join(old_auth, NULL), 0); /* the old channel is closed */
+}
+
 static void without_auth_there_are_numbers(void **state)
 {
 	char text[NAMES_TEXT_SIZE];
@@ -151,6 +177,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(names_are_asked_once, auth_start, auth_stop),
 		cmocka_unit_test_setup_teardown(numbers_and_homes_are_found, auth_start, auth_stop),
 		cmocka_unit_test_setup_teardown(many_numbers_stay_bounded, auth_start, auth_stop),
+		cmocka_unit_test_setup_teardown(
+			a_new_channel_does_not_wait_for_a_question, auth_start, auth_stop),
 		cmocka_unit_test_setup_teardown(a_silent_auth_is_asked_only_once, auth_start, auth_stop),
 		cmocka_unit_test(without_auth_there_are_numbers),
 	};
