@@ -162,13 +162,3 @@ int addr_local(int fd, struct addr *ret_a)
 		return -errno;
 	return addr_from_sockaddr((struct sockaddr *)&ss, len, ret_a);
 }
-
-int addr_peer(int fd, struct addr *ret_a)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-
-	if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
-		return -errno;
-	return addr_from_sockaddr((struct sockaddr *)&ss, len, ret_a);
-}

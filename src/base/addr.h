@@ -37,8 +37,7 @@ bool addr_is_private(const struct addr *a);  /* RFC 1918, RFC 4193, link-local, 
 void addr_unmap(const struct addr *a, struct addr *ret_a);
 /* Are the first bits bits of the hosts equal? Families differ: false. bits <= 32 or 128. */
 bool addr_prefix_match(const struct addr *a, const struct addr *net, unsigned bits);
-/* Address of this end / the other end of a socket. 0 or -errno. */
+/* Address of this end of a socket. 0 or -errno. */
 int addr_local(int fd, struct addr *ret_a);
-int addr_peer(int fd, struct addr *ret_a);
 
 #endif

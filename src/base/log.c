@@ -23,11 +23,6 @@ void log_set_debug(int debug_level)
 	max_debug = debug_level;
 }
 
-int log_debug_level(void)
-{
-	return max_debug;
-}
-
 static void emit(const struct log_ctx *ctx, int level, int debug_level, const char *fmt, va_list ap)
 	__attribute__((format(printf, 4, 0)));
 

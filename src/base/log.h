@@ -26,7 +26,6 @@ typedef void log_sink_fn(void *arg, const struct log_ctx *ctx, int level, int de
 void log_set_sink(log_sink_fn *fn, void *arg); /* NULL: standard error */
 void log_set_level(int syslog_level);          /* default LOG_NOTICE; lines below are dropped */
 void log_set_debug(int debug_level);           /* default 0; 1..10 lets log_debug() lines up to it through */
-int log_debug_level(void);
 
 void log_at(const struct log_ctx *ctx, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void log_err(const struct log_ctx *ctx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -28,13 +28,6 @@ struct ruleset_attr { /* struct landlock_ruleset_attr as of ABI 6 */
 	uint64_t fs, net, scoped;
 };
 
-static unsigned disabled;
-
-void sandbox_disable(unsigned levels)
-{
-	disabled |= levels;
-}
-
 int sandbox_switch(const struct sandbox_identity *id, struct err *err)
 {
 	uid_t r, e, s;
@@ -95,7 +88,7 @@ int sandbox_landlock_abi(void)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
-	return abi > 0 && (disabled & SANDBOX_LANDLOCK) == 0 ? (int)abi : 0;
+	return abi > 0 ? (int)abi : 0;
 }
 
 /* What is forbidden unless a rule allows it. */
@@ -142,7 +135,7 @@ static int landlock_apply(enum ipc_role role, int root_fd, int abi, struct err *
 
 bool sandbox_has_seccomp(void)
 {
-	return syscalls_available() && (disabled & SANDBOX_SECCOMP) == 0;
+	return syscalls_available();
 }
 
 int sandbox_confine(enum ipc_role role, int root_fd, struct err *err)

@@ -36,7 +36,5 @@ int sandbox_confine(enum ipc_role role, int root_fd, struct err *err);
 /* Landlock ABI version of this kernel, 0 = none. */
 int sandbox_landlock_abi(void);
 bool sandbox_has_seccomp(void);
-/* For tests and for finding faults: leave parts out. Process-wide, inherited. */
-void sandbox_disable(unsigned levels);
 
 #endif

@@ -77,11 +77,6 @@ void access_cache_clear(void)
 	cache_unlock();
 }
 
-unsigned access_cache_count(void)
-{
-	return cached;
-}
-
 static bool same_file(const struct access_dir *d, const struct statx *st)
 {
 	return d->ino == st->stx_ino && d->size == st->stx_size && d->dev_major == st->stx_dev_major &&

@@ -20,6 +20,5 @@ void access_cwd_forget(struct session *s);
 
 /* Forget everything that no one refers to: at the end of the process, and in tests. */
 void access_cache_clear(void);
-unsigned access_cache_count(void); /* files kept, for tests */
 
 #endif

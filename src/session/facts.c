@@ -7,11 +7,6 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-unsigned facts_default(const struct ftp_conf *conf)
-{
-	return verb_facts_offered(conf);
-}
-
 static int fact_find(const char *s, size_t n)
 {
 	for (int i = 0; i < VERB_FACT_COUNT; i++) {

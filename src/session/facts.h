@@ -44,9 +44,6 @@ struct facts_line {
 	uint32_t uid, gid;         /* as shown */
 };
 
-/* What a session begins with: all that the server offers. */
-unsigned facts_default(const struct ftp_conf *conf);
-
 /* The set (VERB_FACT_ bits) of a list whose members each end in ';', as "size;Type;": unknown names are
  * left out, case does not count. offered: what may be chosen. ret_names (FACTS_TEXT_MAX bytes): the
  * accepted names in the given order, each with ';' ("" when none). Returns the set, or -1 when text is not

@@ -64,17 +64,6 @@ void list_spill(struct listing *l)
 	}
 }
 
-int list_put_line(struct listing *l, const char *text)
-{
-	int failure;
-	char *p = list_line_begin(l, list_line_room(text, NULL), &failure);
-
-	if (!p)
-		return failure;
-	list_line_end(l, list_format_name(&l->style, text, 0, p));
-	return LIST_MORE;
-}
-
 /* --- what an entry is --- */
 
 int list_join(const char *dir, const char *name, char out[VFS_PATH_SIZE])

@@ -91,8 +91,6 @@ char *list_line_begin(struct listing *l, size_t need, int *ret_failure);
 void list_line_end(struct listing *l, size_t n);
 /* Give what is left of a long line to the buffer. */
 void list_spill(struct listing *l);
-/* A line of text (headers). */
-int list_put_line(struct listing *l, const char *text);
 
 /* Attributes as they are shown: of the target for links that are not shown as such. ret_target: text of a
  * link that is shown ("" else). -ENOENT for what is to be left out. */

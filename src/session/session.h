@@ -105,15 +105,15 @@ struct session {
 	uint64_t login_wall_ms;
 
 	/* parameters that commands read and change; pool threads get copies */
-	char *cwd;         /* vpath; changed by session_set_cwd() only */
-	bool ascii;        /* TYPE A */
-	bool epsv_all;     /* EPSV ALL was given */
-	bool utf8_off;     /* OPTS UTF8 OFF */
-	uint64_t restart;  /* REST, consumed by the next RETR or STOR */
-	char *rename_from; /* RNFR: vpath, owned; NULL = none */
-	unsigned facts;   /* OPTS MLST: bits of facts.h; set to the default at the start by facts_default() */
-	int site_umask;   /* SITE UMASK, -1 = as configured */
-	uint32_t idle_ms; /* TimeoutIdle, or what SITE IDLE made of it; 0 = none */
+	char *cwd;          /* vpath; changed by session_set_cwd() only */
+	bool ascii;         /* TYPE A */
+	bool epsv_all;      /* EPSV ALL was given */
+	bool utf8_off;      /* OPTS UTF8 OFF */
+	uint64_t restart;   /* REST, consumed by the next RETR or STOR */
+	char *rename_from;  /* RNFR: vpath, owned; NULL = none */
+	unsigned facts;     /* OPTS MLST: bits of facts.h; verb_facts_offered() at the start */
+	int site_umask;     /* SITE UMASK, -1 = as configured */
+	uint32_t idle_ms;   /* TimeoutIdle, or what SITE IDLE made of it; 0 = none */
 	char *display_seen; /* directories where DisplayChdir "once" was shown; owned by its command */
 
 	/* counters of the whole session; raw: network bytes of ended connections, control and data */

@@ -266,7 +266,7 @@ static int setup(void **state)
 	session.cwd = xstrdup("/");
 	session.user = session.sent_user = (char *)(uintptr_t) "alice";
 	session.peer_text = (char *)(uintptr_t) "192.0.2.1";
-	session.facts = facts_default(&scope.conf);
+	session.facts = verb_facts_offered(&scope.conf);
 	session.site_umask = -1;
 	session.idle_ms = 600000;
 	forbidden = "";
