@@ -54,9 +54,12 @@ enum score_path {
 	SCORE_PATH_MAPPED,   /* from a preloaded mapping */
 	SCORE_PATH_KTLS,     /* in the kernel, encrypted there */
 	SCORE_PATH_TLS,      /* encrypted by the library */
+	SCORE_PATH_DEFLATE,  /* MODE Z: compressed or expanded by this process */
+	SCORE_PATH_SPLICE,   /* upload, in the kernel */
 	SCORE_PATH_COUNT
 };
 const char *score_path_name(enum score_path path); /* "sendfile", "copy", ...; "" for none or out of range */
+bool score_path_in_kernel(enum score_path path);   /* do the bytes never enter the process? */
 
 /* ---- master ------------------------------------------------------------------------------------------- */
 

@@ -14,11 +14,23 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; older kernels answer EINVAL */
 #endif
 
-static const char *const path_names[SCORE_PATH_COUNT] = {"", "sendfile", "copy", "mapped", "ktls", "tls"};
+static const char *const path_names[SCORE_PATH_COUNT] = {[SCORE_PATH_NONE] = "",
+	[SCORE_PATH_SENDFILE] = "sendfile",
+	[SCORE_PATH_COPY] = "copy",
+	[SCORE_PATH_MAPPED] = "mapped",
+	[SCORE_PATH_KTLS] = "ktls",
+	[SCORE_PATH_TLS] = "tls",
+	[SCORE_PATH_DEFLATE] = "deflate",
+	[SCORE_PATH_SPLICE] = "splice"};
 
 const char *score_path_name(enum score_path path)
 {
 	return (unsigned)path < SCORE_PATH_COUNT ? path_names[path] : "";
+}
+
+bool score_path_in_kernel(enum score_path path)
+{
+	return path == SCORE_PATH_SENDFILE || path == SCORE_PATH_KTLS || path == SCORE_PATH_SPLICE;
 }
 
 static struct score_region_head *region_head(const struct score_region *r)

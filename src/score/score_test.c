@@ -257,6 +257,21 @@ static void a_new_transfer_shows_nothing_of_the_last(void **state)
 	own_done(b, r);
 }
 
+static void every_path_has_a_name_of_its_own(void **state)
+{
+	for (unsigned i = SCORE_PATH_NONE + 1; i < SCORE_PATH_COUNT; i++) {
+		assert_string_not_equal(score_path_name((enum score_path)i), "");
+		for (unsigned k = 0; k < i; k++)
+			assert_string_not_equal(
+				score_path_name((enum score_path)i), score_path_name((enum score_path)k));
+	}
+	assert_string_equal(score_path_name(SCORE_PATH_DEFLATE), "deflate");
+	assert_string_equal(score_path_name(SCORE_PATH_SPLICE), "splice");
+	assert_string_equal(score_path_name(SCORE_PATH_COUNT), "");
+	assert_true(score_path_in_kernel(SCORE_PATH_SPLICE));
+	assert_false(score_path_in_kernel(SCORE_PATH_MAPPED));
+}
+
 static void long_texts_overflow_and_are_cut_between_characters(void **state)
 {
 	char cwd[700], arg[3000], name[400];
@@ -687,6 +702,7 @@ int main(void)
 		cmocka_unit_test(bad_places_are_refused),
 		cmocka_unit_test(each_kind_of_bad_file_has_its_message),
 		cmocka_unit_test(a_board_of_an_earlier_boot_has_no_sessions),
+		cmocka_unit_test(every_path_has_a_name_of_its_own),
 		cmocka_unit_test(idle_sessions_cost_little),
 	};
 

@@ -76,7 +76,7 @@ static void row_fill(struct top_row *row, const struct top *t, const struct scor
 	row->pid = s->pid;
 	row->id = s->id;
 	row->state = state_of(s);
-	row->in_kernel = x.begun && (s->path == SCORE_PATH_SENDFILE || s->path == SCORE_PATH_KTLS);
+	row->in_kernel = x.begun && score_path_in_kernel(s->path);
 	row->begin_ms = s->begin_ms;
 	row->since_ms = s->since_ms;
 	row->done = x.done;
