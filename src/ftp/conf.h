@@ -201,6 +201,12 @@ enum { /* FactsOptions */
 	FTP_FACTS_ADJUSTED_SYMLINKS = 4
 };
 
+enum { /* TransferOptions */
+	FTP_TRANSFER_COPY_THROTTLED = 1,
+	FTP_TRANSFER_IGNORE_ASCII = 2,
+	FTP_TRANSFER_SYMLINK_UPLOAD = 4
+};
+
 /* --- all values of one scope --- */
 
 struct ftp_conf {
@@ -269,6 +275,7 @@ struct ftp_conf {
 	struct ftp_rate *rates;
 	struct ftp_sendfile sendfile;
 	bool default_transfer_ascii; /* DefaultTransferMode */
+	unsigned transfer_options;   /* FTP_TRANSFER_ bits */
 
 	/* listings */
 	struct ftp_list_options *list_options; /* first one counts */

@@ -87,6 +87,28 @@ static void mistakes_are_named(void **state)
 		{"UseSendfile -5 KB", "fatal: UseSendfile: unable to parse '-5 KB' as a size on line 1\n"},
 		{"UseSendfile maybe", "fatal: UseSendfile: expected Boolean parameter on line 1\n"},
 		{"UseSendfile 7", "fatal: UseSendfile: expected Boolean parameter on line 1\n"},
+		{"UseSendfile 5 ", "fatal: UseSendfile: expected Boolean parameter on line 1\n"},
+		{"UseSendfile %", "fatal: UseSendfile: expected Boolean parameter on line 1\n"},
+		{"UseSendfile inf%", "fatal: UseSendfile: bad percentage value 'inf%' on line 1\n"},
+		{"UseSendfile +5%", "fatal: UseSendfile: bad percentage value '+5%' on line 1\n"},
+		{"UseSendfile 0x10%", "fatal: UseSendfile: bad percentage value '0x10%' on line 1\n"},
+		{"UseSendfile -64KB", "fatal: UseSendfile: expected Boolean parameter on line 1\n"},
+		{"UseSendfile 64K", "fatal: UseSendfile: unable to parse '64K' as a size on line 1\n"},
+		{"UseSendfile 1.5 KB", "fatal: UseSendfile: unable to parse '1.5 KB' as a size on line 1\n"},
+		{"UseSendfile 1 PB", "fatal: UseSendfile: unable to parse '1 PB' as a size on line 1\n"},
+		{"UseSendfile 8388608 TB",
+			"fatal: UseSendfile: unable to parse '8388608 TB' as a size on line 1\n"},
+		{"UseSendfile 9223372036854775808 B",
+			"fatal: UseSendfile: unable to parse '9223372036854775808 B' as a size on line 1\n"},
+		{"UseSendfile", "fatal: UseSendfile: wrong number of parameters (syntax: UseSendfile "
+				"on|off|<percent>%|<number> <unit>) on line 1\n"},
+		{"UseSendfile 0%", "warning: UseSendfile: a part of size 0 means 'on'; given on line 1\n"},
+		{"TransferOptions IgnoreASCII Fast",
+			"fatal: TransferOptions: unknown value 'Fast', expected "
+			"AllowSymlinkUpload, CopyWhenThrottled or IgnoreASCII on line 1\n"},
+		{"<Directory /x>\nTransferOptions IgnoreASCII\n</Directory>\n",
+			"fatal: TransferOptions: "
+			"directive not allowed in <Directory> context on line 2\n"},
 		{"UseSendfile 0 KB", "warning: UseSendfile: a part of size 0 means 'on'; given on line 1\n"},
 		{"TransferRate LIST 5", "fatal: TransferRate: unknown value 'LIST', expected APPE, RETR, "
 					"STOR or STOU on line 1\n"},

@@ -222,6 +222,16 @@ static void use_sendfile_and_hidden_stores_have_many_forms(void **state)
 		{"64 kb", FTP_SENDFILE_BYTES, 0, 65536},
 		{"64KB", FTP_SENDFILE_BYTES, 0, 65536},
 		{"0 KB", FTP_SENDFILE_ON, 0, 0},
+		{"1 B", FTP_SENDFILE_BYTES, 0, 1},
+		{"NO", FTP_SENDFILE_OFF, 0, 0},
+		{"True", FTP_SENDFILE_ON, 0, 0},
+		{"100%", FTP_SENDFILE_PERCENT, 100, 0},
+		{"33.3%", FTP_SENDFILE_PERCENT, 33.3, 0},
+		{".5%", FTP_SENDFILE_PERCENT, 0.5, 0},
+		{"2 TB", FTP_SENDFILE_BYTES, 0, (uint64_t)2 << 40},
+		{"8388607 tb", FTP_SENDFILE_BYTES, 0, (uint64_t)8388607 << 40},
+		{"0%\nUseSendfile off", FTP_SENDFILE_ON, 0, 0}, /* the first one counts */
+		{"3mB\nUseSendfile on", FTP_SENDFILE_BYTES, 0, 3 << 20},
 	};
 	static const struct {
 		const char *text, *prefix, *suffix;
@@ -254,6 +264,18 @@ static void use_sendfile_and_hidden_stores_have_many_forms(void **state)
 		assert_string_equal(c->servers[0]->scope->conf.hidden_stores.suffix, hidden[i].suffix);
 		ftp_config_free(c);
 	}
+}
+
+static void transfer_options_are_flags(void **state)
+{
+	struct ftp_config *c =
+		load("TransferOptions ignoreascii AllowSymlinkUpload\n"
+		     "<VirtualHost 192.0.2.1>\nTransferOptions CopyWhenThrottled\n</VirtualHost>\n");
+
+	assert_int_equal(c->servers[0]->scope->conf.transfer_options,
+		FTP_TRANSFER_IGNORE_ASCII | FTP_TRANSFER_SYMLINK_UPLOAD);
+	assert_int_equal(c->servers[1]->scope->conf.transfer_options, FTP_TRANSFER_COPY_THROTTLED);
+	ftp_config_free(c);
 }
 
 /* --- precedence --- */
@@ -676,6 +698,7 @@ int main(void)
 		cmocka_unit_test(defaults_are_those_of_the_specification),
 		cmocka_unit_test(values_arrive_in_their_fields),
 		cmocka_unit_test(use_sendfile_and_hidden_stores_have_many_forms),
+		cmocka_unit_test(transfer_options_are_flags),
 		cmocka_unit_test(precedence_matrix),
 		cmocka_unit_test(overwrite_flows_down_to_the_deepest_directory),
 		cmocka_unit_test(global_sections_are_copied_into_every_server),

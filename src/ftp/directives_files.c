@@ -119,6 +119,10 @@ static int default_transfer_mode(struct conf_call *c, void *dst)
 	return r;
 }
 
+static const struct conf_word transfer_words[] = {{"AllowSymlinkUpload", FTP_TRANSFER_SYMLINK_UPLOAD},
+	{"CopyWhenThrottled", FTP_TRANSFER_COPY_THROTTLED}, {"IgnoreASCII", FTP_TRANSFER_IGNORE_ASCII},
+	{NULL, 0}};
+
 /* --- rows --- */
 
 static const struct conf_row rows[] = {
@@ -193,6 +197,18 @@ static const struct conf_row rows[] = {
 		.dflt = "ftp",
 		.syntax = "<prefix>",
 		.doc = "How the names begin that STOU makes."},
+	{.name = "TransferOptions",
+		CONF_FLAGS(struct ftp_conf, transfer_options),
+		.words = transfer_words,
+		.scope = S_V_G,
+		.module = "mod_xfer.c",
+		.dflt_text = "none",
+		.syntax = "[AllowSymlinkUpload] [CopyWhenThrottled] [IgnoreASCII]",
+		.doc = "AllowSymlinkUpload: an upload to a symbolic link goes to its target instead of being "
+		       "refused. CopyWhenThrottled: downloads under a TransferRate are copied instead of "
+		       "sent by "
+		       "the kernel. IgnoreASCII: TYPE A is accepted, but files are sent and stored as they "
+		       "are."},
 	{.name = "Umask",
 		.type = CONF_T_CUSTOM,
 		.field = CONF_SPAN(struct ftp_conf, umask_file, umask_dir),

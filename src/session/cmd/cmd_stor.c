@@ -62,6 +62,14 @@ static bool type_ok(const struct statx *st)
 	       (S_ISCHR(st->stx_mode) && (rdev == makedev(1, 3) || rdev == makedev(1, 7)));
 }
 
+/* The name itself is a link: what the client replaces is then not what it sees. */
+static bool is_link(const struct stor *t)
+{
+	struct statx st;
+
+	return vfs_lstat(t->s->root, t->vpath, 0, STATX_TYPE, &st) == 0 && S_ISLNK(st.stx_mode);
+}
+
 /* Access and everything that can be said before opening. */
 static void stor_look(struct stor *t)
 {
@@ -84,6 +92,8 @@ static void stor_look(struct stor *t)
 	if (t->exists && !t->opt.may_exist)
 		stor_refuse(t, 550, "Overwrite permission denied", 0);
 	else if (t->exists && !type_ok(&st))
+		stor_refuse(t, 550, "Not a regular file", 0);
+	else if (!(t->s->scope->conf.transfer_options & FTP_TRANSFER_SYMLINK_UPLOAD) && is_link(t))
 		stor_refuse(t, 550, "Not a regular file", 0);
 	else if (t->exists && t->opt.mode != STORE_REPLACE && !conf->allow_store_restart)
 		stor_refuse(t, 451, "Append/Restart not permitted, try again", 0);
