@@ -56,6 +56,8 @@ int64_t zs_copy(int out_fd, int in_fd, int64_t *offset, size_t count, void *buf,
 {
 	int64_t pos, r;
 
+	if (count == 0)
+		return 0;
 	if (count > SSIZE_MAX || buf == NULL || bufsz == 0 || (offset != NULL && *offset < 0)) {
 		errno = EINVAL;
 		return -1;

@@ -201,6 +201,8 @@ int64_t zs_splice(int out_fd, int in_fd, int64_t *offset, size_t count, struct z
 	struct zs_pipe own;
 	int64_t r;
 
+	if (count == 0)
+		return 0;
 	if (p != NULL)
 		return splice_checked(&sp, offset, count);
 	if (zs_pipe_open(&own, 0) < 0)

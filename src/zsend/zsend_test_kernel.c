@@ -107,6 +107,22 @@ ssize_t __wrap_preadv64v2(int fd, const struct iovec *iov, int n, off_t off, int
 	return fails(BENT_PREADV2) ? -1 : __real_preadv64v2(fd, iov, n, off, flags);
 }
 
+ssize_t __real_pread64(int fd, void *buf, size_t n, off_t off);
+ssize_t __wrap_pread64(int fd, void *buf, size_t n, off_t off)
+{
+	return fails(BENT_PREAD) ? -1 : __real_pread64(fd, buf, n, off);
+}
+
+/* Returns the error instead of setting errno. */
+int __real_posix_fadvise64(int fd, off_t off, off_t len, int advice);
+int __wrap_posix_fadvise64(int fd, off_t off, off_t len, int advice)
+{
+	bent.advice = advice;
+	bent.advice_off = off;
+	bent.advice_len = len;
+	return fails(BENT_FADVISE) ? errno : __real_posix_fadvise64(fd, off, len, advice);
+}
+
 /* cachestat(2) has no wrapper in libc. */
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...)

@@ -13,6 +13,8 @@ enum bent_call {
 	BENT_SENDMSG,
 	BENT_CACHESTAT,
 	BENT_PREADV2,
+	BENT_PREAD,
+	BENT_FADVISE,
 	BENT_COUNT
 };
 
@@ -27,6 +29,8 @@ struct bent_kernel {
 	unsigned calls[BENT_COUNT]; /* seen */
 	unsigned sending;           /* sending calls seen */
 	size_t largest;             /* largest count asked of sendfile */
+	int advice;                 /* the last posix_fadvise */
+	int64_t advice_off, advice_len;
 };
 
 extern struct bent_kernel bent;
