@@ -17,7 +17,9 @@
 #include "session/data.h"
 #include "session/record.h"
 #include "session/session_priv.h"
+#include "session/slice.h"
 #include "session/watch.h"
+#include "session/xfer_path.h"
 #include "zsend.h"
 
 #define EARLY_150_MS  500               /* some clients connect only after the 150 */
@@ -27,8 +29,7 @@
 #define READ_AHEAD    (8 * 1024 * 1024)
 #define SHORT_WAIT_MS 100
 #define MEMORY_TRIES  20
-#define CHUNK_MIN     4096 /* of UseSendfile <percent> */
-#define LINGER_TURNS  8    /* reads in one turn of the loop from a client that should be silent */
+#define LINGER_TURNS  8 /* reads in one turn of the loop from a client that should be silent */
 
 static const char *const state_name[XFER_STATE_COUNT] = {
 	"opening", "waiting", "moving", "paced", "linger", "finishing"};
@@ -46,7 +47,7 @@ static void xfer_free(struct xfer *x)
 {
 	watch_free(&x->watch);
 	alarm_free(&x->alarm);
-	fd_close(&x->sock);
+	fd_close(&x->wire.sock);
 	fd_close(&x->fd);
 	if (x->src)
 		x->src->free(x->src);
@@ -98,10 +99,10 @@ static void xfer_finish(struct xfer *x)
 	alarm_free(&x->alarm);
 	/* Who said ABOR does not want what the kernel still holds. After other failures the client gets
 	 * what was sent. */
-	if (x->sock >= 0 && x->aborted)
+	if (x->wire.sock >= 0 && x->aborted)
 		(void)setsockopt(
-			x->sock, SOL_SOCKET, SO_LINGER, &hard, sizeof hard); /* else it closes softly */
-	fd_close(&x->sock);
+			x->wire.sock, SOL_SOCKET, SO_LINGER, &hard, sizeof hard); /* else it closes softly */
+	fd_close(&x->wire.sock);
 	xfer_enter(x, XFER_FINISHING);
 	if (!x->store && (x->failed || !x->s->scope->conf.display_file_transfer.path)) {
 		xfer_over(x);
@@ -126,7 +127,7 @@ static void linger_event(struct xfer *x)
 	ssize_t n = 1;
 
 	for (int turn = 0; turn < LINGER_TURNS && n > 0; turn++)
-		n = recv(x->sock, buf, sizeof buf, MSG_DONTWAIT);
+		n = recv(x->wire.sock, buf, sizeof buf, MSG_DONTWAIT);
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		xfer_finish(x);
 }
@@ -138,10 +139,10 @@ static void xfer_sent(struct xfer *x)
 	uint32_t ms = x->s->scope->conf.timeout_linger_ms;
 	int off = 0;
 
-	(void)setsockopt(x->sock, IPPROTO_TCP, TCP_CORK, &off, sizeof off);
+	(void)setsockopt(x->wire.sock, IPPROTO_TCP, TCP_CORK, &off, sizeof off);
 	xfer_enter(x, XFER_LINGER);
 	/* It fails when the client has closed already: it had its reasons, all bytes were on their way. */
-	if (shutdown(x->sock, SHUT_WR) < 0 || !ms) {
+	if (shutdown(x->wire.sock, SHUT_WR) < 0 || !ms) {
 		xfer_finish(x);
 		return;
 	}
@@ -188,11 +189,11 @@ static void slice_ended(struct xfer *x)
 static void slice_short(struct xfer *x)
 {
 	if (x->slice.error && ++x->memory_tries > MEMORY_TRIES) {
-		if (!x->zero_copy) {
+		if (x->path != XFER_SENDFILE) {
 			xfer_fail(x, ENOMEM, false);
 			return;
 		}
-		x->zero_copy = false;
+		xfer_path_fall_back(x, x->slice.error);
 		x->memory_tries = 0;
 	}
 	xfer_wait(x, XFER_WAITING, SHORT_WAIT_MS);
@@ -267,7 +268,7 @@ static void pool_done(uv_work_t *req, int status)
 	struct session *s = x->s;
 
 	session_ref(s);
-	if (x->zero_copy)
+	if (x->path == XFER_SENDFILE)
 		x->resident_until = x->cur;
 	slice_next(x);
 	if (s->ctrl)
@@ -314,7 +315,7 @@ static void xfer_step(struct xfer *x)
 		return;
 	}
 	x->slice.max = may;
-	resident = x->kind == XFER_DOWNLOAD && x->zero_copy ? resident_bytes(x) : 0;
+	resident = x->path == XFER_SENDFILE ? resident_bytes(x) : 0;
 	if (resident == 0) {
 		slice_in_pool(x);
 		return;
@@ -377,7 +378,7 @@ static void xfer_opened(void *arg, int fd, int error)
 
 	session_ref(s);
 	alarm_stop(x->alarm);
-	x->sock = fd;
+	x->wire.sock = fd;
 	r = fd < 0 ? -error : watch_new(session_loop(s), fd, net_event, x, &x->watch);
 	if (r < 0) {
 		x->refused = true;
@@ -389,7 +390,7 @@ static void xfer_opened(void *arg, int fd, int error)
 		xfer_say_150(x);
 		if (s->ctrl)
 			ctrl_flush(s->ctrl);
-		if (x->zero_copy)
+		if (x->path == XFER_SENDFILE)
 			(void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on); /* only saves packets */
 		rate_init(&x->rate, x->rate.bps, x->rate.free_bytes, clock_us());
 		xfer_show_start(x);
@@ -429,7 +430,7 @@ static struct xfer *xfer_new(struct session *s, enum xfer_kind kind, const char 
 	x->kind = kind;
 	x->verb = verb;
 	x->name = xstrdup(name);
-	x->fd = x->sock = -1;
+	x->fd = x->wire.sock = -1;
 	x->file_size = -1;
 	atomic_init(&x->cancel, false);
 	x->state = XFER_OPENING;
@@ -457,37 +458,6 @@ static void rate_choose(struct xfer *x, const struct ftp_conf *conf)
 	x->rate.free_bytes = rate->free_bytes;
 }
 
-/* The one place that decides whether bytes go through this process (spec/sendfile.md 2). */
-static const char *copy_reason(const struct xfer *x, const struct ftp_conf *conf)
-{
-	if (conf->sendfile.kind == FTP_SENDFILE_OFF)
-		return "config";
-	if (x->ascii)
-		return "ascii";
-	if (!x->seekable || !x->size_known)
-		return "nonregular";
-	if (x->cur >= x->end)
-		return "empty";
-	if (slice_is_badfs(x->dev))
-		return "badfs";
-	return NULL;
-}
-
-static void path_choose(struct xfer *x, const struct ftp_conf *conf, uint64_t file_size)
-{
-	const char *reason = copy_reason(x, conf);
-
-	x->zero_copy = !reason;
-	if (conf->sendfile.kind == FTP_SENDFILE_BYTES)
-		x->chunk = conf->sendfile.bytes;
-	else if (conf->sendfile.kind == FTP_SENDFILE_PERCENT) {
-		x->chunk = (uint64_t)((double)file_size * conf->sendfile.percent / 100.0);
-		x->chunk = x->chunk < CHUNK_MIN ? CHUNK_MIN : x->chunk;
-	}
-	log_debug(&x->s->log, 10, "'%s' is sent by %s%s%s", x->vpath, reason ? "copying" : "the kernel",
-		reason ? ", reason: " : "", reason ? reason : "");
-}
-
 enum ftp_result xfer_start_download(struct session *s, const struct xfer_download *d)
 {
 	struct xfer *x = xfer_new(s, XFER_DOWNLOAD, d->verb, d->name);
@@ -504,7 +474,7 @@ enum ftp_result xfer_start_download(struct session *s, const struct xfer_downloa
 	if (x->seekable)
 		(void)posix_fadvise(x->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
 	rate_choose(x, d->conf);
-	path_choose(x, d->conf, x->end);
+	xfer_path_choose(x, d->conf);
 	return xfer_start(x);
 }
 
@@ -517,6 +487,7 @@ enum ftp_result xfer_start_upload(struct session *s, const struct xfer_upload *u
 	x->ascii = s->ascii;
 	x->start = u->store->start;
 	rate_choose(x, u->conf);
+	xfer_path_choose(x, u->conf);
 	return xfer_start(x);
 }
 
@@ -525,6 +496,7 @@ enum ftp_result xfer_start_listing(struct session *s, const char *name, struct x
 	struct xfer *x = xfer_new(s, XFER_LISTING, s->cmd.verb ? s->cmd.verb : "LIST", name);
 
 	x->src = src;
+	xfer_path_choose(x, &s->scope->conf);
 	return xfer_start(x);
 }
 
@@ -543,7 +515,7 @@ static void xfer_stop(struct xfer *x)
 {
 	if (x->state == XFER_MOVING) { /* the slice ends soon; slice_next() sees the rest */
 		atomic_store(&x->cancel, true);
-		(void)shutdown(x->sock, SHUT_RDWR);
+		(void)shutdown(x->wire.sock, SHUT_RDWR);
 		return;
 	}
 	if (x->state == XFER_OPENING)

@@ -18,6 +18,7 @@
 #include "session/ascii.h"
 #include "session/rate.h"
 #include "session/store.h"
+#include "session/wire.h"
 #include "session/xfer.h"
 
 enum xfer_kind { XFER_DOWNLOAD, XFER_UPLOAD, XFER_LISTING };
@@ -30,6 +31,14 @@ enum xfer_state {
 	XFER_LINGER,    /* everything is sent; waits for the client to close */
 	XFER_FINISHING, /* the pool closes, renames or removes the file */
 	XFER_STATE_COUNT
+};
+
+/* The way that the bytes take; xfer_path.c chooses, slice.c goes. */
+enum xfer_path {
+	XFER_SENDFILE, /* file -> socket in the kernel */
+	XFER_COPY,     /* file -> [ascii] -> socket; read again where the socket stopped taking */
+	XFER_STREAM,   /* FIFO or generator -> [ascii] -> socket; what the socket does not take is kept */
+	XFER_RECV      /* socket -> [ascii] -> file */
 };
 
 enum xfer_abort {
@@ -50,7 +59,8 @@ enum slice_end {
 };
 
 struct slice {
-	size_t max;          /* in: bytes at most */
+	size_t max;          /* in: bytes at most, counted at the file */
+	uint64_t until_ms;   /* set by slice_run(): clock_ms() of its end */
 	uint64_t file_bytes; /* out: moved, counted at the file */
 	uint64_t net_bytes;  /* out: moved, counted at the socket */
 	enum slice_end end;
@@ -79,12 +89,12 @@ struct xfer {
 	bool source_ended;
 
 	/* network side */
-	int sock;
+	struct wire wire;
 	struct watch *watch;
 	uint16_t port;
 
 	/* path */
-	bool zero_copy;
+	enum xfer_path path;
 	uint64_t chunk;          /* UseSendfile: bytes of one request at most, 0 = no limit */
 	uint64_t resident_until; /* file offset up to which no disk is needed */
 	dev_t dev;
@@ -142,10 +152,6 @@ uint64_t xfer_moved_ms(const struct session *s);
 void xfer_output_moved(struct session *s);
 
 void xfer_control_list_drop(struct session *s); /* the client is gone */
-
-/* slice.c: move bytes as x->slice says, until its end. Any thread. */
-void slice_run(struct xfer *x);
-bool slice_is_badfs(dev_t dev); /* does the kernel refuse to send files of this device? */
 
 /* xfer_report.c */
 void xfer_say_150(struct xfer *x);

@@ -115,7 +115,7 @@ void xfer_say_end(struct xfer *x)
 
 static enum score_path path_of(const struct xfer *x)
 {
-	return x->zero_copy ? SCORE_PATH_SENDFILE : SCORE_PATH_COPY;
+	return x->path == XFER_SENDFILE ? SCORE_PATH_SENDFILE : SCORE_PATH_COPY;
 }
 
 void xfer_show_start(struct xfer *x)
@@ -136,7 +136,8 @@ void xfer_show_progress(struct xfer *x)
 
 	if (now - x->shown_ms < SHOW_MS)
 		return;
-	if (x->kind != XFER_UPLOAD && x->sock >= 0 && ioctl(x->sock, SIOCOUTQ, &queued) == 0 && queued >= 0)
+	if (x->kind != XFER_UPLOAD && x->wire.sock >= 0 && ioctl(x->wire.sock, SIOCOUTQ, &queued) == 0 &&
+		queued >= 0)
 		acked = x->done > (uint64_t)queued ? x->done - (uint64_t)queued : 0;
 	x->shown_ms = now;
 	x->shown_done = x->done;

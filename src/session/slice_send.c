@@ -1,0 +1,117 @@
+/* Slices of files that can be read again: what the network does not take is read anew from x->cur, so that a
+ * waiting client costs no memory.
+ */
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "session/iobuf.h"
+#include "session/slice.h"
+#include "session/xfer_path.h"
+#include "zsend.h"
+
+/* The kernel says end of file. Believe it only when the size says the same: some file systems fail so. */
+static void sendfile_ended(struct xfer *x)
+{
+	struct stat st;
+
+	x->slice.end = SLICE_EOF;
+	if (fstat(x->fd, &st) == 0 && (uint64_t)st.st_size > x->cur) {
+		xfer_path_fall_back(x, EINVAL);
+		x->slice.end = SLICE_MORE;
+	}
+}
+
+static void sendfile_failed(struct xfer *x, int error)
+{
+	switch (error) {
+	case EAGAIN:
+		x->slice.end = SLICE_WAIT_NET;
+		break;
+	case ENOMEM:
+	case ENOBUFS:
+		x->slice.end = SLICE_WAIT_SHORT;
+		x->slice.error = error;
+		break;
+	default:
+		if (wire_lost(error)) {
+			slice_net(x, error);
+			break;
+		}
+		xfer_path_fall_back(x, error);
+		x->slice.end = SLICE_MORE;
+	}
+}
+
+void slice_sendfile(struct xfer *x)
+{
+	ssize_t n;
+
+	do {
+		n = wire_sendfile(
+			&x->wire, x->fd, &x->cur, slice_room(x, x->chunk ? x->chunk : ZS_SLICE_MAX));
+		if (n > 0) {
+			x->slice.file_bytes += (uint64_t)n;
+			x->slice.net_bytes += (uint64_t)n;
+		} else if (n == 0)
+			sendfile_ended(x);
+		else
+			sendfile_failed(x, (int)-n);
+	} while (n > 0 && x->cur < x->end && !slice_full(x));
+}
+
+/* Bytes of the file at x->cur. 0: x->slice says why. */
+static size_t file_read(struct xfer *x, char *buf, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = pread(x->fd, buf, size, (off_t)x->cur);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		slice_file(x, errno);
+	else if (n == 0)
+		x->slice.end = SLICE_EOF;
+	return n > 0 ? (size_t)n : 0;
+}
+
+static bool copy_step(struct xfer *x, char *buf)
+{
+	size_t n = file_read(x, buf, slice_room(x, IOBUF_SIZE)), sent;
+
+	if (n == 0)
+		return false;
+	sent = slice_send_all(x, buf, n);
+	x->cur += sent;
+	x->slice.file_bytes += sent;
+	return sent == n;
+}
+
+static bool ascii_step(struct xfer *x, char *buf)
+{
+	char *out = buf + SLICE_PIECE;
+	size_t n = file_read(x, buf, slice_room(x, SLICE_PIECE)), len, sent, taken;
+	struct ascii_state after = x->cr;
+
+	if (n == 0)
+		return false;
+	len = ascii_out(&after, buf, n, out);
+	sent = slice_send_all(x, out, len);
+	taken = n;
+	if (sent == len)
+		x->cr = after;
+	else
+		taken = ascii_out_taken(&x->cr, buf, n, sent);
+	x->cur += taken;
+	x->slice.file_bytes += taken;
+	return sent == len;
+}
+
+void slice_copy(struct xfer *x, char *buf)
+{
+	bool more;
+
+	do
+		more = x->ascii ? ascii_step(x, buf) : copy_step(x, buf);
+	while (more && (!x->size_known || x->cur < x->end) && !slice_full(x));
+}

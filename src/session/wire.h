@@ -1,0 +1,32 @@
+/* The data connection as slices see it. All bytes of a transfer go through here, so what the connection is
+ * made of is nobody else's business. One thread at a time; nothing here blocks.
+ */
+#ifndef SESSION_WIRE_H
+#define SESSION_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct wire {
+	int sock; /* non-blocking stream socket, -1 = not open; owned */
+};
+
+/* Send n bytes (n > 0) from p, or as many as the socket takes. Returns 1..n, or -errno: -EAGAIN when it
+ * takes none now; -EFAULT when p is a mapping whose file was cut; others see wire_lost(). */
+ssize_t wire_send(struct wire *w, const void *p, size_t n);
+
+/* Receive up to size bytes (size > 0). Returns 1..size, 0 at the end of the stream, or -errno as wire_send().
+ */
+ssize_t wire_recv(struct wire *w, void *p, size_t size);
+
+/* Send up to n bytes of file fd from *offset in the kernel; advances *offset. Returns the bytes, 0 at the end
+ * of the file, or -errno: -EAGAIN when the socket takes none now; -EINVAL, -ENOTSUP and others of
+ * sendfile(2) when it cannot be done for this file. */
+ssize_t wire_sendfile(struct wire *w, int fd, uint64_t *offset, size_t n);
+
+/* Does this positive errno say that the connection is gone, rather than that the file is bad? */
+bool wire_lost(int error);
+
+#endif
