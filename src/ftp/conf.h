@@ -24,6 +24,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "conf/conf.h"
+#include "tls/tls.h"
 
 /* Head of every entry of a multi-valued directive: next, file, line, level. The engine links and levels
  * them. Lists are in order of use: innermost scope first, then file order. */
@@ -308,6 +309,13 @@ struct ftp_conf {
 	int debug_level; /* -1 = not set */
 	bool allow_log_symlinks;
 
+	/* TLS */
+	struct tls_config tls;
+	struct tls_required tls_required;
+	struct ftp_logfile *tls_log;     /* NULL = none */
+	const char *tls_masquerade_name; /* TLSMasqueradeAddress: as masquerade, for clients with TLS */
+	struct addr tls_masquerade;
+
 	struct ftp_env *env;
 };
 
@@ -374,6 +382,10 @@ struct ftp_server {
 	unsigned n_aliases;
 	bool is_default;  /* DefaultServer on */
 	const char *fqdn; /* this machine's name, for texts and logs */
+	/* Certificates; NULL: TLSEngine is off, or there are none. A reference: servers with the same files share
+	 * one. Its keys have the numbers from tls_first_key in auth. */
+	struct tls_material *tls;
+	unsigned tls_first_key;
 };
 
 struct ftp_class {
@@ -405,6 +417,8 @@ struct ftp_config {
 	bool use_ipv6, use_reverse_dns, bind_tight;
 	int syslog_facility;
 	unsigned scoreboard_scrub_secs; /* 0 = off */
+	struct tls_cache_config tls_cache;
+	const char *tls_passphrase_program; /* NULL = none */
 
 	struct ftp_regex *regexes; /* compiled ones, freed with the configuration */
 };

@@ -89,6 +89,15 @@ static const struct ipc_field log_reopen_fields[] = {F(IPC_U32, struct ipc_log_r
 static const struct ipc_field retire_fields[] = {
 	F(IPC_BOOL, struct ipc_retire, now, 0), F(IPC_STR, struct ipc_retire, text, LINE_MAX_BYTES), END};
 
+static const struct ipc_field keys_peer_fields[] = {
+	F(IPC_U32, struct ipc_keys_peer, id, 0), F(IPC_BOOL, struct ipc_keys_peer, session, 0), END};
+static const struct ipc_field sign_request_fields[] = {F(IPC_U32, struct ipc_sign_request, request, 0),
+	F(IPC_U32, struct ipc_sign_request, key, 0), F(IPC_U32, struct ipc_sign_request, kind, 0),
+	F(IPC_BYTES, struct ipc_sign_request, input, IPC_SIGN_MAX), END};
+static const struct ipc_field sign_reply_fields[] = {F(IPC_U32, struct ipc_sign_reply, request, 0),
+	F(IPC_U32, struct ipc_sign_reply, error, 0),
+	F(IPC_BYTES, struct ipc_sign_reply, signature, IPC_SIGN_MAX), END};
+
 #define M (1u << IPC_MASTER)
 #define L (1u << IPC_LOGIN)
 #define A (1u << IPC_AUTH)
@@ -128,6 +137,10 @@ static const struct ipc_permit permits[IPC_TYPE_COUNT] = {
 	ROW(RESOLVED, A, L, IPC_FD_NONE, resolved_fields, struct ipc_resolved),
 	ROW(REIN, S, M, IPC_FD_NEEDED, rein_fields, struct ipc_rein),
 	ROW(ADOPT, M, L, IPC_FD_NEEDED, adopt_fields, struct ipc_adopt),
+	ROW(KEYS_PEER, M, A, IPC_FD_NEEDED, keys_peer_fields, struct ipc_keys_peer),
+	ROW(KEYS_CHANNEL, M, L | S, IPC_FD_NEEDED, peer_fields, struct ipc_peer),
+	ROW(SIGN_REQUEST, L | S, A, IPC_FD_NONE, sign_request_fields, struct ipc_sign_request),
+	ROW(SIGN_REPLY, A, L | S, IPC_FD_NONE, sign_reply_fields, struct ipc_sign_reply),
 };
 
 const struct ipc_permit *ipc_permit_find(uint32_t type)

@@ -68,6 +68,11 @@ enum ipc_type {
 	/* REIN: a client goes back to before its login */
 	IPC_REIN,  /* session -> master (fd) */
 	IPC_ADOPT, /* master -> login (fd) */
+	/* TLS: signatures, made in auth, for handshakes in login and session */
+	IPC_KEYS_PEER,    /* master -> auth: socket of a process that will ask (fd) */
+	IPC_KEYS_CHANNEL, /* master -> login, session: socket to (a new) auth (fd) */
+	IPC_SIGN_REQUEST, /* login, session -> auth, over that socket, and back */
+	IPC_SIGN_REPLY,
 	IPC_TYPE_COUNT
 };
 
@@ -196,7 +201,7 @@ struct ipc_session_start {
 	uint64_t connected_wall_ms;
 };
 
-struct ipc_peer {    /* AUTH_PEER, NAMES_PEER, AUTH_CHANNEL, NAMES_CHANNEL */
+struct ipc_peer {    /* AUTH_PEER, NAMES_PEER, AUTH_CHANNEL, NAMES_CHANNEL, KEYS_CHANNEL */
 	uint32_t id; /* number of the process at the other end */
 };
 
@@ -235,6 +240,25 @@ struct ipc_xfer_report {
 	const char *path; /* virtual path of the file */
 	uint64_t bytes, duration_ms;
 	bool upload, complete;
+};
+
+struct ipc_keys_peer {
+	uint32_t id;  /* number of the process at the other end */
+	bool session; /* it is a session process, else login */
+};
+
+#define IPC_SIGN_MAX 1024u /* bytes: RSA of 8192 bits */
+struct ipc_sign_request {
+	uint32_t request; /* comes back in the reply, so that a late one is known */
+	uint32_t key;     /* number in the generation */
+	uint32_t kind;    /* enum tls_sign_kind */
+	struct ipc_bytes input;
+};
+
+struct ipc_sign_reply {
+	uint32_t request;
+	uint32_t error; /* errno; 0 with signature */
+	struct ipc_bytes signature;
 };
 
 struct ipc_rein {
