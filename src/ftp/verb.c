@@ -390,6 +390,18 @@ const struct ftp_verb ftp_verbs[] = {
 		.replies = {221},
 	},
 	{
+		.name = "RANG",
+		.limit = "RANG",
+		.arg = VERB_ARG_WORDS,
+		.usage = "<sp> start <sp> end",
+		.summary = "which bytes of the file the next transfer is about",
+		.rfc = "draft-bryan-ftp-range 3",
+		.flags = VERB_POSTLOGIN,
+		.log_classes = VERB_LOG_MISC,
+		.feat = "RANG STREAM",
+		.replies = {350, 551, 552},
+	},
+	{
 		.name = "REIN",
 		.limit = "REIN",
 		.arg = VERB_ARG_NONE,

@@ -177,7 +177,8 @@ static void feat_promises_what_is_switched_on(void **state)
 		" MFF modify;UNIX.group;UNIX.mode;\r\n MFMT\r\n"
 		" MLST modify*;perm;size;type;unique;UNIX.group;UNIX.groupname;UNIX.mode*;UNIX.owner;"
 		"UNIX.ownername;\r\n"
-		" UTF8\r\n REST STREAM\r\n SIZE\r\n SITE MKDIR\r\n SITE RMDIR\r\n SITE SYMLINK\r\n SITE "
+		" UTF8\r\n RANG STREAM\r\n REST STREAM\r\n SIZE\r\n SITE MKDIR\r\n SITE RMDIR\r\n SITE "
+		"SYMLINK\r\n SITE "
 		"UTIME\r\n"
 		" TVFS\r\n211 End\r\n");
 	conf.lang_engine = false;

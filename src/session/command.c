@@ -57,7 +57,8 @@ void command_end(struct session *s)
 /* Commands whose wrong argument is answered like an unknown line (commands.md 1). */
 static bool answers_500(const char *verb)
 {
-	static const char *const verbs[] = {"RETR", "STOR", "APPE", "STOU", "REST", "TYPE", "MODE", "ABOR"};
+	static const char *const verbs[] = {
+		"RETR", "STOR", "APPE", "STOU", "RANG", "REST", "TYPE", "MODE", "ABOR"};
 
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		if (strcmp(verbs[i], verb) == 0)

@@ -319,6 +319,7 @@ struct upload {
 	bool only_new;
 	const char *meanwhile; /* what another one writes to "h" during the upload */
 	uint64_t limit;
+	uint64_t length;
 };
 
 static int upload(struct tree *t, const char *path, const struct upload *u)
@@ -329,6 +330,7 @@ static int upload(struct tree *t, const char *path, const struct upload *u)
 		.create_mode = 0644,
 		.may_exist = !u->only_new,
 		.restart = u->restart,
+		.length = u->length,
 		.limit = u->limit ? u->limit : UINT64_MAX};
 	enum store_problem problem;
 	char hidden[VFS_PATH_SIZE];
@@ -385,6 +387,32 @@ static void store_restart_keeps_the_tail(void **state)
 	assert_file(t, "f", "01XY45");
 	assert_int_equal(upload(t, "/g", &u), -1000 - STORE_BEYOND_END);
 	assert_file(t, "g", NULL);
+}
+
+static void store_of_a_range_writes_no_byte_behind_it(void **state)
+{
+	struct tree *t = *state;
+	struct upload u = {.mode = STORE_RESTART,
+		.restart = 2,
+		.length = 3,
+		.text = "abc",
+		.begin = true,
+		.complete = true};
+
+	file_put(t, "f", "012345");
+	assert_int_equal(upload(t, "/f", &u), 0);
+	assert_file(t, "f", "01abc5");
+	u.text = "ABCD";
+	assert_int_equal(upload(t, "/f", &u), -ERANGE);
+	assert_file(t, "f", "01ABC5");
+	u.limit = 4;
+	u.text = "xyz";
+	assert_int_equal(upload(t, "/f", &u), -EFBIG);
+	assert_file(t, "f", "01xyC5");
+	u.restart = 0;
+	u.limit = 0;
+	assert_int_equal(upload(t, "/new", &u), 0);
+	assert_file(t, "new", "xyz");
 }
 
 static void store_abort_deletes_or_cuts_back(void **state)
@@ -479,6 +507,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			store_without_data_connection_changes_nothing, tree_setup, tree_teardown),
 		cmocka_unit_test_setup_teardown(store_restart_keeps_the_tail, tree_setup, tree_teardown),
+		cmocka_unit_test_setup_teardown(
+			store_of_a_range_writes_no_byte_behind_it, tree_setup, tree_teardown),
 		cmocka_unit_test_setup_teardown(store_abort_deletes_or_cuts_back, tree_setup, tree_teardown),
 		cmocka_unit_test_setup_teardown(
 			store_hidden_appears_only_complete, tree_setup, tree_teardown),

@@ -201,7 +201,11 @@ static bool limit_ok(struct session *s, const struct ftp_verb *v)
 	if (v->arg == VERB_ARG_PATH || v->arg == VERB_ARG_OPT_PATH || v->arg == VERB_ARG_SUB ||
 		v->flags & VERB_MULTI_WORD_PATH || session_verb_allowed(s, v->name))
 		return true;
-	session_reply(s, data ? 501 : 550, "%s: Operation not permitted", v->name);
+	session_reply(s,
+		data                           ? 501
+		: strcmp(v->name, "RANG") == 0 ? 552
+					       : 550,
+		"%s: Operation not permitted", v->name);
 	return false;
 }
 

@@ -109,7 +109,8 @@ struct session {
 	bool ascii;         /* TYPE A */
 	bool epsv_all;      /* EPSV ALL was given */
 	bool utf8_off;      /* OPTS UTF8 OFF */
-	uint64_t restart;   /* REST, consumed by the next RETR or STOR */
+	uint64_t restart;   /* REST, consumed by the next RETR or STOR; the start of a range as well */
+	uint64_t range;     /* RANG: bytes from restart on, 0 = no range; consumed with it */
 	char *rename_from;  /* RNFR: vpath, owned; NULL = none */
 	unsigned facts;     /* OPTS MLST: bits of facts.h; verb_facts_offered() at the start */
 	int site_umask;     /* SITE UMASK, -1 = as configured */

@@ -506,6 +506,99 @@ static void downloads(void **state)
 	free(big);
 }
 
+static void ranges_are_sent_exactly(void **state)
+{
+	struct fake *f = *state;
+	char *big = big_data();
+	struct client *c;
+
+	file_put(f, "big", big, BIG);
+	file_put(f, "empty", "", 0);
+	fake_start(f, "");
+	c = client_ready(f);
+	say(c, "TYPE A", "200");
+	say(c, "RANG 0 5", "551 RANG: Transfer ranges not allowed in ASCII mode");
+	say(c, "RANG 1 0", "350 Reset byte transfer range");
+	say(c, "TYPE I", "200");
+	say(c, "RANG 3", "500 'RANG 3' not understood");
+	say(c, "RANG 3 x", "501 RANG requires a value");
+	say(c, "RANG 3 9223372036854775808", "501 RANG requires a value");
+	say(c, "RANG 3 2", "501 RANG start must be less than end");
+	say(c, "RANG 7 7", "350 Transferring byte range of 1 byte starting from 7");
+	assert_download(
+		c, "RETR big", "150 Opening BINARY mode data connection for big (1 byte)", big + 7, 1);
+	say(c, "RANG 5 10000005", "350 Transferring byte range of 10000001 bytes starting from 5");
+	assert_download(c, "RETR big", "150 Opening BINARY mode data connection for big (10000001 bytes)",
+		big + 5, 10000001);
+	assert_download(c, "RETR big", "150", big, BIG); /* it was for one transfer only */
+	say(c, "RANG 25165820 25165900", "350");
+	assert_download(
+		c, "RETR big", "150 Opening BINARY mode data connection for big (4 bytes)", big + BIG - 4, 4);
+	say(c, "RANG 25165824 25165900", "350");
+	say(c, "RETR big", "554 RANG: invalid");
+	say(c, "RANG 0 5", "350");
+	assert_download(c, "RETR empty", "150 Opening BINARY mode data connection for empty", "", 0);
+	say(c, "RANG 1 5", "350");
+	say(c, "RETR empty", "554 RANG: invalid");
+	client_free(c);
+	fake_stop(f);
+	free(big);
+}
+
+static void the_later_of_rest_and_rang_counts(void **state)
+{
+	struct fake *f = *state;
+	struct client *c;
+
+	file_put(f, "f", "0123456789", 10);
+	fake_start(f, "");
+	c = client_ready(f);
+	say(c, "TYPE I", "200");
+	say(c, "RANG 2 4", "350");
+	say(c, "REST 7", "350");
+	assert_download(c, "RETR f", "150", "789", 3);
+	say(c, "REST 7", "350");
+	say(c, "RANG 2 4", "350");
+	assert_download(c, "RETR f", "150", "234", 3);
+	say(c, "RANG 2 4", "350");
+	say(c, "RANG 1 0", "350");
+	assert_download(c, "RETR f", "150", "0123456789", 10);
+	say(c, "RANG 2 4", "350");
+	say(c, "ABOR", "226");
+	assert_download(c, "RETR f", "150", "0123456789", 10);
+	client_free(c);
+	fake_stop(f);
+}
+
+static void ranges_are_stored_exactly(void **state)
+{
+	struct fake *f = *state;
+	struct client *c;
+
+	file_put(f, "f", "0123456789", 10);
+	fake_start(f, "AllowOverwrite on\nAllowStoreRestart on\n");
+	c = client_ready(f);
+	say(c, "TYPE I", "200");
+	say(c, "RANG 2 4", "350");
+	upload(c, "STOR f", "abc", "226");
+	assert_file(f, "f", "01abc56789");
+	say(c, "RANG 2 4", "350");
+	upload(c, "STOR f", "ABCD", "550 Transfer aborted. More bytes than the range has");
+	assert_file(f, "f", "01ABC56789");
+	say(c, "RANG 2 4", "350");
+	upload(c, "STOR f", "xy", "426 Transfer aborted. Data connection closed");
+	assert_file(f, "f", "01xyC56789");
+	say(c, "RANG 11 12", "350");
+	say(c, "STOR f", "554 f: invalid RANG argument");
+	say(c, "RANG 2 4", "350");
+	say(c, "APPE f", "550 APPE incompatible with RANG");
+	upload(c, "APPE f", "+", "226"); /* the refused one has consumed it */
+	say(c, "RANG 2 4", "350");
+	say(c, "STOU", "550 STOU incompatible with RANG");
+	client_free(c);
+	fake_stop(f);
+}
+
 static void sendfile_off_and_chunks(void **state)
 {
 	struct fake *f = *state;
@@ -1336,6 +1429,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(begins_and_quits),
 		T(downloads),
+		T(ranges_are_sent_exactly),
+		T(the_later_of_rest_and_rang_counts),
+		T(ranges_are_stored_exactly),
 		T(sendfile_off_and_chunks),
 		T(ascii_both_ways),
 		T(uploads),

@@ -145,6 +145,8 @@ static int target_look(struct store *st, const struct store_options *opt, enum s
 	} else if (st->mode == STORE_APPEND)
 		st->offset = st->size_before;
 	st->start = st->offset;
+	if (st->mode == STORE_RESTART && opt->length)
+		st->end = st->offset + opt->length;
 	return 0;
 }
 
@@ -161,6 +163,7 @@ int store_open(struct vfs_root *root, const char *real, const struct store_optio
 	st->root = root;
 	st->mode = opt->mode;
 	st->limit = opt->limit;
+	st->end = UINT64_MAX;
 	st->replace = opt->may_exist;
 	st->delete_aborted = conf->delete_aborted_stores == FTP_ON;
 	(void)snprintf(st->path, sizeof st->path, "%s", real);
@@ -196,13 +199,25 @@ int store_begin(struct store *st)
 	return ftruncate(st->fd, 0) < 0 ? -errno : 0;
 }
 
+uint64_t store_room(const struct store *st)
+{
+	uint64_t end = st->limit < st->end ? st->limit : st->end;
+
+	return end > st->offset ? end - st->offset : 0;
+}
+
+int store_full(const struct store *st)
+{
+	return st->end < st->limit ? -ERANGE : -EFBIG;
+}
+
 int store_write(struct store *st, const char *p, size_t n)
 {
-	bool full = st->offset + n > st->limit;
+	bool full = n > store_room(st);
 	ssize_t w;
 
 	if (full)
-		n = st->limit > st->offset ? (size_t)(st->limit - st->offset) : 0;
+		n = (size_t)store_room(st);
 	while (n > 0) {
 		w = st->mode == STORE_APPEND ? write(st->fd, p, n) : pwrite(st->fd, p, n, (off_t)st->offset);
 		if (w < 0 && errno == ESPIPE)
@@ -215,7 +230,7 @@ int store_write(struct store *st, const char *p, size_t n)
 		n -= (size_t)w;
 		st->offset += (uint64_t)w;
 	}
-	return full ? -EFBIG : 0;
+	return full ? store_full(st) : 0;
 }
 
 /* Remove what we have written, unless something else has its name by now. */

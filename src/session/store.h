@@ -25,6 +25,7 @@ struct store {
 	uint64_t offset;      /* of the next byte */
 	uint64_t start;       /* of the first byte */
 	uint64_t size_before; /* bytes, when existed */
+	uint64_t end;         /* RANG: offset behind its last byte; UINT64_MAX = no range */
 	uint64_t limit;       /* MaxStoreFileSize: the file does not grow beyond; UINT64_MAX = none */
 };
 
@@ -34,6 +35,7 @@ struct store_options {
 	mode_t create_mode;          /* without umask */
 	bool may_exist;              /* false: a file of that name is not touched */
 	uint64_t restart;            /* STORE_RESTART: bytes */
+	uint64_t length;             /* STORE_RESTART: of the range, 0 = no range */
 	uint64_t limit;
 };
 
@@ -55,7 +57,12 @@ int store_open(struct vfs_root *root, const char *real, const struct store_optio
 	struct store **ret_store, enum store_problem *ret_problem, char *ret_hidden);
 /* The first byte is about to come: make room (truncate). 0 or -errno. */
 int store_begin(struct store *st);
-/* Write n bytes at the current place. 0; -EFBIG when the limit was reached (what fits is written), -errno. */
+/* How many bytes from offset on can be written before the limit or the end of the range. */
+uint64_t store_room(const struct store *st);
+/* What is wrong with one more byte: -EFBIG (limit), -ERANGE (range). */
+int store_full(const struct store *st);
+/* Write n bytes at the current place. 0; -errno: store_full() when they are more than store_room() (what fits
+ * is written). */
 int store_write(struct store *st, const char *p, size_t n);
 /* Finish and free: complete makes it final, otherwise it is kept, cut back or removed as configured.
  * Returns 0 or -errno with *ret_problem; *ret_size is the size of the file afterwards, -1 = not known. */

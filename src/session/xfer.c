@@ -175,7 +175,9 @@ static bool download_all_sent(const struct xfer *x)
  * being sent. */
 static void slice_ended(struct xfer *x)
 {
-	if (x->kind == XFER_UPLOAD)
+	if (x->kind == XFER_UPLOAD && x->size_known && x->store->offset < x->end)
+		xfer_fail(x, 0, true); /* RANG promised more */
+	else if (x->kind == XFER_UPLOAD)
 		xfer_finish(x);
 	else if (x->kind == XFER_DOWNLOAD && x->size_known && x->cur < x->end) {
 		log_notice(&x->s->log, "'%s' became shorter while it was sent: %llu bytes missing%s",
@@ -470,6 +472,8 @@ enum ftp_result xfer_start_download(struct session *s, const struct xfer_downloa
 	x->size_known = x->seekable && !d->endless;
 	x->start = x->cur = d->start;
 	x->end = x->size_known ? (uint64_t)d->st->st_size : 0;
+	if (x->size_known && d->length && d->length < x->end - x->start)
+		x->end = x->start + d->length;
 	x->file_size = x->size_known ? (int64_t)d->st->st_size : -1;
 	if (x->seekable)
 		(void)posix_fadvise(x->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
@@ -486,6 +490,8 @@ enum ftp_result xfer_start_upload(struct session *s, const struct xfer_upload *u
 	x->store = u->store;
 	x->ascii = s->ascii;
 	x->start = u->store->start;
+	x->end = u->store->end;
+	x->size_known = x->end != UINT64_MAX;
 	rate_choose(x, u->conf);
 	xfer_path_choose(x, u->conf);
 	return xfer_start(x);

@@ -76,10 +76,12 @@ struct xfer {
 	char *vpath;      /* for records; NULL for listings */
 
 	/* file side; a slice owns it while it runs */
-	int fd;                   /* download, else -1 */
-	bool seekable;            /* false: FIFO */
-	bool size_known;          /* false: read to the end, wherever that is */
-	uint64_t start, cur, end; /* download: bytes start..end of the file, cur is next */
+	int fd;          /* download, else -1 */
+	bool seekable;   /* false: FIFO */
+	bool size_known; /* false: read to the end, wherever that is */
+	uint64_t start, cur,
+		end; /* download: bytes start..end of the file, cur is next; upload of a range: its
+	                             place in the file, with size_known */
 	struct xfer_source *src;
 	struct store *store;
 	bool ascii;
@@ -133,6 +135,7 @@ struct xfer_download {
 	const struct stat *st;
 	bool endless; /* the size in st says nothing (procfs) */
 	uint64_t start;
+	uint64_t length;             /* bytes from start on at most (RANG); 0 = to the end of the file */
 	const struct ftp_conf *conf; /* of the object; borrowed for the call */
 };
 struct xfer_upload {

@@ -66,6 +66,9 @@ static void reply_failed(struct session *s, int error)
 	case ENOENT:
 		session_reply(s, 451, "Transfer aborted. %s", err_text(error));
 		break;
+	case ERANGE: /* of store_write() */
+		session_reply(s, 550, "Transfer aborted. More bytes than the range has");
+		break;
 	case ENOSPC:
 		session_reply(s, 452, "Transfer aborted. %s", err_text(error));
 		break;
@@ -125,7 +128,8 @@ void xfer_show_start(struct xfer *x)
 		[XFER_LISTING] = SCORE_LISTING};
 
 	score_set_rate_limit(x->s->slot, x->rate.bps);
-	score_xfer_start(x->s->slot, dir[x->kind], x->size_known ? x->end - x->start : 0, path_of(x));
+	score_xfer_start(x->s->slot, dir[x->kind],
+		x->kind == XFER_DOWNLOAD && x->size_known ? x->end - x->start : 0, path_of(x));
 	x->shown_ms = x->begun_ms;
 }
 

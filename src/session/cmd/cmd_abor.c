@@ -5,6 +5,7 @@
 static enum ftp_result abor_run(struct session *s, const char *arg)
 {
 	data_reset(s->data);
+	s->restart = s->range = 0;
 	session_reply(s, 226, "Abort successful");
 	return FTP_DONE;
 }

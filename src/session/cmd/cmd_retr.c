@@ -17,8 +17,8 @@ struct retr {
 	struct session *s;
 	char *arg;
 	char vpath[VFS_PATH_SIZE];
-	uint64_t restart;
-	int result; /* of looking: 0 or -errno */
+	uint64_t restart, range; /* REST or RANG */
+	int result;              /* of looking: 0 or -errno */
 	bool cancelled;
 	struct session_access access;
 	int fd;
@@ -63,6 +63,18 @@ static int retr_look(struct retr *r, unsigned flags)
 	return 0;
 }
 
+/* Does it begin where there is nothing? REST may name the end of the file, a range must have a byte in it,
+ * unless the file has none at all (spec/sendfile.md 3). */
+static bool retr_beyond(const struct retr *r)
+{
+	uint64_t size = (uint64_t)r->st.st_size;
+
+	if (!r->restart && !r->range)
+		return false;
+	return r->endless || !S_ISREG(r->st.st_mode) || r->restart > size ||
+	       (r->range && size && r->restart == size);
+}
+
 /* What speaks against sending the file; true: a reply was given. */
 static bool retr_refused(struct session *s, const struct retr *r)
 {
@@ -71,10 +83,10 @@ static bool retr_refused(struct session *s, const struct retr *r)
 
 	if (!S_ISREG(r->st.st_mode) && !S_ISFIFO(r->st.st_mode))
 		session_reply(s, 550, "%s: Not a regular file", r->arg);
-	else if (r->restart && !r->access.conf->allow_retrieve_restart)
+	else if ((r->restart || r->range) && !r->access.conf->allow_retrieve_restart)
 		session_reply(s, 451, "%s: Restart not permitted, try again", r->arg);
-	else if (r->restart && (r->endless || !S_ISREG(r->st.st_mode) || r->restart > size))
-		session_reply(s, 554, "REST: invalid %s argument", r->arg);
+	else if (retr_beyond(r))
+		session_reply(s, 554, "%s: invalid %s argument", r->range ? "RANG" : "REST", r->arg);
 	else if (max && S_ISREG(r->st.st_mode) && size > max->bytes)
 		session_reply(s, 550, "%s: File size exceeds limit", r->arg);
 	else
@@ -91,6 +103,7 @@ static enum ftp_result retr_go(struct session *s, void *arg, const char *refused
 		.st = &r->st,
 		.endless = r->endless,
 		.start = r->restart,
+		.length = r->range,
 		.conf = r->access.conf};
 	enum ftp_result result = FTP_DONE;
 
@@ -139,7 +152,8 @@ static enum ftp_result retr_run(struct session *s, const char *arg)
 	r->fd = -1;
 	r->arg = xstrdup(arg);
 	r->restart = s->restart;
-	s->restart = 0;
+	r->range = s->range;
+	s->restart = s->range = 0;
 	r->result = session_path(s, arg, r->vpath);
 	if (r->result == 0) {
 		session_note_path(s, r->vpath);

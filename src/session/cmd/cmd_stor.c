@@ -119,7 +119,7 @@ static void stor_open(struct stor *t)
 		stor_refuse(t, 550, "Overwrite permission denied", 0);
 		break;
 	case STORE_BEYOND_END:
-		stor_refuse(t, 554, "invalid REST argument", 0);
+		stor_refuse(t, 554, t->opt.length ? "invalid RANG argument" : "invalid REST argument", 0);
 		break;
 	case STORE_NO_NAME:
 		stor_refuse(t, 450, "STOU: unable to generate unique filename", 0);
@@ -220,7 +220,8 @@ static enum ftp_result stor_begin(struct session *s, const char *verb, enum stor
 	t->arg = xstrdup(arg);
 	t->opt.mode = mode;
 	t->opt.restart = s->restart;
-	s->restart = 0;
+	t->opt.length = s->range;
+	s->restart = s->range = 0;
 	r = session_path(s, mode == STORE_UNIQUE ? "" : arg, t->vpath);
 	if (r < 0) {
 		session_reply_errno(s, 550, arg, r);
@@ -233,7 +234,16 @@ static enum ftp_result stor_begin(struct session *s, const char *verb, enum stor
 
 static enum ftp_result stor_run(struct session *s, const char *arg)
 {
-	return stor_begin(s, "STOR", s->restart ? STORE_RESTART : STORE_REPLACE, arg);
+	return stor_begin(s, "STOR", s->restart || s->range ? STORE_RESTART : STORE_REPLACE, arg);
+}
+
+static bool appe_check(struct session *s, const char *arg)
+{
+	if (!s->range)
+		return true;
+	s->restart = s->range = 0;
+	session_reply(s, 550, "APPE incompatible with RANG");
+	return false;
 }
 
 static enum ftp_result appe_run(struct session *s, const char *arg)
@@ -250,9 +260,9 @@ static bool stou_check(struct session *s, const char *arg)
 
 	if (line_words(arg, w, 2) > 1)
 		session_not_understood(s);
-	else if (s->restart) {
-		s->restart = 0;
-		session_reply(s, 550, "STOU incompatible with REST");
+	else if (s->restart || s->range) {
+		session_reply(s, 550, "STOU incompatible with %s", s->range ? "RANG" : "REST");
+		s->restart = s->range = 0;
 	} else
 		return true;
 	return false;
@@ -264,5 +274,5 @@ static enum ftp_result stou_run(struct session *s, const char *arg)
 }
 
 const struct session_cmd session_cmd_stor = {.verb = "STOR", .run = stor_run};
-const struct session_cmd session_cmd_appe = {.verb = "APPE", .run = appe_run};
+const struct session_cmd session_cmd_appe = {.verb = "APPE", .check = appe_check, .run = appe_run};
 const struct session_cmd session_cmd_stou = {.verb = "STOU", .check = stou_check, .run = stou_run};

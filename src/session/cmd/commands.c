@@ -17,11 +17,11 @@ extern const struct session_cmd session_cmd_abor, session_cmd_acct, session_cmd_
 	session_cmd_lang, session_cmd_list, session_cmd_mdtm, session_cmd_mfct, session_cmd_mff,
 	session_cmd_mfmt, session_cmd_mkd, session_cmd_mlsd, session_cmd_mlst, session_cmd_mode,
 	session_cmd_nlst, session_cmd_noop, session_cmd_opts, session_cmd_pass, session_cmd_pasv,
-	session_cmd_port, session_cmd_pwd, session_cmd_quit, session_cmd_rein, session_cmd_rest,
-	session_cmd_retr, session_cmd_rmd, session_cmd_rnfr, session_cmd_rnto, session_cmd_site,
-	session_cmd_size, session_cmd_smnt, session_cmd_stat, session_cmd_stor, session_cmd_stou,
-	session_cmd_stru, session_cmd_syst, session_cmd_type, session_cmd_user, session_cmd_xcup,
-	session_cmd_xcwd, session_cmd_xmkd, session_cmd_xpwd, session_cmd_xrmd;
+	session_cmd_port, session_cmd_pwd, session_cmd_quit, session_cmd_rang, session_cmd_rein,
+	session_cmd_rest, session_cmd_retr, session_cmd_rmd, session_cmd_rnfr, session_cmd_rnto,
+	session_cmd_site, session_cmd_size, session_cmd_smnt, session_cmd_stat, session_cmd_stor,
+	session_cmd_stou, session_cmd_stru, session_cmd_syst, session_cmd_type, session_cmd_user,
+	session_cmd_xcup, session_cmd_xcwd, session_cmd_xmkd, session_cmd_xpwd, session_cmd_xrmd;
 extern const struct session_cmd session_site_chgrp, session_site_chmod, session_site_help, session_site_idle,
 	session_site_mkdir, session_site_rmdir, session_site_symlink, session_site_umask, session_site_utime;
 
@@ -58,6 +58,7 @@ const struct session_cmd *const session_cmds[] = {
 	&session_cmd_port,
 	&session_cmd_pwd,
 	&session_cmd_quit,
+	&session_cmd_rang,
 	&session_cmd_rein,
 	&session_cmd_rest,
 	&session_cmd_retr,
