@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,17 +217,7 @@ static int verify_real(struct decision *d, const char *name)
 /* AnonRejectPasswords: is this password turned away? */
 static bool anon_rejected(const struct ftp_conf *conf, const char *password)
 {
-	regex_t re;
-	bool match;
-
-	if (conf->anon_reject_regex == NULL)
-		return false;
-	if (regcomp(&re, conf->anon_reject_regex,
-		    REG_EXTENDED | REG_NOSUB | (conf->anon_reject_nocase ? REG_ICASE : 0)) != 0)
-		return true; /* it was checked at load */
-	match = regexec(&re, password, 0, NULL, 0) == 0;
-	regfree(&re);
-	return match != conf->anon_reject_negate;
+	return conf->anon_reject.re != NULL && ftp_pattern_match(&conf->anon_reject, password, true);
 }
 
 static int anon_group(struct decision *d)

@@ -17,8 +17,15 @@ struct chunk {
 	alignas(max_align_t) unsigned char data[];
 };
 
+struct deferred { /* in the arena itself */
+	struct deferred *next;
+	void (*end)(void *obj);
+	void *obj;
+};
+
 struct arena {
 	struct chunk *head; /* the chunk in use; older ones behind it */
+	struct deferred *deferred;
 	size_t chunk_bytes, max_bytes, total_bytes, used_bytes;
 };
 
@@ -53,16 +60,36 @@ static void chunks_free(struct chunk *c)
 	}
 }
 
+static void deferred_run(struct arena *a)
+{
+	for (struct deferred *d = a->deferred; d != NULL; d = d->next)
+		d->end(d->obj);
+	a->deferred = NULL;
+}
+
+bool arena_defer(struct arena *a, void (*end)(void *obj), void *obj)
+{
+	struct deferred *d = arena_alloc(a, sizeof(*d));
+
+	if (d == NULL)
+		return false;
+	*d = (struct deferred){a->deferred, end, obj};
+	a->deferred = d;
+	return true;
+}
+
 void arena_free(struct arena *a)
 {
 	if (a == NULL)
 		return;
+	deferred_run(a);
 	chunks_free(a->head);
 	free(a);
 }
 
 void arena_reset(struct arena *a)
 {
+	deferred_run(a);
 	if (a->head == NULL)
 		return;
 	chunks_free(a->head->next);

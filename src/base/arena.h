@@ -2,6 +2,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena;
@@ -14,6 +15,9 @@ size_t arena_used(const struct arena *a); /* bytes handed out since the last res
 
 /* Zeroed, aligned for any type. NULL when max_bytes would be exceeded or memory is out. */
 void *arena_alloc(struct arena *a, size_t size);
+/* Call end(obj) when the arena is reset or freed: for what an object in it owns elsewhere; the latest first. false: out of
+ * memory, end() will not be called. */
+bool arena_defer(struct arena *a, void (*end)(void *obj), void *obj);
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

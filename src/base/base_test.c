@@ -26,6 +26,26 @@ static void error_text_names_the_cause(void **state)
 	assert_string_equal(err_text(-WE_CONFIG), "unusable configuration");
 }
 
+static void count_up(void *obj)
+{
+	++*(int *)obj;
+}
+
+static void what_an_arena_was_told_to_end_ends_once(void **state)
+{
+	struct arena *a = arena_new(64, 0);
+	int ends = 0;
+
+	assert_true(arena_defer(a, count_up, &ends));
+	arena_reset(a);
+	assert_int_equal(ends, 1);
+	arena_reset(a);
+	assert_true(arena_defer(a, count_up, &ends));
+	assert_true(arena_defer(a, count_up, &ends));
+	arena_free(a);
+	assert_int_equal(ends, 3);
+}
+
 static void arena_stops_at_its_maximum(void **state)
 {
 	struct arena *a = arena_new(256, 1024);
@@ -137,6 +157,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(error_text_names_the_cause),
 		cmocka_unit_test(arena_stops_at_its_maximum),
+		cmocka_unit_test(what_an_arena_was_told_to_end_ends_once),
 		cmocka_unit_test(buffer_refuses_to_pass_its_maximum),
 		cmocka_unit_test(civil_time_round_trips),
 		cmocka_unit_test(addresses_compare_as_hosts),

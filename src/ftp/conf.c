@@ -73,7 +73,6 @@ static int load(struct ftp_loader *l, unsigned generation, struct ftp_config **r
 		ftp_check(l, tree, cfg);
 	if (conf_errors(tree->parser, err) > 0)
 		return -WE_CONFIG;
-	cfg->regexes = l->regexes;
 	*ret_config = cfg;
 	return 0;
 }
@@ -91,7 +90,6 @@ int ftp_config_load(const struct ftp_config_options *opt, unsigned generation, s
 	}
 	r = load(&l, generation, ret_config, err);
 	if (r < 0) {
-		ftp_regexes_free(l.regexes);
 		arena_free(l.arena);
 	}
 	return r;
@@ -101,7 +99,6 @@ void ftp_config_free(struct ftp_config *c)
 {
 	if (c == NULL)
 		return;
-	ftp_regexes_free(c->regexes);
 	arena_free(c->arena); /* c itself lies in it */
 }
 

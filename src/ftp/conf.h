@@ -24,6 +24,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "conf/conf.h"
+#include "ftp/regex.h"
 #include "tls/tls.h"
 
 /* Head of every entry of a multi-valued directive: next, file, line, level. The engine links and levels
@@ -263,8 +264,7 @@ struct ftp_conf {
 
 	/* anonymous */
 	bool anon_require_password;
-	const char *anon_reject_regex; /* extended regex, NULL = none */
-	bool anon_reject_negate, anon_reject_nocase;
+	struct ftp_pattern anon_reject; /* AnonRejectPasswords */
 
 	/* files */
 	mode_t umask_file, umask_dir;
@@ -419,8 +419,6 @@ struct ftp_config {
 	unsigned scoreboard_scrub_secs; /* 0 = off */
 	struct tls_cache_config tls_cache;
 	const char *tls_passphrase_program; /* NULL = none */
-
-	struct ftp_regex *regexes; /* compiled ones, freed with the configuration */
 };
 
 /* How to load. All borrowed. */

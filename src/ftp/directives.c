@@ -52,9 +52,8 @@ struct ftp_logfile *ftp_logfile_get(struct ftp_loader *l, const char *path)
 int ftp_call_expr(struct conf_call *c, enum ftp_expr_kind kind, char *const *words, unsigned n,
 	const struct ftp_expr **ret_expr)
 {
-	struct ftp_loader *l = c->arg;
 	struct ftp_expr *e;
-	int r = ftp_expr_compile(c->arena, kind, words, n, l->access ? NULL : &l->regexes, &e, c->err);
+	int r = ftp_expr_compile(c->arena, kind, words, n, &e, c->err);
 
 	if (r == 0)
 		*ret_expr = e;
@@ -93,7 +92,6 @@ int ftp_call_selector(struct conf_call *c, unsigned from, bool any, struct ftp_s
 {
 	static const struct conf_word words[] = {
 		{"user", FTP_EXPR_USER}, {"group", FTP_EXPR_GROUP}, {"class", FTP_EXPR_CLASS}, {NULL, 0}};
-	struct ftp_loader *l = c->arg;
 	struct ftp_expr *e;
 	int v, r = conf_word_value(words, c->args[from], &v, c->err);
 
@@ -103,8 +101,7 @@ int ftp_call_selector(struct conf_call *c, unsigned from, bool any, struct ftp_s
 		return err_set(c->err, WE_CONFIG, "wrong number of parameters: '%s' without an expression",
 			c->args[from]);
 	ret_sel->kind = (enum ftp_expr_kind)v;
-	r = ftp_expr_compile(c->arena, ret_sel->kind, c->args + from + 1, c->n_args - from - 1,
-		l->access ? NULL : &l->regexes, &e, c->err);
+	r = ftp_expr_compile(c->arena, ret_sel->kind, c->args + from + 1, c->n_args - from - 1, &e, c->err);
 	if (r < 0)
 		return r;
 	if (any)

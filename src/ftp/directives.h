@@ -44,7 +44,6 @@ struct ftp_loader {
 	struct arena *arena;
 	struct ftp_logfile *logfiles, **logfiles_end;
 	unsigned n_logfiles;
-	struct ftp_regex *regexes;
 	struct ftp_env *env; /* SetEnv so far, newest first, for %{env:NAME} */
 	bool access;         /* .ftpaccess: nothing may be opened, nothing is kept outside the arena */
 };

@@ -133,16 +133,8 @@ static int default_chdir(struct conf_call *c, void *dst)
 
 static int anon_reject(struct conf_call *c, void *dst)
 {
-	struct ftp_conf *conf = dst;
-	const char *flag = c->n_args > 1 ? c->args[1] : NULL;
-
-	conf->anon_reject_negate = c->args[0][0] == '!';
-	conf->anon_reject_regex = c->args[0] + conf->anon_reject_negate;
-	conf->anon_reject_nocase = flag != NULL;
-	if (flag != NULL && !str_eq_nocase(flag, "nocase") && !str_eq_nocase(flag, "NC") &&
-		!str_eq_nocase(flag, "[nocase]") && !str_eq_nocase(flag, "[NC]"))
-		return err_set(c->err, WE_CONFIG, "unknown word '%.60s', expected 'nocase'", flag);
-	return ftp_regex_check(conf->anon_reject_regex, conf->anon_reject_nocase, c->err);
+	return ftp_pattern_compile(c->arena, c->args[0], c->n_args > 1 ? c->args[1] : NULL,
+		&((struct ftp_conf *)dst)->anon_reject, c->err);
 }
 
 /* --- rows --- */
@@ -178,7 +170,7 @@ static const struct conf_row rows[] = {
 		.doc = "Whether an empty password is checked at all."},
 	{.name = "AnonRejectPasswords",
 		.type = CONF_T_CUSTOM,
-		.field = CONF_SPAN(struct ftp_conf, anon_reject_regex, anon_reject_nocase),
+		.field = CONF_FIELD(struct ftp_conf, anon_reject, struct ftp_pattern),
 		.parse = anon_reject,
 		.min_args = 1,
 		.max_args = 2,

@@ -1,15 +1,11 @@
 #include "ftp/expr.h"
 
 #include <errno.h>
-#include <regex.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/str.h"
-
-#define PATTERN_MAX 1024u /* bytes of a regular expression */
-#define REPEATS_MAX 1000u /* product of its counted repeats */
+#include "ftp/regex.h"
 
 enum expr_op { EXPR_OR, EXPR_AND, EXPR_REGEX };
 
@@ -18,88 +14,12 @@ struct element {
 	bool negate;
 };
 
-struct ftp_regex {
-	struct ftp_regex *next;
-	regex_t re;
-};
-
 struct ftp_expr {
 	enum expr_op op;
 	struct element *elements;
 	unsigned n;
-	const char *pattern; /* EXPR_REGEX */
-	bool negate;         /* EXPR_REGEX: "!pattern" */
-	const regex_t *re;   /* NULL: compile at each match */
+	struct ftp_pattern pattern; /* EXPR_REGEX */
 };
-
-void ftp_regexes_free(struct ftp_regex *list)
-{
-	while (list != NULL) {
-		struct ftp_regex *next = list->next;
-
-		regfree(&list->re);
-		free(list);
-		list = next;
-	}
-}
-
-/* Counted repeats are compiled by copying, so nested ones multiply in memory. */
-static bool repeats_too_often(const char *pattern)
-{
-	unsigned long total = 1;
-
-	for (const char *p = pattern; (p = strchr(p, '{')) != NULL;) {
-		char *end;
-		unsigned long n = strtoul(++p, &end, 10), m = *end == ',' ? strtoul(end + 1, NULL, 10) : n;
-
-		total *= n > m ? n + 1 : m + 1;
-		if (n > REPEATS_MAX || m > REPEATS_MAX || total > REPEATS_MAX)
-			return true;
-	}
-	return false;
-}
-
-int ftp_regex_check(const char *pattern, bool nocase, struct err *err)
-{
-	regex_t re;
-	char text[200];
-	int r;
-
-	if (strlen(pattern) > PATTERN_MAX)
-		return err_set(err, WE_CONFIG, "regular expression is longer than %u bytes", PATTERN_MAX);
-	if (repeats_too_often(pattern))
-		return err_set(err, WE_CONFIG, "regular expression '%.200s' repeats more than %u times",
-			pattern, REPEATS_MAX);
-	r = regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB | (nocase ? REG_ICASE : 0));
-	if (r == 0) {
-		regfree(&re);
-		return 0;
-	}
-	regerror(r, &re, text, sizeof(text));
-	return err_set(err, WE_CONFIG, "unusable regular expression '%.200s': %s", pattern, text);
-}
-
-static int regex_compile(struct ftp_expr *e, const char *pattern, struct ftp_regex **keep, struct err *err)
-{
-	struct ftp_regex *own;
-	int r;
-
-	e->op = EXPR_REGEX;
-	e->negate = pattern[0] == '!';
-	e->pattern = pattern + e->negate;
-	r = ftp_regex_check(e->pattern, false, err);
-	if (r < 0 || keep == NULL)
-		return r;
-	own = xmalloc(sizeof(*own));
-	if (regcomp(&own->re, e->pattern, REG_EXTENDED | REG_NOSUB) != 0) {
-		free(own);
-		return err_set(err, ENOMEM, "out of memory");
-	}
-	own->next = *keep;
-	*keep = own;
-	e->re = &own->re;
-	return 0;
-}
 
 /* Elements of "a,!b, c": commas separate, blanks around do not matter. */
 static int elements_parse(struct arena *a, struct ftp_expr *e, char *list, struct err *err)
@@ -152,7 +72,7 @@ static char *joined(struct arena *a, char *const *words, unsigned n, const char 
 }
 
 int ftp_expr_compile(struct arena *a, enum ftp_expr_kind kind, char *const *words, unsigned n,
-	struct ftp_regex **keep, struct ftp_expr **ret_expr, struct err *err)
+	struct ftp_expr **ret_expr, struct err *err)
 {
 	struct ftp_expr *e = arena_alloc(a, sizeof(*e));
 	bool regex = n > 1 && str_eq_nocase(words[0], "regex");
@@ -167,7 +87,9 @@ int ftp_expr_compile(struct arena *a, enum ftp_expr_kind kind, char *const *word
 	list = regex ? joined(a, words + 1, n - 1, " ") : joined(a, words, n, ",");
 	if (list == NULL)
 		return err_set(err, ENOMEM, "out of memory");
-	r = regex ? regex_compile(e, list, keep, err) : elements_parse(a, e, list, err);
+	if (regex)
+		e->op = EXPR_REGEX;
+	r = regex ? ftp_pattern_compile(a, list, NULL, &e->pattern, err) : elements_parse(a, e, list, err);
 	if (r == 0)
 		*ret_expr = e;
 	return r;
@@ -179,28 +101,14 @@ void ftp_expr_any(struct ftp_expr *e)
 		e->op = EXPR_OR;
 }
 
-static bool regex_matches(const struct ftp_expr *e, const char *s)
-{
-	regex_t re;
-	bool yes;
-
-	if (e->re != NULL)
-		return regexec(e->re, s, 0, NULL, 0) == 0;
-	if (regcomp(&re, e->pattern, REG_EXTENDED | REG_NOSUB) != 0)
-		return false;
-	yes = regexec(&re, s, 0, NULL, 0) == 0;
-	regfree(&re);
-	return yes;
-}
-
-/* Does any of the names satisfy the regular expression? */
+/* Does any of the names satisfy the regular expression? One that was given up satisfies nothing. */
 static bool regex_any(const struct ftp_expr *e, const char *const *names, unsigned n)
 {
 	bool yes = false;
 
 	for (unsigned i = 0; i < n && !yes; i++)
-		yes = names[i] != NULL && regex_matches(e, names[i]);
-	return yes != e->negate;
+		yes = names[i] != NULL && ftp_regex_match(e->pattern.re, names[i]) > 0;
+	return yes != e->pattern.negate;
 }
 
 static bool is_one_of(const char *name, const char *const *names, unsigned n)

@@ -7,19 +7,10 @@
 
 #include "ftp/conf.h"
 
-/* Compiled regular expressions of a configuration: freed with it. */
-struct ftp_regex;
-void ftp_regexes_free(struct ftp_regex *list);
-
-/* Compile words (borrowed) in arena a. keep: list that owns a compiled regular expression until
- * ftp_regexes_free(); NULL: the expression compiles it at each match, for expressions whose arena may be
- * reset at any time. 0, -WE_CONFIG (the reason in err) or -ENOMEM. */
+/* Compile words (borrowed) in arena a. 0, -WE_CONFIG (the reason in err) or -ENOMEM. */
 int ftp_expr_compile(struct arena *a, enum ftp_expr_kind kind, char *const *words, unsigned n,
-	struct ftp_regex **keep, struct ftp_expr **ret_expr, struct err *err);
+	struct ftp_expr **ret_expr, struct err *err);
 /* As a list in which one matching element is enough, whatever the kind says (Max*FileSize). */
 void ftp_expr_any(struct ftp_expr *e);
-
-/* Is pattern a usable extended regular expression? 0 or -WE_CONFIG with the reason. */
-int ftp_regex_check(const char *pattern, bool nocase, struct err *err);
 
 #endif
