@@ -187,7 +187,7 @@ void newborn_run(struct master *m, const struct birth *b)
 		log_err(&m->log, "cannot start: %s", err.text);
 		exit(1);
 	}
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	(void)prctl(PR_SET_DUMPABLE, 0); /* processes of the same uid cannot look in */
 #endif
 	if (c->role == IPC_LOGIN)

@@ -271,8 +271,8 @@ static void proc_give(struct score_proc *p)
 
 static void proc_set(struct score_proc *p, uint32_t state, pid_t pid, uint64_t ticks)
 {
-	p->pid = pid;
-	p->ticks = ticks;
+	score_put(p->pid, pid);
+	score_put(p->ticks, ticks);
 	atomic_store_explicit(&p->state, state, memory_order_relaxed);
 }
 
@@ -357,8 +357,8 @@ int score_region_new(struct score_board *board, enum score_role role, unsigned s
 	r->map_bytes = score_region_bytes(slots);
 	rc = region_map(board, r, err);
 	if (rc == 0) {
-		p->role = role;
-		p->slots = slots;
+		score_put(p->role, role);
+		score_put(p->slots, slots);
 		proc_set(p, PROC_RESERVED, 0, 0);
 		r->next = board->regions;
 		board->regions = r;
@@ -418,8 +418,8 @@ void score_region_child(struct score_region *region)
 static void proc_clear(struct score_board *b, struct score_proc *p)
 {
 	region_zero(b, (unsigned)(p - b->procs), p->slots);
-	p->slots = 0;
-	p->role = 0;
+	score_put(p->slots, 0);
+	score_put(p->role, 0);
 	proc_set(p, PROC_FREE, 0, 0);
 }
 
@@ -449,7 +449,7 @@ void score_region_reap(struct score_board *board, pid_t pid)
 	for (i = 0; i < n && i < SCORE_PROCS_MAX; i++) {
 		struct score_proc *p = &board->procs[i];
 
-		if (p->pid != pid || atomic_load(&p->state) != PROC_LIVE || !proc_take(p))
+		if (score_get(p->pid) != pid || atomic_load(&p->state) != PROC_LIVE || !proc_take(p))
 			continue;
 		proc_clear(board, p);
 		proc_give(p);

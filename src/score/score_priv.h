@@ -81,14 +81,45 @@ struct score_hot {
 };
 
 struct score_over {
-	char name[SCORE_NAME_MAX];
+	_Alignas(4) char name[SCORE_NAME_MAX];
 	char cwd[SCORE_CWD_MAX];
 	char arg[SCORE_ARG_MAX];
 };
 
+/* What one side writes while the other may read it is accessed by these only: relaxed atomics, which cost nothing
+ * on any machine we know, so that a reader that is too early gets old and new values mixed (the sequence counter
+ * tells it) and not undefined behaviour. */
+#define score_put(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
+#define score_get(field)        __atomic_load_n(&(field), __ATOMIC_RELAXED)
+
+/* Both: n is a multiple of 4, and both sides are aligned to 4. */
+static inline void score_copy_in(void *shared, const void *src, size_t n)
+{
+	uint32_t *to = (uint32_t *)shared;
+	const uint32_t *from = (const uint32_t *)src;
+
+	for (size_t i = 0; i < n / 4; i++)
+		score_put(to[i], from[i]);
+}
+
+static inline void score_copy_out(void *dst, const void *shared, size_t n)
+{
+	uint32_t *to = (uint32_t *)dst;
+	const uint32_t *from = (const uint32_t *)shared;
+
+	for (size_t i = 0; i < n / 4; i++)
+		to[i] = score_get(from[i]);
+}
+
 _Static_assert(sizeof(struct score_header) <= SCORE_TABLE_OFF, "header fits its page");
 _Static_assert(sizeof(struct score_proc) == 64, "process entry");
 _Static_assert(sizeof(struct score_hot) == 512, "hot slot");
+_Static_assert(
+	offsetof(struct score_hot, user) % 4 == 0 && offsetof(struct score_hot, class_name) % 4 == 0 &&
+		offsetof(struct score_hot, label) % 4 == 0 && offsetof(struct score_hot, protocol) % 4 == 0 &&
+		offsetof(struct score_hot, cmd) % 4 == 0 && offsetof(struct score_hot, name) % 4 == 0 &&
+		offsetof(struct score_hot, cwd) % 4 == 0 && offsetof(struct score_hot, arg) % 4 == 0,
+	"texts are copied in words");
 _Static_assert(SCORE_TABLE_OFF + SCORE_PROCS_MAX * 64u <= SCORE_REGION_OFF, "table before regions");
 
 static inline size_t score_align(size_t n)
@@ -141,6 +172,11 @@ void score_boot_id(char *buf, size_t size);
 bool score_same_boot(const struct score_header *h);
 /* Is this a header that this build can use? file_bytes: size of the file. */
 int score_header_check(const struct score_header *h, uint64_t file_bytes, const char *name, struct err *err);
+
+/* One try for a consistent copy of a slot; false: it was being written. Of over only the texts with a bit in
+ * hot->over. */
+bool score_slot_try(const struct score_hot *h, const struct score_over *o, struct score_hot *hot,
+	struct score_over *over);
 
 /* Tests only. */
 int score_board_fd(const struct score_board *board);

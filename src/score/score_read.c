@@ -187,11 +187,11 @@ static void decode(struct score_session *s, const struct score_proc *p, const st
 static void copy_over(struct score_over *dst, const struct score_over *src, uint8_t which)
 {
 	if (which & OVER_NAME)
-		memcpy(dst->name, src->name, sizeof(dst->name));
+		score_copy_out(dst->name, src->name, sizeof(dst->name));
 	if (which & OVER_CWD)
-		memcpy(dst->cwd, src->cwd, sizeof(dst->cwd));
+		score_copy_out(dst->cwd, src->cwd, sizeof(dst->cwd));
 	if (which & OVER_ARG)
-		memcpy(dst->arg, src->arg, sizeof(dst->arg));
+		score_copy_out(dst->arg, src->arg, sizeof(dst->arg));
 }
 
 /* Is the entry still that of the process we began with? */
@@ -201,15 +201,14 @@ static bool entry_same(const struct region_view *v)
 	return atomic_load_explicit(&v->entry->seq, memory_order_relaxed) == v->proc.seq;
 }
 
-/* One try for a consistent copy. */
-static bool slot_try(
+bool score_slot_try(
 	const struct score_hot *h, const struct score_over *o, struct score_hot *hot, struct score_over *over)
 {
 	uint32_t seq = atomic_load_explicit(&h->seq, memory_order_acquire);
 
 	if (seq & 1)
 		return false;
-	memcpy(hot, h, sizeof(*hot));
+	score_copy_out(hot, h, sizeof(*hot));
 	copy_over(over, o, hot->over);
 	atomic_thread_fence(memory_order_acquire); /* the copy is done before the counter is read again */
 	return atomic_load_explicit(&h->seq, memory_order_relaxed) == seq;
@@ -226,7 +225,7 @@ static bool slot_copy(struct region_view *v, unsigned i, struct score_hot *hot, 
 		int tries;
 
 		for (tries = 0; tries < SPIN_TRIES; tries++) {
-			if (slot_try(h, o, hot, over))
+			if (score_slot_try(h, o, hot, over))
 				return true;
 		}
 		if (v->waits_left == 0)
@@ -273,7 +272,7 @@ static bool entry_copy(const struct score_proc *e, struct score_proc *p)
 
 		if (seq & 1)
 			continue;
-		memcpy(p, e, sizeof(*p));
+		score_copy_out(p, e, sizeof(*p));
 		atomic_thread_fence(memory_order_acquire);
 		if (atomic_load_explicit(&e->seq, memory_order_relaxed) == seq && p->seq == seq)
 			return p->state == PROC_LIVE && p->slots > 0 && p->slots <= SCORE_SLOTS_MAX;

@@ -89,6 +89,7 @@ static uint32_t region_used(const struct score_region *r)
 struct score_slot *score_claim(struct score_region *region, uint32_t session_id)
 {
 	struct score_slot *s;
+	uint64_t now;
 	int i;
 
 	if (region == NULL)
@@ -107,10 +108,12 @@ struct score_slot *score_claim(struct score_region *region, uint32_t session_id)
 	}
 	region->taken[i / 64] |= UINT64_C(1) << (i % 64);
 	slot_begin(s->hot);
-	s->hot->state = SLOT_USED;
-	s->hot->id = session_id;
-	s->hot->flags = FLAG_IDLE;
-	s->hot->begin_ms = s->hot->since_ms = clock_wall_ms();
+	now = clock_wall_ms();
+	score_put(s->hot->state, SLOT_USED);
+	score_put(s->hot->id, session_id);
+	score_put(s->hot->flags, FLAG_IDLE);
+	score_put(s->hot->begin_ms, now);
+	score_put(s->hot->since_ms, now);
 	slot_end(s->hot);
 	atomic_store_explicit(&region_head(region)->used, region_used(region), memory_order_release);
 	return s;
@@ -118,13 +121,15 @@ struct score_slot *score_claim(struct score_region *region, uint32_t session_id)
 
 void score_release(struct score_slot *slot)
 {
+	static const struct score_hot empty;
+	const size_t from = offsetof(struct score_hot, state); /* all but the counter */
 	struct score_region *r;
 
 	if (slot == NULL)
 		return;
 	r = slot->region;
 	slot_begin(slot->hot);
-	memset((char *)slot->hot + sizeof(slot->hot->seq), 0, sizeof(*slot->hot) - sizeof(slot->hot->seq));
+	score_copy_in((char *)slot->hot + from, (const char *)&empty + from, sizeof(empty) - from);
 	slot_end(slot->hot);
 	r->taken[slot->index / 64] &= ~(UINT64_C(1) << (slot->index % 64));
 	atomic_store_explicit(&region_head(r)->used, region_used(r), memory_order_release);
@@ -144,9 +149,17 @@ static bool over_ready(struct score_slot *s, const char *text, size_t inline_siz
 	return s->over_usable;
 }
 
+/* size: of the field, a multiple of 4 */
 static void put_text(char *dst, size_t size, const char *text)
 {
-	(void)str_copy(dst, size, text != NULL ? text : ""); /* cut when too long */
+	_Alignas(4) char cut[SCORE_ARG_MAX];
+	size_t n;
+
+	(void)str_copy(cut, size, text != NULL ? text : ""); /* cut when too long */
+	n = strlen(cut) + 1;
+	while (n % 4 != 0)
+		cut[n++] = '\0';
+	score_copy_in(dst, cut, n);
 }
 
 /* inside an update */
@@ -154,35 +167,30 @@ static void put_long(struct score_hot *h, uint8_t bit, char *dst, size_t size, c
 	bool use_over, const char *text)
 {
 	put_text(dst, size, text);
-	h->over &= (uint8_t)~bit;
-	if (use_over) {
+	if (use_over)
 		put_text(over, over_size, text);
-		h->over |= bit;
-	}
+	score_put(h->over, (uint8_t)(use_over ? h->over | bit : h->over & ~bit));
 }
 
 static void put_flag(struct score_hot *h, uint8_t flag, bool on)
 {
-	h->flags = (uint8_t)(on ? h->flags | flag : h->flags & ~flag);
+	score_put(h->flags, (uint8_t)(on ? h->flags | flag : h->flags & ~flag));
 }
 
 /* As IPv6; the port of an unset address is 0. */
 static void put_addr(uint8_t *dst, uint16_t *port, const struct addr *a)
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	_Alignas(4) uint8_t six[16] = {0};
+	int family = a != NULL ? a->sa.sa_family : 0;
 
-	memset(dst, 0, 16);
-	*port = 0;
-	if (a == NULL)
-		return;
-	if (a->sa.sa_family == AF_INET) {
-		memcpy(dst, mapped, sizeof(mapped));
-		memcpy(dst + 12, &a->in4.sin_addr, 4);
-		*port = addr_port(a);
-	} else if (a->sa.sa_family == AF_INET6) {
-		memcpy(dst, &a->in6.sin6_addr, 16);
-		*port = addr_port(a);
+	if (family == AF_INET) {
+		six[10] = six[11] = 0xff;
+		memcpy(six + 12, &a->in4.sin_addr, 4);
+	} else if (family == AF_INET6) {
+		memcpy(six, &a->in6.sin6_addr, 16);
 	}
+	score_copy_in(dst, six, sizeof(six));
+	score_put(*port, family == AF_INET || family == AF_INET6 ? addr_port(a) : 0);
 }
 
 void score_set_begin(struct score_slot *slot, uint64_t begin_ms)
@@ -190,7 +198,7 @@ void score_set_begin(struct score_slot *slot, uint64_t begin_ms)
 	if (slot == NULL)
 		return;
 	slot_begin(slot->hot);
-	slot->hot->begin_ms = begin_ms;
+	score_put(slot->hot->begin_ms, begin_ms);
 	slot_end(slot->hot);
 }
 
@@ -254,8 +262,8 @@ void score_set_user(struct score_slot *slot, const char *user, uid_t uid, gid_t 
 		return;
 	slot_begin(slot->hot);
 	put_text(slot->hot->user, sizeof(slot->hot->user), user);
-	slot->hot->uid = uid;
-	slot->hot->gid = gid;
+	score_put(slot->hot->uid, uid);
+	score_put(slot->hot->gid, gid);
 	put_flag(slot->hot, FLAG_LOGGED_IN, true);
 	slot_end(slot->hot);
 }
@@ -289,7 +297,7 @@ void score_set_cmd(struct score_slot *slot, const char *cmd, const char *arg)
 	put_text(h->cmd, sizeof(h->cmd), cmd);
 	put_long(h, OVER_ARG, h->arg, sizeof(h->arg), slot->over->arg, sizeof(slot->over->arg), over, arg);
 	put_flag(h, FLAG_IDLE, false);
-	h->since_ms = now;
+	score_put(h->since_ms, now);
 	slot_end(h);
 }
 
@@ -303,10 +311,11 @@ void score_set_idle(struct score_slot *slot)
 	h = slot->hot;
 	now = clock_wall_ms();
 	slot_begin(h);
-	h->cmd[0] = h->arg[0] = '\0';
-	h->over &= (uint8_t)~OVER_ARG;
+	put_text(h->cmd, sizeof(h->cmd), NULL);
+	put_text(h->arg, sizeof(h->arg), NULL);
+	score_put(h->over, (uint8_t)(h->over & ~OVER_ARG));
 	put_flag(h, FLAG_IDLE, true);
-	h->since_ms = now;
+	score_put(h->since_ms, now);
 	slot_end(h);
 }
 
@@ -315,7 +324,7 @@ void score_set_rate_limit(struct score_slot *slot, uint64_t bps)
 	if (slot == NULL)
 		return;
 	slot_begin(slot->hot);
-	slot->hot->rate_limit_bps = bps;
+	score_put(slot->hot->rate_limit_bps, bps);
 	slot_end(slot->hot);
 }
 
@@ -329,11 +338,13 @@ void score_xfer_start(struct score_slot *slot, enum score_dir dir, uint64_t size
 	h = slot->hot;
 	now = clock_wall_ms();
 	slot_begin(h);
-	h->dir = (uint8_t)dir;
-	h->path = (uint8_t)path;
-	h->xfer_size = size_bytes;
-	h->xfer_done = h->xfer_acked = h->xfer_elapsed_ms = 0;
-	h->xfer_updated_ms = now;
+	score_put(h->dir, (uint8_t)dir);
+	score_put(h->path, (uint8_t)path);
+	score_put(h->xfer_size, size_bytes);
+	score_put(h->xfer_done, 0);
+	score_put(h->xfer_acked, 0);
+	score_put(h->xfer_elapsed_ms, 0);
+	score_put(h->xfer_updated_ms, now);
 	put_flag(h, FLAG_XFER, true);
 	slot_end(h);
 }
@@ -349,10 +360,10 @@ void score_xfer_progress(
 	h = slot->hot;
 	now = clock_wall_ms();
 	slot_begin(h);
-	h->xfer_done = done_bytes;
-	h->xfer_acked = acked_bytes;
-	h->xfer_elapsed_ms = elapsed_ms;
-	h->xfer_updated_ms = now;
+	score_put(h->xfer_done, done_bytes);
+	score_put(h->xfer_acked, acked_bytes);
+	score_put(h->xfer_elapsed_ms, elapsed_ms);
+	score_put(h->xfer_updated_ms, now);
 	slot_end(h);
 }
 
@@ -361,7 +372,7 @@ void score_xfer_path(struct score_slot *slot, enum score_path path)
 	if (slot == NULL)
 		return;
 	slot_begin(slot->hot);
-	slot->hot->path = (uint8_t)path;
+	score_put(slot->hot->path, (uint8_t)path);
 	slot_end(slot->hot);
 }
 
@@ -375,9 +386,9 @@ void score_xfer_end(struct score_slot *slot, uint64_t done_bytes, uint64_t elaps
 	h = slot->hot;
 	now = clock_wall_ms();
 	slot_begin(h);
-	h->xfer_done = done_bytes;
-	h->xfer_elapsed_ms = elapsed_ms;
-	h->xfer_updated_ms = now;
+	score_put(h->xfer_done, done_bytes);
+	score_put(h->xfer_elapsed_ms, elapsed_ms);
+	score_put(h->xfer_updated_ms, now);
 	put_flag(h, FLAG_XFER, false);
 	slot_end(h);
 }

@@ -327,66 +327,6 @@ static void without_a_slot_nothing_happens(void **state)
 	score_close(NULL, true);
 }
 
-/* Texts and numbers of one update belong together: all digits of a text are the same, and equal to the
- * number. */
-static void write_for_ever(struct score_region *r)
-{
-	struct score_slot *s = score_claim(r, 1);
-	pid_t parent = getpid();
-	unsigned n;
-
-	if (fork() != 0)
-		return; /* the parent reports that we are there, and is killed; the writer is its child */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (n = 0; getppid() == parent && n < 100000000; n++) {
-		char arg[900];
-
-		memset(arg, '0' + (int)(n % 10), sizeof(arg));
-		arg[n % 2 ? 40 : sizeof(arg) - 1] = '\0';
-		score_set_cmd(s, n % 2 ? "A" : "B", arg);
-		score_xfer_progress(s, n, n, n);
-	}
-	_exit(0);
-}
-
-struct torn {
-	unsigned count, torn, kinds;
-};
-
-static int check_torn(void *arg, const struct score_session *s)
-{
-	size_t len = strlen(s->arg);
-	struct torn *t = arg;
-
-	if (s->idle) /* the writer has not begun */
-		return 0;
-	t->count++;
-	t->kinds |= s->cmd[0] == 'A' ? 1u : 2u;
-	if (len != (s->cmd[0] == 'A' ? 40u : 899u) || strspn(s->arg, (char[]){s->arg[0], '\0'}) != len ||
-		s->xfer_done != s->xfer_acked || s->xfer_done != s->xfer_elapsed_ms)
-		t->torn++;
-	return 0;
-}
-
-static void no_record_is_torn(void **state)
-{
-	struct score_board *b = memory_board();
-	pid_t pid = spawn(b, 2, write_for_ever);
-	uint64_t until = clock_ms() + 1500;
-	struct score_reader *r;
-	struct torn t = {0};
-
-	assert_int_equal(score_open_board(b, &r, NULL), 0);
-	while (clock_ms() < until && t.count < 200000)
-		assert_int_equal(score_read_all(r, check_torn, &t, NULL), 0);
-	score_reader_free(r);
-	end(pid);
-	score_close(b, true);
-	assert_true(t.count > 100);
-	assert_int_equal(t.kinds, 3);
-	assert_int_equal(t.torn, 0);
-}
-
 static void a_slot_that_never_stands_still_is_skipped(void **state)
 {
 	struct score_board *b;
@@ -692,7 +632,6 @@ int main(void)
 		cmocka_unit_test(a_new_transfer_shows_nothing_of_the_last),
 		cmocka_unit_test(long_texts_overflow_and_are_cut_between_characters),
 		cmocka_unit_test(without_a_slot_nothing_happens),
-		cmocka_unit_test(no_record_is_torn),
 		cmocka_unit_test(a_slot_that_never_stands_still_is_skipped),
 		cmocka_unit_test(a_child_keeps_nothing_but_its_region),
 		cmocka_unit_test(reaping_frees),
