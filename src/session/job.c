@@ -1,12 +1,13 @@
-/* Work in libuv's thread pool on behalf of a session. */
+/* Work in the thread pool on behalf of a session. */
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "session/pool.h"
 #include "session/proc.h"
 #include "session/session_priv.h"
 
 struct session_job {
-	uv_work_t req;
+	struct pool_task task;
 	struct session *s;
 	session_work_fn *work;
 	session_done_fn *done;
@@ -14,16 +15,29 @@ struct session_job {
 	atomic_bool cancel;
 };
 
-static void job_work(uv_work_t *req)
+/* Most jobs work on the object of their command. */
+uint64_t session_place(const struct session *s)
 {
-	struct session_job *j = req->data;
+	return vfs_device_hint(s->root, s->cmd.vpath ? s->cmd.vpath : s->cwd);
+}
+
+static uint64_t job_place(const struct pool_task *t)
+{
+	const struct session_job *j = t->arg;
+
+	return session_place(j->s);
+}
+
+static void job_work(struct pool_task *t)
+{
+	struct session_job *j = t->arg;
 
 	j->work(j->arg, &j->cancel);
 }
 
-static void job_done(uv_work_t *req, int status)
+static void job_done(struct pool_task *t)
 {
-	struct session_job *j = req->data;
+	struct session_job *j = t->arg;
 	struct session *s = j->s;
 	enum ftp_result result;
 
@@ -46,11 +60,10 @@ enum ftp_result session_job(struct session *s, session_work_fn *work, session_do
 	j->done = done;
 	j->arg = arg;
 	atomic_init(&j->cancel, s->job && atomic_load(&s->job->cancel));
-	j->req.data = j;
+	j->task = (struct pool_task){.work = job_work, .done = job_done, .place = job_place, .arg = j};
 	session_ref(s);
 	s->job = j;
-	(void)uv_queue_work(
-		session_loop(s), &j->req, job_work, job_done); /* fails only without a work function */
+	pool_add(s->proc->pool, &j->task);
 	return FTP_WAIT_JOB;
 }
 

@@ -17,6 +17,7 @@
 #include "session/access.h"
 #include "session/iobuf.h"
 #include "session/names.h"
+#include "session/pool.h"
 #include "session/record.h"
 #include "session/session_priv.h"
 #include "session/watch.h"
@@ -198,16 +199,12 @@ static void chan_event(void *arg, int events)
 
 /* --- set-up --- */
 
-/* Reading a cold file blocks a thread, so there are more threads than processors. Must be set before libuv
- * makes its first thread. */
-static void threads_choose(void)
+/* Reading a cold file blocks a thread, so there are more threads than processors. */
+static unsigned threads_choose(void)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	long n = cpus * 2 < THREADS_MIN ? THREADS_MIN : cpus * 2 > THREADS_MAX ? THREADS_MAX : cpus * 2;
-	char text[16];
+	long n = 2 * sysconf(_SC_NPROCESSORS_ONLN);
 
-	(void)snprintf(text, sizeof text, "%ld", n);
-	(void)setenv("UV_THREADPOOL_SIZE", text, 1); /* without it libuv takes 4 */
+	return n < THREADS_MIN ? THREADS_MIN : n > THREADS_MAX ? THREADS_MAX : (unsigned)n;
 }
 
 /* Every session may need a control, a data and a file descriptor. No core files: they would hold users'
@@ -250,7 +247,6 @@ static int proc_init(struct session_proc *p, const struct proc_start *start)
 	list_init(&p->sessions);
 	(void)signal(SIGPIPE, SIG_IGN); /* sendfile(2) has no other way: sendfile.md 5 */
 	(void)umask(0);                 /* modes are computed per session */
-	threads_choose();
 	limits_set(p);
 	ipc_chan_init(&p->chan, start->chan_fd, IPC_SESSION, IPC_MASTER);
 	p->scratch = xcalloc(1, sizeof *p->scratch);
@@ -263,7 +259,9 @@ static int proc_init(struct session_proc *p, const struct proc_start *start)
 	r = uv_loop_init(&p->loop);
 	if (r < 0)
 		return r;
-	r = watch_new(&p->loop, p->chan.fd, chan_event, p, &p->chan_watch);
+	r = pool_new(&p->loop, threads_choose(), &p->pool);
+	if (r == 0)
+		r = watch_new(&p->loop, p->chan.fd, chan_event, p, &p->chan_watch);
 	if (r == 0)
 		chan_watch_update(p);
 	return r;
@@ -272,6 +270,7 @@ static int proc_init(struct session_proc *p, const struct proc_start *start)
 static void proc_done(struct session_proc *p)
 {
 	watch_free(&p->chan_watch);
+	pool_free(&p->pool);
 	(void)ipc_chan_flush(&p->chan); /* the last SESSION_END; master notices our end anyway */
 	ipc_chan_done(&p->chan);
 	names_set_channel(-1);

@@ -14,12 +14,14 @@
 #include "vfs/vfs.h"
 
 struct watch;
+struct pool;
 struct extlogs;
 
 struct session_proc {
 	const struct proc_start *start;
 	struct log_ctx log;
 	uv_loop_t loop;
+	struct pool *pool;
 	struct ipc_chan chan;
 	struct watch *chan_watch;
 	struct ipc_scratch *scratch;

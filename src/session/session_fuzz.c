@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "ftp/conf.h"
 #include "session/names.h"
+#include "session/pool.h"
 #include "session/proc.h"
 #include "session/session_priv.h"
 #include "session/watch.h"
@@ -52,7 +53,8 @@ static void proc_make(void)
 	(void)snprintf(dir, sizeof dir, "%s/r", base);
 	if (mkdir(dir, 0700) < 0 || vfs_root_open(base, 0, &base_root, &err) < 0 ||
 		ftp_config_load(&opt, 1, &start.config, NULL, &err) < 0 || ipc_pair(fds) < 0 ||
-		vfs_root_open(dir, 0, &proc.root, &err) < 0 || uv_loop_init(&proc.loop) < 0)
+		vfs_root_open(dir, 0, &proc.root, &err) < 0 || uv_loop_init(&proc.loop) < 0 ||
+		pool_new(&proc.loop, 4, &proc.pool) < 0)
 		abort();
 	start.root = dir;
 	start.user = "fuzz";

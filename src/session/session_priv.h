@@ -67,6 +67,7 @@ void command_clear(struct session_command *c);
 bool command_argument_ok(struct session *s, const struct ftp_verb *v, const struct line_cmd *line);
 
 /* job.c */
+uint64_t session_place(const struct session *s); /* of its command's object, for pool.h */
 void session_job_cancel(struct session *s); /* no job: nothing */
 
 /* timers.c */

@@ -15,6 +15,7 @@
 #include "ftp/policy.h"
 #include "session/ctrl.h"
 #include "session/data.h"
+#include "session/proc.h"
 #include "session/record.h"
 #include "session/session_priv.h"
 #include "session/slice.h"
@@ -58,6 +59,19 @@ static void xfer_free(struct xfer *x)
 	free(x);
 }
 
+static uint64_t xfer_place(const struct pool_task *t)
+{
+	const struct xfer *x = t->arg;
+
+	return x->dev ? x->dev : session_place(x->s);
+}
+
+static void xfer_in_pool(struct xfer *x, void (*work)(struct pool_task *t), void (*done)(struct pool_task *t))
+{
+	x->task = (struct pool_task){.work = work, .done = done, .place = xfer_place, .arg = x};
+	pool_add(x->s->proc->pool, &x->task);
+}
+
 /* --- the end --- */
 
 static void xfer_over(struct xfer *x)
@@ -73,9 +87,9 @@ static void xfer_over(struct xfer *x)
 	session_unref(s);
 }
 
-static void finish_work(uv_work_t *req)
+static void finish_work(struct pool_task *t)
 {
-	struct xfer *x = req->data;
+	struct xfer *x = t->arg;
 	const struct ftp_display *d = &x->s->scope->conf.display_file_transfer;
 
 	if (x->store)
@@ -85,9 +99,9 @@ static void finish_work(uv_work_t *req)
 		x->display = session_display_text(x->s, d, "/");
 }
 
-static void finish_done(uv_work_t *req, int status)
+static void finish_done(struct pool_task *t)
 {
-	xfer_over(req->data);
+	xfer_over(t->arg);
 }
 
 /* Close the network side, then let the pool bring the file to its end. */
@@ -108,8 +122,7 @@ static void xfer_finish(struct xfer *x)
 		xfer_over(x);
 		return;
 	}
-	x->req.data = x;
-	(void)uv_queue_work(session_loop(x->s), &x->req, finish_work, finish_done); /* cannot fail */
+	xfer_in_pool(x, finish_work, finish_done);
 }
 
 static void xfer_fail(struct xfer *x, int error, bool net)
@@ -255,18 +268,18 @@ static void slice_next(struct xfer *x)
 	}
 }
 
-static void pool_work(uv_work_t *req)
+static void pool_work(struct pool_task *t)
 {
-	struct xfer *x = req->data;
+	struct xfer *x = t->arg;
 
 	if (x->kind == XFER_DOWNLOAD && x->seekable)
 		(void)posix_fadvise(x->fd, (off_t)x->cur, READ_AHEAD, POSIX_FADV_WILLNEED); /* a hint */
 	slice_run(x);
 }
 
-static void pool_done(uv_work_t *req, int status)
+static void pool_done(struct pool_task *t)
 {
-	struct xfer *x = req->data;
+	struct xfer *x = t->arg;
 	struct session *s = x->s;
 
 	session_ref(s);
@@ -282,8 +295,7 @@ static void slice_in_pool(struct xfer *x)
 {
 	xfer_enter(x, XFER_MOVING);
 	watch_set(x->watch, 0);
-	x->req.data = x;
-	(void)uv_queue_work(session_loop(x->s), &x->req, pool_work, pool_done); /* cannot fail */
+	xfer_in_pool(x, pool_work, pool_done);
 }
 
 /* Bytes from cur on that the kernel can send without waiting for a disk; 0: none, or nobody knows. */

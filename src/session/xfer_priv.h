@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "session/ascii.h"
+#include "session/pool.h"
 #include "session/rate.h"
 #include "session/store.h"
 #include "session/wire.h"
@@ -103,7 +104,7 @@ struct xfer {
 	struct rate rate;
 
 	/* pool */
-	uv_work_t req;
+	struct pool_task task;
 	atomic_bool cancel;
 	struct slice slice;
 	enum store_problem problem; /* how store_end() went */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -52,6 +53,24 @@ int vfs_lstat(
 	const struct vfs_root *root, const char *vpath, unsigned flags, unsigned mask, struct statx *ret_st)
 {
 	return stat_at(root, vpath, flags | VFS_NOFOLLOW, mask, ret_st);
+}
+
+dev_t vfs_device_hint(const struct vfs_root *root, const char *vpath)
+{
+	char path[VFS_PATH_SIZE];
+	struct statx st;
+	size_t n = strlen(vpath);
+
+	if (n >= sizeof path || !vfs_path_is_normal(vpath))
+		return 0;
+	memcpy(path, vpath, n + 1);
+	for (;;) {
+		if (stat_at(root, path, VFS_CACHED, STATX_TYPE, &st) == 0)
+			return makedev(st.stx_dev_major, st.stx_dev_minor);
+		if (path[1] == '\0')
+			return 0;
+		vfs_path_parent(path, path);
+	}
 }
 
 static bool in_group(gid_t gid)

@@ -88,6 +88,9 @@ int vfs_lstat(
 /* May this process's effective ids do how (R_OK | W_OK | X_OK, or F_OK)? Links are followed unless
  * VFS_NOFOLLOW. */
 int vfs_access(const struct vfs_root *root, const char *vpath, int how, unsigned flags);
+/* Number of the device of an object, or of its nearest ancestor that the kernel has in memory: where work on
+ * it may have to wait. Never blocks. 0: unknown. */
+dev_t vfs_device_hint(const struct vfs_root *root, const char *vpath);
 int vfs_statvfs(const struct vfs_root *root, const char *vpath, struct statvfs *ret_st);
 /* Canonical vpath (no link in it) of an existing object: what the access policy looks at. VFS_NOFOLLOW: of
  * the last link itself. VFS_MISSING_OK: also of an object that an open with O_CREAT would create, through
