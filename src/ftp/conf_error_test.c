@@ -161,7 +161,8 @@ static void mistakes_are_named(void **state)
 			"warning: <Limit>: 'STRO' is no command of this server; named on line 1\n"},
 		{"<Limit A/B>\nDenyAll\n</Limit>", "fatal: <Limit>: 'A/B' is no command on line 1\n"},
 		{"<Limit ALL>\nAllowUser regex (\n</Limit>",
-			"fatal: AllowUser: unusable regular expression '(': Unmatched ( or \\( on "
+			"fatal: AllowUser: unusable regular expression '(': missing closing parenthesis (at "
+			"byte 2) on "
 			"line 2\n"},
 		{"<Directory a>\n</Directory>",
 			"fatal: <Directory>: 'a' is not an absolute path on line 1\n"},

@@ -86,8 +86,8 @@ static void any_turns_a_group_list_into_or(void **state)
 
 static void bad_expressions_are_refused(void **state)
 {
-	static const char *const texts[] = {"a,!", ",", "\"\"", "regex (", "regex a{1",
-		"regex ((a{20}){20}){20}", "regex a{1,5000}", "AND ,"};
+	static const char *const texts[] = {
+		"a,!", ",", "\"\"", "regex (", "regex ((a{90}){90}){90}", "regex a{1,99999}", "AND ,"};
 	struct arena *a = arena_new(4096, 0);
 
 	for (unsigned i = 0; i < ARRAY_LEN(texts); i++) {
