@@ -133,6 +133,7 @@ static int target_look(struct store *st, const struct store_options *opt, enum s
 		*problem = STORE_NOT_REGULAR;
 		return -EINVAL;
 	}
+	st->dev = sb.st_dev;
 	if (!S_ISREG(sb.st_mode))
 		st->limit = UINT64_MAX;
 	st->size_before = (uint64_t)sb.st_size;

@@ -17,6 +17,7 @@ struct store {
 	char path[VFS_PATH_SIZE];   /* where it is to be at the end; without links */
 	char hidden[VFS_PATH_SIZE]; /* HiddenStores: where it is until then, "" = none */
 	int fd;
+	dev_t dev; /* where it is */
 	enum store_mode mode;
 	bool existed; /* the file that is written to was there before */
 	bool started; /* store_begin() was called: bytes may be in it */

@@ -30,6 +30,7 @@
 #define READ_AHEAD    (8 * 1024 * 1024)
 #define SHORT_WAIT_MS 100
 #define MEMORY_TRIES  20
+#define PLACE_WRITING ((uint64_t)1 << 63)
 #define LINGER_TURNS  8 /* reads in one turn of the loop from a client that should be silent */
 
 static const char *const state_name[XFER_STATE_COUNT] = {
@@ -63,7 +64,8 @@ static uint64_t xfer_place(const struct pool_task *t)
 {
 	const struct xfer *x = t->arg;
 
-	return x->dev ? x->dev : session_place(x->s);
+	/* Writers wait for dirty pages to be written back. Readers of the same disk do not. */
+	return (x->dev ? x->dev : session_place(x->s)) | (x->kind == XFER_UPLOAD ? PLACE_WRITING : 0);
 }
 
 static void xfer_in_pool(struct xfer *x, void (*work)(struct pool_task *t), void (*done)(struct pool_task *t))
@@ -500,6 +502,7 @@ enum ftp_result xfer_start_upload(struct session *s, const struct xfer_upload *u
 
 	x->vpath = xstrdup(u->vpath);
 	x->store = u->store;
+	x->dev = u->store->dev;
 	x->ascii = s->ascii;
 	x->start = u->store->start;
 	x->end = u->store->end;
