@@ -43,7 +43,7 @@ def bounded(item):
     """Ends this phase of a test with an error when its time is over."""
     mark = item.get_closest_marker("timeout")
     seconds = mark.args[0] if mark else DEFAULT_TIMEOUT_S
-    if "address" in item.config.getoption("--build"):
+    if servers.is_sanitized(item.config.getoption("--build")):
         seconds *= 3
 
     def expired(signum, frame):

@@ -107,6 +107,20 @@ def status(pid):
         return {}
 
 
+def is_sanitized(build):
+    """Is that the folder of a build with sanitizers, which is slower?"""
+    return re.search(r"\bbuild-(.*san|.*address|.*thread)", build) is not None
+
+
+def named_frames(report, program):
+    """A sanitizer's report with the lines of the source: confined processes cannot look them up."""
+    places = sorted(set(re.findall(r"\(%s\+(0x[0-9a-f]+)\)" % os.path.basename(program), report)))
+    if not places or not shutil.which("addr2line"):
+        return report
+    lines = subprocess.run(["addr2line", "-f", "-p", "-s", "-e", program, *places], text=True, capture_output=True).stdout
+    return report + "".join(f"{place}: {line}\n" for place, line in zip(places, lines.splitlines()))
+
+
 def sha256(path_or_bytes):
     digest = hashlib.sha256()
     if isinstance(path_or_bytes, bytes):
@@ -128,7 +142,7 @@ class Server:
         os.chmod(self.dir, 0o755)
         self.proc = None
         self.port = free_port()
-        self.sanitized = "sanitize" in build or "address" in build
+        self.sanitized = is_sanitized(build)
         self.users = {}
         os.mkdir(self.path("home"))
         os.mkdir(self.path("run"))
@@ -326,7 +340,8 @@ class Server:
         errors = self.text("stderr")
         match = SANITIZER_REPORT.search(errors)
         if match:
-            found.append("sanitizer report:\n" + errors[max(0, match.start() - 500):match.start() + 4000])
+            report = errors[max(0, match.start() - 500):match.start() + 4000]
+            found.append("sanitizer report:\n" + named_frames(report, self.program))
         return found
 
     def remove(self):
