@@ -57,6 +57,7 @@ const char *err_text(int code)
 		[WE_CONFIG - WE_FIRST] = "unusable configuration",
 		[WE_LIMIT - WE_FIRST] = "limit reached",
 		[WE_DENIED - WE_FIRST] = "denied",
+		[WE_NAME - WE_FIRST] = "Forbidden filename",
 		[WE_CLOSED - WE_FIRST] = "connection closed",
 		[WE_PERMIT - WE_FIRST] = "request not permitted for this process",
 		[WE_VERSION - WE_FIRST] = "version mismatch",

@@ -15,6 +15,7 @@ enum {
 	WE_CONFIG,            /* configuration that cannot be used */
 	WE_LIMIT,             /* a configured limit was reached */
 	WE_DENIED,            /* a rule says no */
+	WE_NAME,              /* a rule says no to this name: PathAllowFilter, PathDenyFilter */
 	WE_CLOSED,            /* the other side is gone */
 	WE_PERMIT,            /* a process asked for what its role does not allow */
 	WE_VERSION,           /* shared data of another version */

@@ -44,6 +44,7 @@ struct ftp_subject {
 	const char *class_name;
 	const struct addr *client;
 	const char *client_name; /* verified DNS name, else NULL */
+	const char *arg;         /* of the command that runs, for AllowFilter and DenyFilter in <Limit> */
 	bool authenticated;      /* false: user and groups are not known yet */
 };
 
@@ -82,6 +83,25 @@ struct ftp_max_xfers { /* MaxTransfersPerHost, MaxTransfersPerUser */
 	unsigned commands;
 	unsigned max;
 	const char *message; /* with %m unexpanded, never NULL */
+};
+
+struct ftp_filter {                 /* AllowFilter, DenyFilter, PathAllowFilter, PathDenyFilter */
+	struct ftp_pattern pattern; /* re NULL: not set */
+	const char *file;
+	unsigned line;
+};
+
+struct ftp_hide_files { /* HideFiles */
+	struct ftp_item item;
+	struct ftp_pattern pattern; /* re NULL: the word none */
+	struct ftp_selector who;
+};
+
+struct ftp_hide_name { /* HideUser, HideGroup */
+	struct ftp_item item;
+	const char *name; /* "~" = the session's own */
+	bool negate;      /* all but these */
+	struct ftp_selector who;
 };
 
 struct ftp_dir_rule { /* DefaultRoot, DefaultChdir, CDPath */
@@ -278,6 +298,13 @@ struct ftp_conf {
 	bool default_transfer_ascii; /* DefaultTransferMode */
 	unsigned transfer_options;   /* FTP_TRANSFER_ bits */
 
+	/* what clients may say, and see */
+	struct ftp_filter arg_allow, arg_deny;   /* AllowFilter, DenyFilter: arguments of commands */
+	struct ftp_filter path_allow, path_deny; /* PathAllowFilter, PathDenyFilter: new names */
+	struct ftp_hide_files *hide_files;
+	struct ftp_hide_name *hide_users, *hide_groups;
+	bool hide_no_access;
+
 	/* listings */
 	struct ftp_list_options *list_options; /* first one counts */
 	bool list_windows;                     /* ListStyle */
@@ -326,12 +353,14 @@ enum ftp_rule_kind {
 	FTP_ALLOW_GROUP,
 	FTP_ALLOW_CLASS,
 	FTP_ALLOW_ADDR,
+	FTP_ALLOW_FILTER,
 	FTP_ALLOW_ALL,
 	FTP_DENY_ALL,
 	FTP_DENY_USER,
 	FTP_DENY_GROUP,
 	FTP_DENY_CLASS,
-	FTP_DENY_ADDR
+	FTP_DENY_ADDR,
+	FTP_DENY_FILTER
 };
 
 struct ftp_limit_rule {
@@ -339,6 +368,7 @@ struct ftp_limit_rule {
 	enum ftp_rule_kind kind;
 	const struct ftp_expr *expr; /* *_USER, *_GROUP, *_CLASS */
 	const struct ftp_acl *acl;   /* *_ADDR */
+	struct ftp_pattern pattern;  /* *_FILTER */
 	const char *file;
 	unsigned line;
 };
@@ -347,7 +377,8 @@ struct ftp_limit { /* one <Limit> section */
 	struct ftp_limit *next;
 	const char *const *commands; /* upper case verbs, SITE_X, or groups READ WRITE DIRS LOGIN ALL */
 	unsigned n_commands;
-	bool deny_first; /* Order deny,allow */
+	bool deny_first;    /* Order deny,allow */
+	bool ignore_hidden; /* IgnoreHidden on */
 	struct ftp_limit_rule *rules;
 	const char *file;
 	unsigned line;

@@ -51,8 +51,8 @@ static void mistakes_are_named(void **state)
 				  "mean: TimeoutIdle, TimeoutLinger?\n"},
 		{"<IfUser bob>\nUmask 9\n</IfUser>", "fatal: <IfUser>: directive of mod_ifsession.c is known "
 						     "but not supported by this version on line 1\n"},
-		{"HideFiles ^x", "fatal: HideFiles: directive of mod_core.c is known but not supported by "
-				 "this version on line 1\n"},
+		{"QuotaLog x", "fatal: QuotaLog: directive of mod_quotatab.c is known but not supported by "
+			       "this version on line 1\n"},
 		{"TLSRequired on", "fatal: TLSRequired: directive of mod_tls.c is known but not supported by "
 				   "this version on line 1\n"},
 		{"<Anonymous /a>\nPort 1\n</Anonymous>",

@@ -605,7 +605,7 @@ static void ftpaccess_lies_over_its_directory(void **state)
 {
 	static const char text[] =
 		"AllowOverwrite on\nBogus 1\nPort 21\nInclude /etc/passwd\nTransferRate RETR 9\n"
-		"Umask %{env:HOME}\nHideFiles x\n"
+		"Umask %{env:HOME}\nQuotaLog x\n"
 		"<Limit READ>\nDenyUser regex ^b\nDenyAll on\n</Limit>\nDenyAll\n";
 	struct ftp_config *c = load("Umask 077\n<Directory /d>\nTransferRate RETR 5\n</Directory>\n");
 	const struct ftp_scope *d = dir_find(c->servers[0]->scope, "/d");
@@ -632,8 +632,8 @@ static void ftpaccess_lies_over_its_directory(void **state)
 	assert_non_null(strstr(
 		logged, "warning: Include: directive not allowed in .ftpaccess context on line 4 of "));
 	assert_non_null(strstr(logged, "environment variable 'HOME' is not set"));
-	assert_non_null(strstr(logged,
-		"HideFiles: directive of mod_core.c is known but not supported by this version on line 7"));
+	assert_non_null(strstr(logged, "QuotaLog: directive of mod_quotatab.c is known but not supported by "
+				       "this version on line 7"));
 	assert_non_null(strstr(logged, "DenyAll: wrong number of parameters"));
 	arena_free(a);
 	a = arena_new(4096, 1000); /* too small: an answer, not a crash */
@@ -654,7 +654,7 @@ static void the_report_states_every_directive(void **state)
 	FILE *f = open_memstream(&text, &len);
 
 	assert_null(load_with(
-		&opt, "Port 2121\nDelayEngine on\nDenyFilter x\nTLSEngine off\nTLSEngine on\n", &err));
+		&opt, "Port 2121\nDelayEngine on\nQuotaLog x\nTLSEngine off\nTLSEngine on\n", &err));
 	ftp_report_print(report, f);
 	ftp_report_print_problems(report, f);
 	fclose(f);
@@ -662,16 +662,17 @@ static void the_report_states_every_directive(void **state)
 		"test.conf:1: Port: supported\n"
 		"test.conf:2: DelayEngine: accepted without effect (failed and unknown logins always take "
 		"the same time)\n"
-		"test.conf:3: DenyFilter: refused (not supported by this version)\n"
+		"test.conf:3: QuotaLog: refused (not supported by this version)\n"
 		"test.conf:4: TLSEngine: accepted without effect (TLS is not supported by this version)\n"
 		"test.conf:5: TLSEngine: refused (this value is not supported by this version)\n"
 		"1 supported, 2 accepted without effect, 2 refused; 2 errors, 0 warnings\n"
-		"fatal: DenyFilter: directive of mod_core.c is known but not supported by this version on "
+		"fatal: QuotaLog: directive of mod_quotatab.c is known but not supported by this version on "
 		"line 3 of 'test.conf'\n"
 		"fatal: TLSEngine: 'on' is not supported by this version, only 'off' is accepted on line 5 "
 		"of 'test.conf'\n");
-	assert_string_equal(err.text, "fatal: DenyFilter: directive of mod_core.c is known but not supported "
-				      "by this version on line 3 of 'test.conf'");
+	assert_string_equal(err.text,
+		"fatal: QuotaLog: directive of mod_quotatab.c is known but not supported "
+		"by this version on line 3 of 'test.conf'");
 	free(text);
 }
 

@@ -161,6 +161,32 @@ static int limit_deny_class(struct conf_call *c, void *dst)
 	return rule_expr(c, dst, FTP_DENY_CLASS, FTP_EXPR_CLASS);
 }
 
+static int rule_filter(struct conf_call *c, void *dst, enum ftp_rule_kind kind)
+{
+	struct ftp_limit_rule rule = {.kind = kind};
+	int r = ftp_pattern_compile(
+		c->arena, c->args[0], c->n_args > 1 ? c->args[1] : NULL, &rule.pattern, c->err);
+
+	return r < 0 ? r : rule_add(c, dst, &rule);
+}
+
+static int limit_allow_filter(struct conf_call *c, void *dst)
+{
+	return rule_filter(c, dst, FTP_ALLOW_FILTER);
+}
+
+static int limit_deny_filter(struct conf_call *c, void *dst)
+{
+	return rule_filter(c, dst, FTP_DENY_FILTER);
+}
+
+static int limit_ignore_hidden(struct conf_call *c, void *dst)
+{
+	if (conf_bool(c->args[0], &((struct ftp_body *)dst)->limit.ignore_hidden) < 0)
+		return err_set(c->err, WE_CONFIG, "expected Boolean parameter");
+	return 0;
+}
+
 static int class_from(struct conf_call *c, void *dst)
 {
 	struct ftp_acl *acl;
@@ -236,6 +262,10 @@ static const struct conf_row own_rows[] = {
 	.type = CONF_T_CUSTOM, .parse = fn, .min_args = 1, .max_args = CONF_ARGS_ANY,                        \
 	.flags = CONF_REPEATABLE, .scope = CONF_L, .module = "mod_core.c", .syntax = "[AND|OR|regex] <list>"
 
+#define FILTER_ROW(fn)                                                                                       \
+	.type = CONF_T_CUSTOM, .parse = fn, .min_args = 1, .max_args = 2, .flags = CONF_REPEATABLE,          \
+	.scope = CONF_L, .module = "mod_core.c", .syntax = "[!]<regex> [nocase]"
+
 static const struct conf_row body_rows[] = {
 	{.name = "Allow",
 		.type = CONF_T_CUSTOM,
@@ -260,6 +290,9 @@ static const struct conf_row body_rows[] = {
 		.syntax = "",
 		.doc = "Allows everybody."},
 	{.name = "AllowClass", EXPR_ROW(limit_allow_class), .doc = "Allows sessions of classes."},
+	{.name = "AllowFilter",
+		FILTER_ROW(limit_allow_filter),
+		.doc = "Allows commands whose argument matches."},
 	{.name = "AllowGroup",
 		EXPR_ROW(limit_allow_group),
 		.doc = "Allows members of groups: of all in the list, unless OR is written."},
@@ -286,6 +319,9 @@ static const struct conf_row body_rows[] = {
 		.syntax = "",
 		.doc = "Denies everybody."},
 	{.name = "DenyClass", EXPR_ROW(limit_deny_class), .doc = "Denies sessions of classes."},
+	{.name = "DenyFilter",
+		FILTER_ROW(limit_deny_filter),
+		.doc = "Denies commands whose argument matches."},
 	{.name = "DenyGroup",
 		EXPR_ROW(limit_deny_group),
 		.doc = "Denies members of groups: of all in the list, unless OR is written."},
@@ -299,6 +335,16 @@ static const struct conf_row body_rows[] = {
 		.module = "mod_core.c",
 		.syntax = "<item> ...",
 		.doc = "Addresses that belong to the class; items as for Allow."},
+	{.name = "IgnoreHidden",
+		.type = CONF_T_CUSTOM,
+		.parse = limit_ignore_hidden,
+		.min_args = 1,
+		.scope = CONF_L,
+		.module = "mod_core.c",
+		.dflt_text = "off",
+		.syntax = "on|off",
+		.doc = "on: to these commands, what HideFiles, HideUser, HideGroup or HideNoAccess hide does "
+		       "not exist."},
 	{.name = "Order",
 		.type = CONF_T_CUSTOM,
 		.parse = limit_order,

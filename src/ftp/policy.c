@@ -24,12 +24,14 @@ static const char *const rule_why[] = {
 	[FTP_ALLOW_GROUP] = "AllowGroup matches",
 	[FTP_ALLOW_CLASS] = "AllowClass matches",
 	[FTP_ALLOW_ADDR] = "Allow matches the client's address",
+	[FTP_ALLOW_FILTER] = "AllowFilter matches the argument",
 	[FTP_ALLOW_ALL] = "AllowAll",
 	[FTP_DENY_ALL] = "DenyAll",
 	[FTP_DENY_USER] = "DenyUser matches",
 	[FTP_DENY_GROUP] = "DenyGroup matches",
 	[FTP_DENY_CLASS] = "DenyClass matches",
 	[FTP_DENY_ADDR] = "Deny matches the client's address",
+	[FTP_DENY_FILTER] = "DenyFilter matches the argument",
 };
 
 static bool rule_match(const struct ftp_limit_rule *rule, const struct ftp_subject *who)
@@ -49,6 +51,10 @@ static bool rule_match(const struct ftp_limit_rule *rule, const struct ftp_subje
 	case FTP_ALLOW_ADDR:
 	case FTP_DENY_ADDR:
 		return ftp_acl_match(rule->acl, who->client, who->client_name);
+	case FTP_ALLOW_FILTER:
+		return ftp_pattern_match(&rule->pattern, who->arg != NULL ? who->arg : "", false);
+	case FTP_DENY_FILTER:
+		return ftp_pattern_match(&rule->pattern, who->arg != NULL ? who->arg : "", true);
 	case FTP_ALLOW_ALL:
 	case FTP_DENY_ALL:
 		return true;
@@ -75,7 +81,7 @@ static enum verdict limit_verdict(
 	const struct ftp_limit *l, const struct ftp_subject *who, struct reason *why)
 {
 	if (l->deny_first) {
-		if (rules_match(l, FTP_DENY_ALL, FTP_DENY_ADDR, who, why))
+		if (rules_match(l, FTP_DENY_ALL, FTP_DENY_FILTER, who, why))
 			return DENY;
 		if (rules_match(l, FTP_ALLOW_USER, FTP_ALLOW_ALL, who, why))
 			return ALLOW;
@@ -84,7 +90,7 @@ static enum verdict limit_verdict(
 	}
 	if (rules_match(l, FTP_ALLOW_USER, FTP_ALLOW_ALL, who, why))
 		return ALLOW;
-	if (rules_match(l, FTP_DENY_ALL, FTP_DENY_ADDR, who, why))
+	if (rules_match(l, FTP_DENY_ALL, FTP_DENY_FILTER, who, why))
 		return DENY;
 	return NONE;
 }
@@ -179,6 +185,23 @@ static void chain_fill(struct chain *c, const struct ftp_scope *top, const struc
 	c->scopes[c->n++] = top;
 	if (top->kind == CONF_KIND_ANONYMOUS && top->parent != NULL)
 		c->scopes[c->n++] = top->parent;
+}
+
+bool policy_ignores_hidden(const struct ftp_scope *top, const struct policy_env *env, const char *host_path,
+	const struct ftp_scope *ftpaccess, const char *command)
+{
+	const struct ftp_verb *verb = verb_find_limit(command);
+	const char *names[] = {command, group_name(verb != NULL ? verb->groups : 0),
+		verb != NULL && (verb->groups & VERB_LIMIT_ALL) != 0 ? "ALL" : NULL};
+	struct chain c;
+
+	chain_fill(&c, top, env, host_path, ftpaccess);
+	for (unsigned i = 0; i < c.n; i++)
+		for (const struct ftp_limit *l = c.scopes[i]->limits; l != NULL; l = l->next)
+			for (unsigned k = 0; k < ARRAY_LEN(names); k++)
+				if (l->ignore_hidden && names[k] != NULL && limit_names(l, names[k]))
+					return true;
+	return false;
 }
 
 static bool verdict_return(enum verdict v, const struct reason *why, struct policy_verdict *ret_v)

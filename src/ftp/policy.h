@@ -48,6 +48,33 @@ bool policy_check(const struct ftp_subject *who, const struct ftp_scope *top, co
 	const char *host_path, const struct ftp_scope *ftpaccess, const char *command,
 	struct policy_verdict *ret_v);
 
+/* Do these commands treat hidden entries as missing (IgnoreHidden)? Arguments as policy_check(). */
+bool policy_ignores_hidden(const struct ftp_scope *top, const struct policy_env *env, const char *host_path,
+	const struct ftp_scope *ftpaccess, const char *command);
+
+/* AllowFilter and DenyFilter outside <Limit>: may a command have this argument? PASS is not asked about.
+ * policy_filter.c. */
+bool policy_arg_allowed(const struct ftp_conf *conf, const char *arg, struct policy_verdict *ret_v);
+/* PathAllowFilter and PathDenyFilter: may something with this path, as the client sees it, be made, renamed
+ * or removed? */
+bool policy_name_allowed(const struct ftp_conf *conf, const char *path, struct policy_verdict *ret_v);
+
+/* What a session does not see in directories of a scope (HideFiles, HideUser, HideGroup, HideNoAccess): picked
+ * once for a directory, asked for each entry. Borrows from conf and who. */
+#define POLICY_HIDE_MAX 16 /* rules of one kind that count; further ones are ignored */
+struct policy_hide {
+	const struct ftp_pattern *files[POLICY_HIDE_MAX];
+	const struct ftp_hide_name *users[POLICY_HIDE_MAX], *groups[POLICY_HIDE_MAX];
+	unsigned n_files, n_users, n_groups;
+	bool no_access;
+};
+/* True: something may be hidden. */
+bool policy_hide_init(struct policy_hide *h, const struct ftp_conf *conf, const struct ftp_subject *who);
+bool policy_hides_name(const struct policy_hide *h, const char *name);
+/* names: that of the entry's owner (group), NULL = not known; own: is it the session's own? */
+bool policy_hides_user(const struct policy_hide *h, const char *name, bool own);
+bool policy_hides_group(const struct policy_hide *h, const char *name, bool own);
+
 /* <Limit LOGIN>, at its three moments (config.md 6.3).
  *
  * At connect (user and groups unknown): false when limits exist in the server or its <Anonymous> sections

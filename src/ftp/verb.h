@@ -42,7 +42,8 @@ enum verb_flags {
 	VERB_TRANSFER = 32,         /* opens a data connection; uses what PORT, PASV, REST prepared */
 	VERB_ENDS_RENAME = 64,      /* forgets a pending RNFR (commands.md 5) */
 	VERB_NOT_IMPLEMENTED = 128, /* known and refused with 502; HELP marks it with '*' */
-	VERB_MULTI_WORD_PATH = 256  /* words first, the rest verbatim is a path (MFMT, SITE CHMOD) */
+	VERB_MULTI_WORD_PATH = 256, /* words first, the rest verbatim is a path (MFMT, SITE CHMOD) */
+	VERB_NAMES = 512            /* makes, renames or removes a name: PathAllowFilter, PathDenyFilter */
 };
 
 /* Groups of <Limit> a command belongs to (config.md 6.1). Commands without VERB_LIMIT_ALL are limited only

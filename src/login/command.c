@@ -414,6 +414,9 @@ void login_command(struct login_conn *c, const struct line_cmd *cmd, uint64_t no
 		(void)reply(&c->out, 530, "Please login with USER and PASS");
 	else if (forbidden(c, verb))
 		(void)reply(&c->out, 550, "%s: Operation not permitted", verb->name);
+	else if ((verb->flags & VERB_SECRET) == 0 && cmd->arg_len > 0 &&
+		 !policy_arg_allowed(conf_of(c), cmd->arg, NULL))
+		(void)reply(&c->out, 550, "%s: Forbidden command argument", cmd->arg);
 	else
 		row->run(c, cmd, now_ms);
 }

@@ -9,7 +9,10 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/str.h"
 #include "ftp/policy.h"
+#include "ftp/verb.h"
+#include "session/hide.h"
 #include "session/session_priv.h"
 
 /* One .ftpaccess as it was at one time, merged over one scope. Immutable but for link and refs, which the
@@ -235,6 +238,14 @@ static struct policy_env policy_env_of(const struct session *s)
 	return (struct policy_env){.home = s->home, .anon_root = s->anonymous ? s->root->path : NULL};
 }
 
+/* Does the command make, rename or remove a name? */
+static bool verb_names(const char *verb)
+{
+	const struct ftp_verb *v = verb_find_limit(verb);
+
+	return v && v->flags & VERB_NAMES;
+}
+
 int session_allowed(
 	struct session *s, const char *verb, const char *vpath, unsigned flags, struct session_access *ret)
 {
@@ -254,14 +265,22 @@ int session_allowed(
 		return r;
 	ret->scope = ret->ref ? ret->ref->scope : base;
 	ret->conf = &ret->scope->conf;
-	if (verb && !policy_check(&s->who, s->scope, &env, host, ret->ref ? ret->ref->scope : NULL, verb,
-			    &verdict)) {
+	if (!verb)
+		return 0;
+	if (!policy_check(&s->who, s->scope, &env, host, ret->ref ? ret->ref->scope : NULL, verb, &verdict))
+		r = -EPERM;
+	else if (verb_names(verb) && !policy_name_allowed(ret->conf, ret->real, &verdict))
+		r = -WE_NAME;
+	if (r < 0)
 		log_debug(&s->log, 3, "%s of '%s' denied: %s (%s:%u)", verb, host, verdict.why,
 			verdict.file ? verdict.file : "-", verdict.line);
-		session_access_done(ret);
-		return -EPERM;
+	else if (policy_ignores_hidden(s->scope, &env, host, ret->ref ? ret->ref->scope : NULL, verb)) {
+		r = hide_path(s, ret->conf, ret->real, flags);
+		r = r > 0 ? -ENOENT : r;
 	}
-	return 0;
+	if (r < 0)
+		session_access_done(ret);
+	return r;
 }
 
 void session_access_done(struct session_access *a)
@@ -324,6 +343,25 @@ bool session_verb_allowed(struct session *s, const char *verb)
 
 	(void)vfs_host_text(s->root, a ? a->real : s->cwd, host, sizeof host);
 	return policy_check(&s->who, s->scope, &env, host, a && a->ref ? a->ref->scope : NULL, verb, NULL);
+}
+
+bool session_arg_allowed(struct session *s, const char *arg)
+{
+	struct policy_env env = policy_env_of(s);
+	const struct access_cwd *a = s->cwd_access ? s->cwd_access : cwd_access(s);
+	char host[VFS_PATH_SIZE * 2], shown[256];
+	const struct ftp_scope *scope = a && a->ref ? a->ref->scope : NULL;
+	struct policy_verdict verdict;
+
+	if (!scope) {
+		(void)vfs_host_text(s->root, a ? a->real : s->cwd, host, sizeof host);
+		scope = policy_scope_for_path(s->scope, &env, host);
+	}
+	if (policy_arg_allowed(&scope->conf, arg, &verdict))
+		return true;
+	log_notice(&s->log, "argument '%s' refused: %s (%s:%u)", str_escape(arg, shown, sizeof shown),
+		verdict.why, verdict.file, verdict.line);
+	return false;
 }
 
 mode_t session_file_mode(const struct session *s, const struct ftp_conf *conf)

@@ -51,6 +51,7 @@ void command_end(struct session *s)
 		claim_release(s);
 	}
 	record_command(s);
+	s->who.arg = NULL;
 	command_clear(&s->cmd);
 }
 

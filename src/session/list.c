@@ -180,6 +180,8 @@ static int parent_ask(struct listing *l, const char *vpath)
 	if (l->has_parent)
 		session_access_done(&l->parent);
 	r = session_allowed(l->s, l->verb, parent, 0, &l->parent);
+	if (r == 0)
+		hide_init(&l->parent_hide, l->s, l->parent.conf);
 	l->has_parent = r == 0;
 	if (r == 0)
 		(void)str_copy(l->parent_path, sizeof l->parent_path, parent);
@@ -236,6 +238,8 @@ static int match_add(struct listing *l, const struct vfs_match *m)
 	r = 0;
 	if (l->per_entry && *vfs_path_base(m->vpath) &&
 		!session_entry_allowed(l->s, l->verb, &l->parent, spot.name))
+		goto out;
+	if (hide_entry(&l->parent_hide, spot.dir_fd, spot.name))
 		goto out;
 	if (l->opts.kind == LIST_KIND_NLST) {
 		if (list_spot_plain(l, &spot, DT_UNKNOWN))

@@ -40,6 +40,7 @@ int list_frame_open(struct listing *l, struct session_access *access, const char
 	nameset_init(&f->names, &l->budget);
 	nameset_init(&f->subdirs, &l->budget);
 	f->access = *access;
+	hide_init(&f->hide, l->s, f->access.conf);
 	f->header = header;
 	f->depth = l->frame ? l->frame->depth + 1 : 0;
 	(void)str_copy(f->shown, sizeof f->shown, shown);
@@ -86,6 +87,8 @@ static bool entry_shown(struct listing *l, struct list_frame *f, const struct vf
 	if (ent->name[0] == '.' && l->opts.dots == LIST_NO_DOTS)
 		return false;
 	if (l->per_entry && !session_entry_allowed(l->s, l->verb, &f->access, ent->name))
+		return false;
+	if (hide_entry(&f->hide, vfs_dir_fd(f->dir), ent->name))
 		return false;
 	if (l->opts.kind == LIST_KIND_NLST) {
 		struct list_spot spot = spot_of(f, ent->name);

@@ -2,6 +2,7 @@
 #ifndef SESSION_LIST_PRIV_H
 #define SESSION_LIST_PRIV_H
 
+#include "session/hide.h"
 #include "session/list.h"
 #include "session/list_format.h"
 #include "session/names.h"
@@ -25,6 +26,7 @@ struct list_frame {
 	enum list_frame_state state;
 	bool header;                  /* "<shown>:" comes first */
 	struct session_access access; /* real: its vpath */
+	struct hide hide;
 	struct vfs_dir *dir;
 	const struct vfs_dirent *ent; /* read, but not yet written */
 	unsigned dots;                /* unsorted: how many of "." and ".." are written */
@@ -66,6 +68,7 @@ struct listing {
 	bool written;                 /* a line was written: the next header is preceded by an empty one */
 	struct list_frame *frame;     /* innermost directory, NULL = none */
 	struct session_access parent; /* of files and matches: the directory asked about last */
+	struct hide parent_hide;
 	char parent_path[VFS_PATH_SIZE];
 	bool has_parent;
 

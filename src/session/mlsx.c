@@ -41,6 +41,7 @@ struct mlsd {
 	struct session_access access;
 	bool has_access;
 	struct place place;
+	struct hide hide;
 	struct vfs_dir *dir;
 	unsigned dots;                /* how many of "." and ".." are written */
 	const struct vfs_dirent *ent; /* read, but not yet written */
@@ -299,6 +300,7 @@ int mlsd_open(struct mlsd *m)
 	if (r < 0)
 		return r;
 	m->has_access = true;
+	hide_init(&m->hide, m->x.s, m->access.conf);
 	r = vfs_dir_open(m->x.s->root, m->access.real, VFS_NOLINKS, 0, &m->dir);
 	if (r == 0)
 		place_init(&m->x, &m->place, vfs_dir_fd(m->dir), &m->access);
@@ -347,7 +349,7 @@ static size_t put_entry(struct mlsd *m, char *buf, size_t size, bool *ret_skip)
 	struct entry e;
 
 	*ret_skip = (m->x.per_entry && !session_entry_allowed(m->x.s, "MLSD", &m->access, m->ent->name)) ||
-		    entry_stat(&m->x, &spot, &e) < 0;
+		    hide_entry(&m->hide, m->place.fd, m->ent->name) || entry_stat(&m->x, &spot, &e) < 0;
 	if (*ret_skip)
 		return 0;
 	entry_line(&m->x, &m->place, &spot, &e, m->ent->name, &line);

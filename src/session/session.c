@@ -226,6 +226,10 @@ static enum ftp_result command_run(struct session *s, const struct ftp_verb *v, 
 	}
 	if (!limit_ok(s, v))
 		return FTP_DONE;
+	if (line->arg_len && !session_arg_allowed(s, line->arg)) {
+		session_reply(s, 550, "%s: Forbidden command argument", line->arg);
+		return FTP_DONE;
+	}
 	if (v->flags & VERB_ENDS_RENAME) {
 		free(s->rename_from);
 		s->rename_from = NULL;
@@ -239,6 +243,7 @@ static enum ftp_result command_run(struct session *s, const struct ftp_verb *v, 
 static void line_dispatch(struct session *s, enum line_result what, const struct line_cmd *line)
 {
 	const struct ftp_verb *v;
+	const char *arg;
 
 	timers_command(s);
 	if (what != LINE_COMMAND) {
@@ -249,6 +254,9 @@ static void line_dispatch(struct session *s, enum line_result what, const struct
 	if (!v)
 		return;
 	command_begin(s, v, line);
+	arg = s->cmd.line ? strchr(s->cmd.line, ' ') : NULL;
+	s->who.arg =
+		arg ? arg + 1 : NULL; /* lives until command_end(); rules are also asked in pool threads */
 	command_result(s, command_run(s, v, line));
 }
 

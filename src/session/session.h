@@ -193,8 +193,8 @@ struct session_access {
  * AllowAll and DenyAll on the real path of the object, with the .ftpaccess files on its way.
  *   flags  VFS_CACHED (needed on the loop: -EAGAIN means ask again from the pool), VFS_NOFOLLOW,
  *          VFS_MISSING_OK
- * 0: *ret must be released with session_access_done(). -EPERM: a rule says no. Else -errno of finding the
- * object. Any thread; may block without VFS_CACHED. */
+ * 0: *ret must be released with session_access_done(). -EPERM: a rule says no; -WE_NAME: a filter says no to
+ * the name; -ENOENT also for what is hidden from the command. Else -errno of finding the object. Any thread; may block without VFS_CACHED. */
 int session_allowed(
 	struct session *s, const char *verb, const char *vpath, unsigned flags, struct session_access *ret);
 void session_access_done(struct session_access *a);
@@ -204,6 +204,8 @@ bool session_entry_allowed(
 	struct session *s, const char *verb, const struct session_access *dir, const char *name);
 /* <Limit> for a command without a path: the current directory counts. */
 bool session_verb_allowed(struct session *s, const char *verb);
+/* AllowFilter and DenyFilter for the argument of a command: those of the current directory. */
+bool session_arg_allowed(struct session *s, const char *arg);
 
 mode_t session_file_mode(const struct session *s, const struct ftp_conf *conf); /* 0666 without the umask */
 mode_t session_dir_mode(const struct session *s, const struct ftp_conf *conf);  /* 0777 without the umask */

@@ -68,7 +68,7 @@ bool command_argument_ok(struct session *s, const struct ftp_verb *v, const stru
 
 /* job.c */
 uint64_t session_place(const struct session *s); /* of its command's object, for pool.h */
-void session_job_cancel(struct session *s); /* no job: nothing */
+void session_job_cancel(struct session *s);      /* no job: nothing */
 
 /* timers.c */
 struct session_timers *timers_new(struct session *s);
