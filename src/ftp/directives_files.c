@@ -232,7 +232,8 @@ static const struct conf_row rows[] = {
 		.syntax = "on|off|<percent>%|<number> <unit>",
 		.doc = "Whether downloads are sent by the kernel without copying, and in parts of what size: "
 		       "a share of the file or "
-		       "a number of B KB MB GB TB. 1 means on, 0 means off."},
+		       "a number of B KB MB GB TB. 1 means on, 0 means off. "
+		       "With off, uploads are copied through the process too."},
 };
 
 const struct conf_table ftp_table_files = {rows, ARRAY_LEN(rows), FTP_STORE_CONF};

@@ -17,6 +17,7 @@
 #include "session/access.h"
 #include "session/iobuf.h"
 #include "session/names.h"
+#include "session/pipes.h"
 #include "session/pool.h"
 #include "session/record.h"
 #include "session/session_priv.h"
@@ -60,8 +61,10 @@ static void proc_check_end(struct session_proc *p)
 
 void proc_session_gone(struct session_proc *p)
 {
-	if (--p->n_sessions == 0)
+	if (--p->n_sessions == 0) {
 		iobuf_trim();
+		pipes_trim();
+	}
 	proc_check_end(p);
 }
 
@@ -246,6 +249,7 @@ static int proc_init(struct session_proc *p, const struct proc_start *start)
 	p->log = (struct log_ctx){.process = "session", .user = start->user};
 	list_init(&p->sessions);
 	(void)signal(SIGPIPE, SIG_IGN); /* sendfile(2) has no other way: sendfile.md 5 */
+	(void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error: EFBIG */
 	(void)umask(0);                 /* modes are computed per session */
 	limits_set(p);
 	ipc_chan_init(&p->chan, start->chan_fd, IPC_SESSION, IPC_MASTER);
@@ -280,6 +284,7 @@ static void proc_done(struct session_proc *p)
 	extlogs_free(&p->extlogs);
 	access_cache_clear();
 	iobuf_trim();
+	pipes_trim();
 	vfs_root_close(&p->root);
 	free(p->scratch);
 	free(p->retire_text);

@@ -8,7 +8,8 @@
 #include "base/clock.h"
 #include "session/iobuf.h"
 
-#define SLICE_MS 100 /* then others get the thread */
+#define SLICE_MS    100                    /* then others get the thread */
+#define SPLICE_FROM ((uint64_t)IOBUF_SIZE) /* bytes of an upload that are copied first */
 
 void slice_net(struct xfer *x, int error)
 {
@@ -67,6 +68,19 @@ static void slice_with_buffer(struct xfer *x, void (*move)(struct xfer *x, char 
 	iobuf_put(buf);
 }
 
+/* Most files are small: they are not worth a pipe. Nor is the little that a limit leaves, whose end must be told
+ * exactly. */
+static bool splice_pays(struct xfer *x)
+{
+	if (store_room(x->store) < SPLICE_FROM)
+		return false;
+	if (x->done >= SPLICE_FROM)
+		return true;
+	if (x->slice.max > SPLICE_FROM - x->done)
+		x->slice.max = (size_t)(SPLICE_FROM - x->done);
+	return false;
+}
+
 void slice_run(struct xfer *x)
 {
 	x->slice.file_bytes = x->slice.net_bytes = 0;
@@ -85,6 +99,12 @@ void slice_run(struct xfer *x)
 		break;
 	case XFER_RECV:
 		slice_with_buffer(x, slice_recv);
+		break;
+	case XFER_SPLICE:
+		if (splice_pays(x))
+			slice_splice(x);
+		else
+			slice_with_buffer(x, slice_recv);
 		break;
 	}
 }

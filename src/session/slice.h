@@ -20,6 +20,7 @@ void slice_sendfile(struct xfer *x);
 void slice_copy(struct xfer *x, char *buf);
 void slice_stream(struct xfer *x, char *buf);
 void slice_recv(struct xfer *x, char *buf);
+void slice_splice(struct xfer *x);
 
 /* The slice ends because of the network or the file; error: positive errno (EAGAIN of the network: wait). */
 void slice_net(struct xfer *x, int error);

@@ -1,8 +1,11 @@
 /* Slices of uploads. */
 #include <errno.h>
+#include <unistd.h>
 
 #include "session/iobuf.h"
+#include "session/pipes.h"
 #include "session/slice.h"
+#include "session/xfer_path.h"
 
 static void recv_end(struct xfer *x)
 {
@@ -46,4 +49,70 @@ void slice_recv(struct xfer *x, char *buf)
 			return;
 	}
 	slice_file(x, -r);
+}
+
+/* The file does not take what is in the pipe by splice(2): copy it. Returns 0 or -errno. */
+static int pipe_copy(struct xfer *x, int from_pipe, size_t n)
+{
+	char buf[16 * 1024];
+	ssize_t got;
+	int r = 0;
+
+	while (n > 0 && r == 0) {
+		got = read(from_pipe, buf, n < sizeof buf ? n : sizeof buf);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -EIO;
+		n -= (size_t)got;
+		r = store_write(x->store, buf, (size_t)got);
+	}
+	return r;
+}
+
+/* All n bytes of the pipe into the file. Returns 0 or -errno, then the pipe is not empty. */
+static int pipe_empty(struct xfer *x, const struct zs_pipe *pipe, size_t n)
+{
+	uint64_t before = x->store->offset;
+	int r = store_splice(x->store, pipe->rd, n);
+
+	n -= (size_t)(x->store->offset - before);
+	if (xfer_path_no_splice(-r)) {
+		xfer_path_fall_back(x, -r);
+		r = pipe_copy(x, pipe->rd, n);
+	}
+	x->slice.file_bytes += x->store->offset - before;
+	return r;
+}
+
+void slice_splice(struct xfer *x)
+{
+	struct zs_pipe pipe;
+	size_t max;
+	ssize_t n;
+	int r = pipes_get(&pipe);
+
+	if (r < 0) {
+		xfer_path_fall_back(x, -r);
+		return;
+	}
+	do {
+		max = slice_room(x, pipe.capacity);
+		max = store_room(x->store) < max ? (size_t)store_room(x->store) : max;
+		n = max > 0 ? wire_splice(&x->wire, pipe.wr, max) : -EAGAIN;
+		if (n <= 0)
+			break;
+		x->slice.net_bytes += (uint64_t)n;
+		x->spliced = true;
+		r = pipe_empty(x, &pipe, (size_t)n);
+	} while (r == 0 && x->path == XFER_SPLICE && !slice_full(x));
+	pipes_put(&pipe, r == 0);
+	if (r < 0)
+		slice_file(x, -r);
+	else if (n == 0)
+		x->slice.end = SLICE_EOF;
+	else if (n < 0 && max > 0 && xfer_path_no_splice((int)-n))
+		xfer_path_fall_back(x, (int)-n);
+	else if (n < 0 && max > 0)
+		slice_net(x, (int)-n);
 }

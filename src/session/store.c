@@ -134,7 +134,8 @@ static int target_look(struct store *st, const struct store_options *opt, enum s
 		return -EINVAL;
 	}
 	st->dev = sb.st_dev;
-	if (!S_ISREG(sb.st_mode))
+	st->regular = S_ISREG(sb.st_mode);
+	if (!st->regular)
 		st->limit = UINT64_MAX;
 	st->size_before = (uint64_t)sb.st_size;
 	if (st->mode == STORE_RESTART && S_ISREG(sb.st_mode)) {
@@ -232,6 +233,23 @@ int store_write(struct store *st, const char *p, size_t n)
 		st->offset += (uint64_t)w;
 	}
 	return full ? store_full(st) : 0;
+}
+
+int store_splice(struct store *st, int from_pipe, size_t n)
+{
+	off_t off = (off_t)st->offset;
+	ssize_t w;
+
+	while (n > 0) {
+		w = splice(from_pipe, NULL, st->fd, &off, n, SPLICE_F_MOVE);
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0)
+			return w < 0 ? -errno : -EIO;
+		n -= (size_t)w;
+		st->offset += (uint64_t)w;
+	}
+	return 0;
 }
 
 /* Remove what we have written, unless something else has its name by now. */

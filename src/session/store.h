@@ -17,7 +17,8 @@ struct store {
 	char path[VFS_PATH_SIZE];   /* where it is to be at the end; without links */
 	char hidden[VFS_PATH_SIZE]; /* HiddenStores: where it is until then, "" = none */
 	int fd;
-	dev_t dev; /* where it is */
+	dev_t dev;    /* where it is */
+	bool regular; /* no FIFO, no device */
 	enum store_mode mode;
 	bool existed; /* the file that is written to was there before */
 	bool started; /* store_begin() was called: bytes may be in it */
@@ -65,6 +66,10 @@ int store_full(const struct store *st);
 /* Write n bytes at the current place. 0; -errno: store_full() when they are more than store_room() (what fits
  * is written). */
 int store_write(struct store *st, const char *p, size_t n);
+/* The same for n bytes (at most store_room()) that from_pipe holds, in the kernel; not for STORE_APPEND. 0, or -errno:
+ * how much is written says offset, the rest stays in the pipe. -EINVAL, -ENOSYS and others of splice(2) when it cannot
+ * be done here. */
+int store_splice(struct store *st, int from_pipe, size_t n);
 /* Finish and free: complete makes it final, otherwise it is kept, cut back or removed as configured.
  * Returns 0 or -errno with *ret_problem; *ret_size is the size of the file afterwards, -1 = not known. */
 int store_end(struct store *st, bool complete, enum store_problem *ret_problem, int64_t *ret_size);

@@ -1,6 +1,7 @@
 #include "session/wire.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include "zsend.h"
@@ -28,6 +29,21 @@ ssize_t wire_recv(struct wire *w, void *p, size_t size)
 ssize_t wire_sendfile(struct wire *w, int fd, uint64_t *offset, size_t n)
 {
 	return zs_send(w->sock, fd, offset, n);
+}
+
+ssize_t wire_splice(struct wire *w, int to_pipe, size_t n)
+{
+	ssize_t r;
+
+	do
+		r = splice(w->sock, NULL, to_pipe, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
+void wire_lowat(struct wire *w, int bytes)
+{
+	(void)setsockopt(w->sock, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
 }
 
 bool wire_lost(int error)

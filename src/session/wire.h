@@ -26,6 +26,14 @@ ssize_t wire_recv(struct wire *w, void *p, size_t size);
  * sendfile(2) when it cannot be done for this file. */
 ssize_t wire_sendfile(struct wire *w, int fd, uint64_t *offset, size_t n);
 
+/* Receive up to n bytes (n > 0) into the empty pipe behind to_pipe, in the kernel. Returns 1..n, 0 at the end of
+ * the stream, or -errno: -EAGAIN when there are none now; -EINVAL and -ENOSYS when it cannot be done. */
+ssize_t wire_splice(struct wire *w, int to_pipe, size_t n);
+
+/* Be readable only when that many bytes have come, or the end of the stream, or the receive window is full. 1: any
+ * byte, as at first. Failing only means more wake-ups. */
+void wire_lowat(struct wire *w, int bytes);
+
 /* Does this positive errno say that the connection is gone, rather than that the file is bad? */
 bool wire_lost(int error);
 

@@ -89,9 +89,9 @@ static void xfer_over(struct xfer *x)
 	session_unref(s);
 }
 
-static void finish_work(struct pool_task *t)
+/* Any thread. */
+static void store_finish(struct xfer *x)
 {
-	struct xfer *x = t->arg;
 	const struct ftp_display *d = &x->s->scope->conf.display_file_transfer;
 
 	if (x->store)
@@ -99,6 +99,11 @@ static void finish_work(struct pool_task *t)
 	x->store = NULL;
 	if (!x->failed)
 		x->display = session_display_text(x->s, d, "/");
+}
+
+static void finish_work(struct pool_task *t)
+{
+	store_finish(t->arg);
 }
 
 static void finish_done(struct pool_task *t)
@@ -120,7 +125,7 @@ static void xfer_finish(struct xfer *x)
 			x->wire.sock, SOL_SOCKET, SO_LINGER, &hard, sizeof hard); /* else it closes softly */
 	fd_close(&x->wire.sock);
 	xfer_enter(x, XFER_FINISHING);
-	if (!x->store && (x->failed || !x->s->scope->conf.display_file_transfer.path)) {
+	if (x->ended || (!x->store && (x->failed || !x->s->scope->conf.display_file_transfer.path))) {
 		xfer_over(x);
 		return;
 	}
@@ -186,12 +191,18 @@ static bool download_all_sent(const struct xfer *x)
 	return x->kind == XFER_DOWNLOAD && x->size_known && x->cur >= x->end;
 }
 
+/* RANG promised more. */
+static bool upload_short(const struct xfer *x)
+{
+	return x->size_known && x->store->offset < x->end;
+}
+
 /* The source has ended. A download that was promised more is broken off: the file was cut while it was
  * being sent. */
 static void slice_ended(struct xfer *x)
 {
-	if (x->kind == XFER_UPLOAD && x->size_known && x->store->offset < x->end)
-		xfer_fail(x, 0, true); /* RANG promised more */
+	if (x->kind == XFER_UPLOAD && !x->ended)
+		xfer_fail(x, 0, true); /* too few for its RANG */
 	else if (x->kind == XFER_UPLOAD)
 		xfer_finish(x);
 	else if (x->kind == XFER_DOWNLOAD && x->size_known && x->cur < x->end) {
@@ -223,6 +234,7 @@ static void slice_account(struct xfer *x)
 
 	x->done += x->slice.file_bytes;
 	x->net += x->slice.net_bytes;
+	lowat_take(&x->lowat, x->slice.net_bytes);
 	if (upload)
 		s->bytes_in += x->slice.file_bytes;
 	else
@@ -235,11 +247,36 @@ static void slice_account(struct xfer *x)
 	xfer_show_progress(x);
 }
 
+/* The socket of an upload is empty: from how many bytes on is it worth going on? Under a rate the pieces are
+ * small anyway. */
+static void upload_wait(struct xfer *x)
+{
+	int before = x->lowat.mark;
+	int mark = x->rate.bps ? LOWAT_NONE : lowat_choose(&x->lowat, clock_ms());
+
+	if (mark != before)
+		wire_lowat(&x->wire, mark);
+	xfer_wait_net(x);
+	if (mark > LOWAT_NONE)
+		alarm_set(x->alarm, LOWAT_ALARM_MS);
+	else
+		alarm_stop(x->alarm);
+}
+
+/* The client pauses with less in the socket than the mark. */
+static void upload_late(struct xfer *x)
+{
+	if (x->kind != XFER_UPLOAD || x->lowat.mark == LOWAT_NONE)
+		return;
+	lowat_late(&x->lowat, clock_ms());
+	wire_lowat(&x->wire, x->lowat.mark);
+}
+
 /* What a slice says about going on. */
 static void slice_next(struct xfer *x)
 {
 	slice_account(x);
-	if (x->aborted) {
+	if (x->aborted && !x->ended) {
 		xfer_fail(x, 0, false);
 		return;
 	}
@@ -253,7 +290,10 @@ static void slice_next(struct xfer *x)
 			xfer_wait_net(x); /* the next turn of the loop goes on; others have theirs before */
 		break;
 	case SLICE_WAIT_NET:
-		xfer_wait_net(x);
+		if (x->kind == XFER_UPLOAD)
+			upload_wait(x);
+		else
+			xfer_wait_net(x);
 		break;
 	case SLICE_WAIT_SHORT:
 		slice_short(x);
@@ -277,6 +317,12 @@ static void pool_work(struct pool_task *t)
 	if (x->kind == XFER_DOWNLOAD && x->seekable)
 		(void)posix_fadvise(x->fd, (off_t)x->cur, READ_AHEAD, POSIX_FADV_WILLNEED); /* a hint */
 	slice_run(x);
+	/* Saves small files a way through the loop. After xfer_stop() it is not the client's end. */
+	if (x->slice.end == SLICE_EOF && x->kind == XFER_UPLOAD && !atomic_load(&x->cancel) &&
+		!upload_short(x)) {
+		store_finish(x);
+		x->ended = true;
+	}
 }
 
 static void pool_done(struct pool_task *t)
@@ -370,6 +416,9 @@ static void alarm_event(void *arg)
 		xfer_say_150(x);
 		break;
 	case XFER_WAITING:
+		upload_late(x);
+		xfer_step(x);
+		break;
 	case XFER_PACED:
 		xfer_step(x);
 		break;
@@ -408,6 +457,7 @@ static void xfer_opened(void *arg, int fd, int error)
 			ctrl_flush(s->ctrl);
 		if (x->path == XFER_SENDFILE)
 			(void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on); /* only saves packets */
+		lowat_init(&x->lowat, x->begun_ms);
 		rate_init(&x->rate, x->rate.bps, x->rate.free_bytes, clock_us());
 		xfer_show_start(x);
 		xfer_wait_net(x);

@@ -9,8 +9,12 @@
 /* Set x->path and x->chunk from everything else in x, which is complete. conf: of the object; borrowed. */
 void xfer_path_choose(struct xfer *x, const struct ftp_conf *conf);
 
-/* The kernel does not send this file (positive errno): go on by copying from x->cur. A file of which
- * nothing could be sent marks its device, so that others on it are not tried. Any thread. */
+/* Does splice(2) mean by this positive errno that it cannot be done with these two? */
+bool xfer_path_no_splice(int error);
+
+/* The kernel does not send this file, or does not take it from a pipe (positive errno): go on by copying from
+ * where it is. If the error says that this is for ever, the device is marked, so that other files on it are not tried.
+ * Any thread. */
 void xfer_path_fall_back(struct xfer *x, int error);
 
 #endif

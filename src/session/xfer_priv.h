@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "session/ascii.h"
+#include "session/lowat.h"
 #include "session/pool.h"
 #include "session/rate.h"
 #include "session/store.h"
@@ -39,7 +40,8 @@ enum xfer_path {
 	XFER_SENDFILE, /* file -> socket in the kernel */
 	XFER_COPY,     /* file -> [ascii] -> socket; read again where the socket stopped taking */
 	XFER_STREAM,   /* FIFO or generator -> [ascii] -> socket; what the socket does not take is kept */
-	XFER_RECV      /* socket -> [ascii] -> file */
+	XFER_RECV,     /* socket -> [ascii] -> file */
+	XFER_SPLICE    /* socket -> pipe -> file in the kernel, after a beginning by XFER_RECV */
 };
 
 enum xfer_abort {
@@ -102,11 +104,14 @@ struct xfer {
 	uint64_t resident_until; /* file offset up to which no disk is needed */
 	dev_t dev;
 	struct rate rate;
+	struct lowat lowat; /* upload */
+	bool spliced;       /* upload: bytes have taken the way through the pipe */
 
 	/* pool */
 	struct pool_task task;
 	atomic_bool cancel;
 	struct slice slice;
+	bool ended; /* upload: the slice has brought the file to its end, with success or end_error */
 	enum store_problem problem; /* how store_end() went */
 	int end_error;
 	int64_t file_size; /* afterwards, -1 = not known */
@@ -126,6 +131,7 @@ struct xfer {
 	uint64_t moved_ms;             /* last byte */
 	uint64_t done, net;            /* bytes so far: file side, network side */
 	uint64_t shown_ms, shown_done; /* in the scoreboard */
+	int shown_path;                /* enum score_path, there */
 	unsigned memory_tries;
 };
 

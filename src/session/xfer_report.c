@@ -118,7 +118,9 @@ void xfer_say_end(struct xfer *x)
 
 static enum score_path path_of(const struct xfer *x)
 {
-	return x->path == XFER_SENDFILE ? SCORE_PATH_SENDFILE : SCORE_PATH_COPY;
+	return x->path == XFER_SENDFILE               ? SCORE_PATH_SENDFILE
+	       : x->path == XFER_SPLICE && x->spliced ? SCORE_PATH_SPLICE
+						      : SCORE_PATH_COPY;
 }
 
 void xfer_show_start(struct xfer *x)
@@ -131,6 +133,7 @@ void xfer_show_start(struct xfer *x)
 	score_xfer_start(x->s->slot, dir[x->kind],
 		x->kind == XFER_DOWNLOAD && x->size_known ? x->end - x->start : 0, path_of(x));
 	x->shown_ms = x->begun_ms;
+	x->shown_path = (int)path_of(x);
 }
 
 void xfer_show_progress(struct xfer *x)
@@ -138,6 +141,9 @@ void xfer_show_progress(struct xfer *x)
 	uint64_t now = clock_ms(), acked = 0;
 	int queued;
 
+	if (x->shown_path != (int)path_of(x))
+		score_xfer_path(x->s->slot, path_of(x));
+	x->shown_path = (int)path_of(x);
 	if (now - x->shown_ms < SHOW_MS)
 		return;
 	if (x->kind != XFER_UPLOAD && x->wire.sock >= 0 && ioctl(x->wire.sock, SIOCOUTQ, &queued) == 0 &&
@@ -146,8 +152,6 @@ void xfer_show_progress(struct xfer *x)
 	x->shown_ms = now;
 	x->shown_done = x->done;
 	score_xfer_progress(x->s->slot, x->done, acked, now - x->begun_ms);
-	if (x->kind == XFER_DOWNLOAD)
-		score_xfer_path(x->s->slot, path_of(x));
 }
 
 static const char *status_of(const struct xfer *x)
