@@ -25,6 +25,7 @@
 #include "base/err.h"
 #include "conf/conf.h"
 #include "ftp/regex.h"
+#include "ftp/digest.h"
 #include "tls/tls.h"
 
 /* Head of every entry of a multi-valued directive: next, file, line, level. The engine links and levels
@@ -296,7 +297,15 @@ struct ftp_conf {
 	struct ftp_rate *rates;
 	struct ftp_sendfile sendfile;
 	bool default_transfer_ascii; /* DefaultTransferMode */
-	unsigned transfer_options;   /* FTP_TRANSFER_ bits */
+
+	/* hashes */
+	bool digest_engine, digest_enable;
+	unsigned digest_algorithms; /* FTP_DIGEST_BITs */
+	enum ftp_digest digest_default;
+	uint64_t digest_max_bytes;     /* read by one command; 0 = no limit */
+	unsigned digest_cache_entries; /* 0 = off */
+	uint32_t digest_cache_age_ms;
+	unsigned transfer_options; /* FTP_TRANSFER_ bits */
 
 	/* what clients may say, and see */
 	struct ftp_filter arg_allow, arg_deny;   /* AllowFilter, DenyFilter: arguments of commands */

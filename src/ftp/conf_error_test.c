@@ -79,6 +79,26 @@ static void mistakes_are_named(void **state)
 			"fatal: PassivePorts: the first port is above the last on line 1\n"},
 		{"UseSendfile 1 2 3", "fatal: UseSendfile: wrong number of parameters (syntax: UseSendfile "
 				      "on|off|<percent>%|<number> <unit>) on line 1\n"},
+		{"DigestAlgorithms md5 sha3",
+			"fatal: DigestAlgorithms: unknown algorithm 'sha3': expected crc32, md5, sha1, "
+			"sha256 or sha512 on line 1\n"},
+		{"DigestCache size 0",
+			"fatal: DigestCache: size is a number from 1 to 1000000, not '0' on line 1\n"},
+		{"DigestCache maxAge 0",
+			"fatal: DigestCache: maxAge is a time of at least one second, not '0' on line 1\n"},
+		{"DigestCache 5",
+			"fatal: DigestCache: expected on, off, or size <count> and maxAge <time> on "
+			"line 1\n"},
+		{"DigestCache age 5",
+			"fatal: DigestCache: unknown parameter 'age': expected size or maxAge on "
+			"line 1\n"},
+		{"DigestCache size 5 maxAge", "fatal: DigestCache: wrong number of parameters on line 1\n"},
+		{"DigestMaxSize 0",
+			"fatal: DigestMaxSize: '0' is not a size of at least one byte on line 1\n"},
+		{"DigestMaxSize 1 X",
+			"fatal: DigestMaxSize: '1 X' is not a size of at least one byte on line 1\n"},
+		{"DigestEnable off",
+			"fatal: DigestEnable: directive not allowed in server config context on line 1\n"},
 		{"UseSendfile 101%", "fatal: UseSendfile: bad percentage value '101%' on line 1\n"},
 		{"UseSendfile -1%", "fatal: UseSendfile: bad percentage value '-1%' on line 1\n"},
 		{"UseSendfile nan%", "fatal: UseSendfile: bad percentage value 'nan%' on line 1\n"},

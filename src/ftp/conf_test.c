@@ -691,12 +691,47 @@ static void documents_hold_every_directive(void **state)
 	free(text);
 }
 
+static void digests(void **state)
+{
+	struct ftp_config *c = load("");
+	const struct ftp_conf *d = &c->servers[0]->scope->conf;
+
+	assert_true(d->digest_engine && d->digest_enable);
+	assert_int_equal(d->digest_algorithms, FTP_DIGEST_ALL);
+	assert_int_equal(ftp_digest_first(d), FTP_DIGEST_SHA1);
+	assert_int_equal(d->digest_max_bytes, 0);
+	assert_int_equal(d->digest_cache_entries, 10000);
+	assert_int_equal(d->digest_cache_age_ms, 30000);
+	ftp_config_free(c);
+
+	c = load("<IfModule mod_digest.c>\nDigestAlgorithms MD5 sha256\nDigestMaxSize 1 GB\n"
+		 "DigestCache maxAge 2m size 5\nDigestOptions NoTransferCache\n</IfModule>\n"
+		 "<Directory /nfs>\nDigestEnable off\n</Directory>\n"
+		 "<Anonymous /srv/ftp>\nDigestAlgorithms all\nDigestCache off\nDigestEngine off\n"
+		 "</Anonymous>\n");
+	d = &c->servers[0]->scope->conf;
+	assert_int_equal(
+		d->digest_algorithms, FTP_DIGEST_BIT(FTP_DIGEST_MD5) | FTP_DIGEST_BIT(FTP_DIGEST_SHA256));
+	assert_int_equal(ftp_digest_first(d), FTP_DIGEST_SHA256); /* the default is not among them */
+	assert_int_equal(d->digest_max_bytes, 1 << 30);
+	assert_int_equal(d->digest_cache_entries, 5);
+	assert_int_equal(d->digest_cache_age_ms, 120000);
+	assert_false(c->servers[0]->scope->dirs->conf.digest_enable);
+	d = &c->servers[0]->scope->anons->conf;
+	assert_false(d->digest_engine);
+	assert_int_equal(d->digest_algorithms, FTP_DIGEST_ALL);
+	assert_int_equal(d->digest_cache_entries, 0);
+	assert_false(ftp_digest_on(d, FTP_DIGEST_MD5));
+	ftp_config_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_tables_are_sorted_documented_and_sane),
 		cmocka_unit_test(every_row_says_what_other_documents_say),
 		cmocka_unit_test(defaults_are_those_of_the_specification),
+		cmocka_unit_test(digests),
 		cmocka_unit_test(values_arrive_in_their_fields),
 		cmocka_unit_test(use_sendfile_and_hidden_stores_have_many_forms),
 		cmocka_unit_test(transfer_options_are_flags),
