@@ -83,7 +83,8 @@ unsigned verb_facts_offered(const struct ftp_conf *conf);
 /* What FEAT depends on besides the configuration. */
 struct verb_state {
 	const struct ftp_conf *conf; /* server, or <Anonymous> of the session */
-	unsigned facts; /* VERB_FACT_ bits selected by OPTS MLST; at the start verb_facts_offered() */
+	unsigned facts;         /* VERB_FACT_ bits selected by OPTS MLST; at the start verb_facts_offered() */
+	enum ftp_digest digest; /* selected by OPTS HASH; at the start ftp_digest_first() */
 };
 
 struct ftp_verb {

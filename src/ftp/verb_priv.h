@@ -7,10 +7,18 @@
 #define LIMIT_NAME_MAX 32 /* bytes of a SITE subcommand with its NUL */
 
 /* feat_fn of rows whose FEAT line depends on the configuration. */
+bool feat_hash(const struct verb_state *st, struct buf *out);
 bool feat_lang(const struct verb_state *st, struct buf *out);
 bool feat_mff(const struct verb_state *st, struct buf *out);
 bool feat_mfmt(const struct verb_state *st, struct buf *out);
 bool feat_mlst(const struct verb_state *st, struct buf *out);
 bool feat_utf8(const struct verb_state *st, struct buf *out);
+bool feat_md5(const struct verb_state *st, struct buf *out);
+bool feat_xcrc(const struct verb_state *st, struct buf *out);
+bool feat_xmd5(const struct verb_state *st, struct buf *out);
+bool feat_xsha(const struct verb_state *st, struct buf *out);
+bool feat_xsha1(const struct verb_state *st, struct buf *out);
+bool feat_xsha256(const struct verb_state *st, struct buf *out);
+bool feat_xsha512(const struct verb_state *st, struct buf *out);
 
 #endif

@@ -64,7 +64,7 @@ static void rows_check(const struct ftp_verb *v, unsigned count, bool site)
 		if (i > 0)
 			assert_true(strcmp(v[-1].name, v->name) < 0);
 		for (const char *c = v->name; *c != '\0'; c++)
-			assert_true(isupper((unsigned char)*c));
+			assert_true(isupper((unsigned char)*c) || isdigit((unsigned char)*c));
 		assert_true(strlen(v->name) <= 12);
 		assert_true(strlen(v->summary) > 0 && strlen(v->rfc) > 0);
 		assert_non_null(v->usage);
@@ -155,7 +155,7 @@ static void secrets_are_marked(void **state)
 
 static const char *feat(const struct ftp_conf *conf, unsigned facts, char *dst, size_t size)
 {
-	struct verb_state st = {.conf = conf, .facts = facts};
+	struct verb_state st = {.conf = conf, .facts = facts, .digest = FTP_DIGEST_SHA1};
 	struct buf out;
 
 	buf_init(&out, 4096);
@@ -181,6 +181,22 @@ static void feat_promises_what_is_switched_on(void **state)
 		"SYMLINK\r\n SITE "
 		"UTIME\r\n"
 		" TVFS\r\n211 End\r\n");
+	assert_null(strstr(text, "HASH"));
+	conf.digest_engine = true;
+	conf.digest_algorithms = FTP_DIGEST_ALL;
+	(void)feat(&conf, 0, text, sizeof(text));
+	assert_non_null(strstr(text, "\r\n HASH CRC32;MD5;SHA-1*;SHA-256;SHA-512\r\n"));
+	assert_non_null(strstr(text, "\r\n MD5\r\n MDTM\r\n"));
+	assert_non_null(strstr(text, "\r\n XCRC\r\n XMD5\r\n XSHA\r\n XSHA1\r\n XSHA256\r\n XSHA512\r\n"));
+	conf.digest_algorithms = FTP_DIGEST_BIT(FTP_DIGEST_SHA256);
+	(void)feat(&conf, 0, text, sizeof(text));
+	assert_non_null(strstr(text, "\r\n HASH SHA-256\r\n"));
+	assert_non_null(strstr(text, "\r\n XSHA256\r\n"));
+	assert_null(strstr(text, "XCRC"));
+	assert_null(strstr(text, "MD5"));
+	assert_null(strstr(text, " XSHA\r\n"));
+	conf.digest_algorithms = 0;
+	assert_null(strstr(feat(&conf, 0, text, sizeof(text)), "HASH"));
 	conf.lang_engine = false;
 	assert_null(strstr(feat(&conf, 0, text, sizeof(text)), "UTF8"));
 	assert_null(strstr(text, "LANG"));

@@ -65,6 +65,61 @@ bool feat_mlst(const struct verb_state *st, struct buf *out)
 	return true;
 }
 
+bool feat_hash(const struct verb_state *st, struct buf *out)
+{
+	const char *separator = "HASH ";
+
+	for (unsigned d = 0; d < FTP_DIGEST_COUNT; d++) {
+		if (!ftp_digest_on(st->conf, d))
+			continue;
+		if (buf_printf(out, "%s%s%s", separator, ftp_digest_name(d), d == st->digest ? "*" : "") < 0)
+			return false;
+		separator = ";";
+	}
+	return *separator == ';';
+}
+
+static bool feat_digest(
+	const struct verb_state *st, struct buf *out, enum ftp_digest digest, const char *verb)
+{
+	return ftp_digest_on(st->conf, digest) && buf_puts(out, verb) == 0;
+}
+
+bool feat_md5(const struct verb_state *st, struct buf *out)
+{
+	return feat_digest(st, out, FTP_DIGEST_MD5, "MD5");
+}
+
+bool feat_xcrc(const struct verb_state *st, struct buf *out)
+{
+	return feat_digest(st, out, FTP_DIGEST_CRC32, "XCRC");
+}
+
+bool feat_xmd5(const struct verb_state *st, struct buf *out)
+{
+	return feat_digest(st, out, FTP_DIGEST_MD5, "XMD5");
+}
+
+bool feat_xsha(const struct verb_state *st, struct buf *out)
+{
+	return feat_digest(st, out, FTP_DIGEST_SHA1, "XSHA");
+}
+
+bool feat_xsha1(const struct verb_state *st, struct buf *out)
+{
+	return feat_digest(st, out, FTP_DIGEST_SHA1, "XSHA1");
+}
+
+bool feat_xsha256(const struct verb_state *st, struct buf *out)
+{
+	return feat_digest(st, out, FTP_DIGEST_SHA256, "XSHA256");
+}
+
+bool feat_xsha512(const struct verb_state *st, struct buf *out)
+{
+	return feat_digest(st, out, FTP_DIGEST_SHA512, "XSHA512");
+}
+
 static int feat_rows(struct buf *out, const struct ftp_verb *v, const struct verb_state *st)
 {
 	struct buf line;

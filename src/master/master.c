@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "ftp/report.h"
+#include "session/digest.h"
 #include "wherry_config.h"
 
 #define FAREWELL      "Service not available, server is shutting down"
@@ -410,6 +411,7 @@ int master_run(const struct master_options *opt, int ready_fd)
 	list_init(&m->listeners);
 	list_init(&m->sessions);
 	(void)setenv("TZ", ":/etc/localtime", 0); /* confined processes keep the zone they have read */
+	digest_prepare();                         /* children share what it allocates */
 	r = start(m, &err);
 	if (r < 0) {
 		if (m->gen != NULL) /* errors of the configuration were printed with their lines */

@@ -15,6 +15,7 @@
 #include "ftp/conf.h"
 #include "ftp/extlogs.h"
 #include "session/access.h"
+#include "session/digest_cache.h"
 #include "session/iobuf.h"
 #include "session/names.h"
 #include "session/pipes.h"
@@ -252,6 +253,7 @@ static int proc_init(struct session_proc *p, const struct proc_start *start)
 	(void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error: EFBIG */
 	(void)umask(0);                 /* modes are computed per session */
 	limits_set(p);
+	digest_prepare();
 	ipc_chan_init(&p->chan, start->chan_fd, IPC_SESSION, IPC_MASTER);
 	p->scratch = xcalloc(1, sizeof *p->scratch);
 	root_open(p);
@@ -283,6 +285,7 @@ static void proc_done(struct session_proc *p)
 		(void)uv_run(&p->loop, UV_RUN_ONCE);
 	extlogs_free(&p->extlogs);
 	access_cache_clear();
+	digest_cache_clear();
 	iobuf_trim();
 	pipes_trim();
 	vfs_root_close(&p->root);

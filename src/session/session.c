@@ -360,18 +360,31 @@ static bool line_run_aside(struct session *s)
 	return true;
 }
 
+void session_job_long(struct session *s, const struct session_long *what)
+{
+	if (s->long_job || !s->ctrl || line_waiting(&s->ctrl->lines))
+		return;
+	s->long_job = what;
+	log_debug(&s->log, 5, "%s takes long", what->verb);
+	if (s->ctrl->eof)
+		session_job_cancel(s);
+}
+
 static void input_while_running(struct session *s)
 {
+	bool aside = s->state == SESSION_TRANSFER || s->long_job;
 	const char *line;
 	size_t len;
 
-	if (s->state == SESSION_TRANSFER) {
+	if (aside) {
 		while (line_run_aside(s))
 			;
 	}
 	line = ctrl_peek(s->ctrl, &len);
-	if (abort_waits(s) || (s->state == SESSION_TRANSFER && line && ctrl_line_is(line, len, "QUIT")))
+	if (abort_waits(s) || (aside && line && ctrl_line_is(line, len, "QUIT")))
 		running_stop(s);
+	if (s->ctrl && s->ctrl->eof && s->long_job)
+		session_job_cancel(s);
 	if (s->ctrl && s->ctrl->eof)
 		xfer_abort(s, XFER_ABORT_LOST);
 	if (s->ctrl)

@@ -78,6 +78,12 @@ struct session_command {
 	bool modified;       /* an existing file was changed */
 };
 
+/* A command that takes long, for STAT. */
+struct session_long {
+	const char *verb, *name;
+	uint64_t done, total; /* bytes */
+};
+
 struct session {
 	struct list link; /* of the process's sessions */
 	struct session_proc *proc;
@@ -105,17 +111,18 @@ struct session {
 	uint64_t login_wall_ms;
 
 	/* parameters that commands read and change; pool threads get copies */
-	char *cwd;          /* vpath; changed by session_set_cwd() only */
-	bool ascii;         /* TYPE A */
-	bool epsv_all;      /* EPSV ALL was given */
-	bool utf8_off;      /* OPTS UTF8 OFF */
-	uint64_t restart;   /* REST, consumed by the next RETR or STOR; the start of a range as well */
-	uint64_t range;     /* RANG: bytes from restart on, 0 = no range; consumed with it */
-	char *rename_from;  /* RNFR: vpath, owned; NULL = none */
-	unsigned facts;     /* OPTS MLST: bits of facts.h; verb_facts_offered() at the start */
-	int site_umask;     /* SITE UMASK, -1 = as configured */
-	uint32_t idle_ms;   /* TimeoutIdle, or what SITE IDLE made of it; 0 = none */
-	char *display_seen; /* directories where DisplayChdir "once" was shown; owned by its command */
+	char *cwd;              /* vpath; changed by session_set_cwd() only */
+	bool ascii;             /* TYPE A */
+	bool epsv_all;          /* EPSV ALL was given */
+	bool utf8_off;          /* OPTS UTF8 OFF */
+	uint64_t restart;       /* REST, consumed by the next RETR or STOR; the start of a range as well */
+	uint64_t range;         /* RANG: bytes from restart on, 0 = no range; consumed with it */
+	char *rename_from;      /* RNFR: vpath, owned; NULL = none */
+	enum ftp_digest digest; /* OPTS HASH; ftp_digest_first() at the start */
+	unsigned facts;         /* OPTS MLST: bits of facts.h; verb_facts_offered() at the start */
+	int site_umask;         /* SITE UMASK, -1 = as configured */
+	uint32_t idle_ms;       /* TimeoutIdle, or what SITE IDLE made of it; 0 = none */
+	char *display_seen;     /* directories where DisplayChdir "once" was shown; owned by its command */
 
 	/* counters of the whole session; raw: network bytes of ended connections, control and data */
 	uint64_t files_in, files_out, bytes_in, bytes_out;
@@ -124,10 +131,11 @@ struct session {
 	struct session_command cmd;
 	struct ctrl *ctrl;
 	struct data *data;
-	struct xfer *xfer;            /* NULL while there is none */
-	struct session_job *job;      /* NULL while there is none */
-	struct control_list *listing; /* waits for the client to read; NULL = none */
-	struct score_slot *slot;      /* NULL without scoreboard */
+	struct xfer *xfer;                   /* NULL while there is none */
+	struct session_job *job;             /* NULL while there is none */
+	const struct session_long *long_job; /* what session_job_long() said, NULL = nothing */
+	struct control_list *listing;        /* waits for the client to read; NULL = none */
+	struct score_slot *slot;             /* NULL without scoreboard */
 	struct session_timers *timers;
 	struct access_cwd *cwd_access; /* what applies in cwd, access.h; NULL = ask again */
 	struct session_claim *claim;   /* counted transfers: claim.h */
@@ -169,6 +177,10 @@ char *session_display_text(struct session *s, const struct ftp_display *d, const
 typedef void session_work_fn(void *arg, const atomic_bool *cancel);
 typedef enum ftp_result session_done_fn(struct session *s, void *arg);
 enum ftp_result session_job(struct session *s, session_work_fn *work, session_done_fn *done, void *arg);
+/* From done(), which starts the next job: the command takes long. From then on NOOP and STAT are answered at
+ * once, and QUIT and the end of the input stop it, as during a transfer; not when commands wait already, which
+ * would get their replies out of order. what: kept until the command sets s->long_job to NULL. */
+void session_job_long(struct session *s, const struct session_long *what);
 /* Was the job that done() belongs to cancelled? */
 bool session_job_cancelled(const struct session *s);
 

@@ -197,6 +197,15 @@ static char *file_get(struct fake *f, const char *name, size_t *ret_len)
 	return text;
 }
 
+/* Longer, without taking room. */
+static void file_grow(struct fake *f, const char *name, off_t size)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof path, "%s/%s", f->dir, name);
+	assert_int_equal(truncate(path, size), 0);
+}
+
 static void assert_file(struct fake *f, const char *name, const char *want)
 {
 	size_t len;
@@ -504,6 +513,53 @@ static void downloads(void **state)
 	client_free(c);
 	fake_stop(f);
 	free(big);
+}
+
+static void hashes_keep_the_order_of_replies(void **state)
+{
+	struct fake *f = *state;
+	struct client *c;
+
+	file_put(f, "f", "abc", 3);
+	fake_start(f, "");
+	c = client_ready(f);
+	put(c, "HASH f\r\nNOOP\r\nXCRC f 0 2\r\nMD5 f\r\nOPTS HASH md5\r\nHASH f\r\nQUIT\r\n");
+	expect(c, "213 SHA-1 0-3 a9993e364706816aba3e25717850c26c9cd0d89d f");
+	expect(c, "200 NOOP");
+	expect(c, "213 9E83486D");
+	expect(c, "251 f 900150983CD24FB0D6963F7D28E17F72");
+	expect(c, "200 MD5");
+	expect(c, "213 MD5 0-3 900150983cd24fb0d6963f7d28e17f72 f");
+	expect(c, "221");
+	client_free(c);
+	fake_stop(f);
+}
+
+/* Hours of work, unless it can be stopped. */
+static void hashes_are_aborted(void **state)
+{
+	struct fake *f = *state;
+	struct client *c, *other;
+
+	file_put(f, "huge", "", 0);
+	file_put(f, "f", "abc", 3);
+	file_grow(f, "huge", (off_t)1 << 42);
+	fake_start(f, "");
+	c = client_ready(f);
+	other = client_ready(f);
+	put(c, "XSHA512 huge\r\n");
+	say(other, "HASH f", "213 SHA-1 0-3 a9993e364706816aba3e25717850c26c9cd0d89d f");
+	put(c, "ABOR\r\n");
+	expect(c, "426 XSHA512 aborted");
+	expect(c, "226 Abort successful");
+	put(c, "HASH huge\r\nABOR\r\n");
+	expect(c, "426 HASH aborted");
+	expect(c, "226 Abort successful");
+	say(c, "NOOP", "200");
+	put(c, "HASH huge\r\n");
+	client_free(c); /* goes away: the process must come to its end all the same */
+	client_free(other);
+	fake_stop(f);
 }
 
 static void ranges_are_sent_exactly(void **state)
@@ -1429,6 +1485,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(begins_and_quits),
 		T(downloads),
+		T(hashes_keep_the_order_of_replies),
+		T(hashes_are_aborted),
 		T(ranges_are_sent_exactly),
 		T(the_later_of_rest_and_rang_counts),
 		T(ranges_are_stored_exactly),

@@ -182,6 +182,7 @@ static void params_set(struct session *s, const struct ipc_handoff *h)
 	s->utf8_off = h->utf8_off;
 	s->quiet = h->quiet;
 	s->facts = verb_facts_offered(conf);
+	s->digest = ftp_digest_first(conf);
 	s->site_umask = -1;
 	s->idle_ms = conf->timeout_idle_ms;
 	s->login_wall_ms = clock_wall_ms();

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "ftp/line.h"
 
 bool args_split(const char *arg, size_t *ret_n, const char **ret_rest)
 {
@@ -360,6 +361,52 @@ static char *take_word(const char **s)
 	}
 	*s = p;
 	return word;
+}
+
+/* A number that can be a file offset, up to the next blank; *s moves behind it and the blanks that follow. */
+static bool take_offset(const char **s, uint64_t *ret_n)
+{
+	size_t n = strcspn(*s, " ");
+	char text[24];
+
+	if (n >= sizeof text)
+		return false;
+	memcpy(text, *s, n);
+	text[n] = '\0';
+	*s += n + strspn(*s + n, " ");
+	return str_to_u64(text, ret_n) == 0 && *ret_n <= INT64_MAX;
+}
+
+static enum args_hash_result take_range(const char *arg, struct args_hash *ret)
+{
+	struct line_word w[3];
+
+	if (line_words(arg, w, 3) != 2)
+		return ARGS_HASH_COUNT;
+	ret->ranged = true;
+	if (!take_offset(&arg, &ret->start))
+		return ARGS_HASH_START;
+	if (!take_offset(&arg, &ret->end))
+		return ARGS_HASH_END;
+	return ret->start < ret->end ? ARGS_HASH_OK : ARGS_HASH_ORDER;
+}
+
+enum args_hash_result args_hash(const char *arg, struct args_hash *ret)
+{
+	enum args_hash_result r;
+
+	memset(ret, 0, sizeof *ret);
+	arg += strspn(arg, " ");
+	ret->path = take_word(&arg);
+	if (!ret->path)
+		return ARGS_HASH_COUNT;
+	arg += strspn(arg, " ");
+	r = *arg ? take_range(arg, ret) : ARGS_HASH_OK;
+	if (r != ARGS_HASH_OK) {
+		free(ret->path);
+		ret->path = NULL;
+	}
+	return r;
 }
 
 int args_two_words(const char *arg, char **ret_a, char **ret_b)

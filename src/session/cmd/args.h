@@ -61,4 +61,20 @@ int args_two_words(const char *arg, char **ret_a, char **ret_b);
  * "target /path", split at the last " /". Fresh strings (free()). 0, -EINVAL, -ENOMEM. */
 int args_link(const char *arg, char **ret_target, char **ret_path);
 
+/* XCRC and its kin: "path" or "path start end" with the path maybe in double quotes as above; end is the offset
+ * behind the last byte of the part. */
+struct args_hash {
+	char *path;  /* fresh (free()), only with ARGS_HASH_OK */
+	bool ranged; /* start and end were there */
+	uint64_t start, end;
+};
+enum args_hash_result {
+	ARGS_HASH_OK,
+	ARGS_HASH_COUNT, /* neither one word nor three, or quotes that do not end */
+	ARGS_HASH_START, /* not numbers */
+	ARGS_HASH_END,
+	ARGS_HASH_ORDER /* start and end are set, but not in that order */
+};
+enum args_hash_result args_hash(const char *arg, struct args_hash *ret);
+
 #endif

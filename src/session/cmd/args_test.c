@@ -199,6 +199,57 @@ static void two_words_may_be_quoted(void **state)
 	assert_int_equal(args_two_words("\"\" b", &a, &b), -EINVAL);
 }
 
+static void hashes_have_a_path_and_maybe_a_range(void **state)
+{
+	static const struct {
+		const char *arg, *path;
+		uint64_t start, end; /* end 0: no range */
+	} good[] = {
+		{"f", "f", 0, 0},
+		{" f ", "f", 0, 0},
+		{"\"a b\"", "a b", 0, 0},
+		{"\"a \\\"b\\\\\" ", "a \"b\\", 0, 0},
+		{"q\"q", "q\"q", 0, 0},
+		{"f 0 1", "f", 0, 1},
+		{"\"f 1 2\"  3   4 ", "f 1 2", 3, 4},
+		{"f 0 9223372036854775807", "f", 0, INT64_MAX},
+	};
+	static const struct {
+		const char *arg;
+		enum args_hash_result want;
+	} bad[] = {
+		{"", ARGS_HASH_COUNT},
+		{" ", ARGS_HASH_COUNT},
+		{"\"\"", ARGS_HASH_COUNT},
+		{"\"f", ARGS_HASH_COUNT},
+		{"\"f\"g", ARGS_HASH_COUNT},
+		{"f 1", ARGS_HASH_COUNT},
+		{"a b.txt", ARGS_HASH_COUNT},
+		{"f 1 2 3", ARGS_HASH_COUNT},
+		{"f x 2", ARGS_HASH_START},
+		{"f -1 2", ARGS_HASH_START},
+		{"f 1 2x", ARGS_HASH_END},
+		{"f 1 9223372036854775808", ARGS_HASH_END},
+		{"f 1 000000000000000000000000002", ARGS_HASH_END},
+		{"f 2 2", ARGS_HASH_ORDER},
+		{"f 3 2", ARGS_HASH_ORDER},
+	};
+	struct args_hash a;
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		assert_int_equal(args_hash(good[i].arg, &a), ARGS_HASH_OK);
+		assert_string_equal(a.path, good[i].path);
+		assert_int_equal(a.ranged, good[i].end > 0);
+		assert_true(a.start == good[i].start && a.end == good[i].end);
+		free(a.path);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		if (args_hash(bad[i].arg, &a) != bad[i].want)
+			fail_msg("'%s'", bad[i].arg);
+		assert_null(a.path);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +259,7 @@ int main(void)
 		cmocka_unit_test(utime_has_two_forms),
 		cmocka_unit_test(modes_are_as_in_chmod),
 		cmocka_unit_test(two_words_may_be_quoted),
+		cmocka_unit_test(hashes_have_a_path_and_maybe_a_range),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* OPTS (RFC 2389 4): MLST (RFC 3659 7.9), UTF8, REST. */
+/* OPTS (RFC 2389 4): HASH (draft-bryan-ftpext-hash-02 3.2), MLST (RFC 3659 7.9), UTF8, REST. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +42,21 @@ static void opts_rest(struct session *s, const char *arg)
 		session_reply(s, 451, "REST %s not allowed", retr ? "RETR" : "STOR");
 }
 
+static void opts_hash(struct session *s, const char *arg)
+{
+	const struct ftp_conf *conf = &s->scope->conf;
+	int digest = *arg ? ftp_digest_find(arg) : (int)s->digest;
+
+	if (!conf->digest_engine)
+		not_understood(s);
+	else if (digest < 0 || !ftp_digest_on(conf, (enum ftp_digest)digest))
+		session_reply(s, 501, "%s: Unsupported algorithm", arg);
+	else {
+		s->digest = (enum ftp_digest)digest;
+		session_reply(s, 200, "%s", ftp_digest_name(s->digest));
+	}
+}
+
 static void opts_utf8(struct session *s, const char *arg)
 {
 	struct line_cmd cmd = {.verb = "OPTS"};
@@ -60,6 +75,7 @@ static const struct {
 	const char *name, *limit;
 	void (*run)(struct session *s, const char *arg);
 } options[] = {
+	{"HASH", "OPTS_HASH", opts_hash},
 	{"MLST", "OPTS_MLST", opts_mlst},
 	{"REST", "OPTS_REST", opts_rest},
 	{"UTF8", "OPTS_UTF8", opts_utf8},

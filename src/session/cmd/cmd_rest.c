@@ -51,9 +51,10 @@ static enum ftp_result rang_run(struct session *s, const char *arg)
 	else if (start == 1 && end == 0) {
 		s->restart = s->range = 0;
 		session_reply(s, 350, "Reset byte transfer range");
-	} else if (start > end)
+	} else if (start > end) {
+		s->restart = s->range = 0; /* as the draft asks */
 		session_reply(s, 501, "RANG start must be less than end");
-	else if (s->ascii)
+	} else if (s->ascii)
 		session_reply(s, 551, "RANG: Transfer ranges not allowed in ASCII mode");
 	else {
 		s->restart = start;

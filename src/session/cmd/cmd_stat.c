@@ -18,7 +18,11 @@ static enum ftp_result stat_session(struct session *s)
 	session_reply_more(s, "TYPE: %s, STRUcture: File, Mode: Stream", s->ascii ? "ASCII" : "BINARY");
 	session_reply_more(s, "Total bytes transferred for session: %llu",
 		(unsigned long long)(s->bytes_in + s->bytes_out));
-	xfer_describe(s, line, sizeof line);
+	if (s->long_job)
+		(void)snprintf(line, sizeof line, "%s %s (%llu/%llu)", s->long_job->verb, s->long_job->name,
+			(unsigned long long)s->long_job->total, (unsigned long long)s->long_job->done);
+	else
+		xfer_describe(s, line, sizeof line);
 	session_reply_more(s, "%s", line + strspn(line, " "));
 	session_reply(s, 211, "End of status");
 	return FTP_DONE;
