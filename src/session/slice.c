@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "session/iobuf.h"
 
-#define SLICE_MS    100                    /* then others get the thread */
 #define SPLICE_FROM ((uint64_t)IOBUF_SIZE) /* bytes of an upload that are copied first */
 
 void slice_net(struct xfer *x, int error)
@@ -86,7 +85,7 @@ void slice_run(struct xfer *x)
 	x->slice.file_bytes = x->slice.net_bytes = 0;
 	x->slice.end = SLICE_MORE;
 	x->slice.error = 0;
-	x->slice.until_ms = clock_ms() + SLICE_MS;
+	x->slice.until_ms = clock_ms() + x->slice.max_ms;
 	switch (x->path) {
 	case XFER_SENDFILE:
 		slice_sendfile(x);

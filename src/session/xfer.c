@@ -26,6 +26,8 @@
 #define EARLY_150_MS  500               /* some clients connect only after the 150 */
 #define LOOP_SLICE    (4 * 1024 * 1024) /* bytes sent in one turn of the loop */
 #define POOL_SLICE    (16 * 1024 * 1024)
+#define LOOP_MS       10                /* for a slice there: UseSendfile 1 B is many calls */
+#define POOL_MS       100               /* then others get the thread */
 #define RESIDENT_SPAN (4 * 1024 * 1024) /* bytes asked about at a time */
 #define READ_AHEAD    (8 * 1024 * 1024)
 #define SHORT_WAIT_MS 100
@@ -89,6 +91,12 @@ static void xfer_over(struct xfer *x)
 	session_unref(s);
 }
 
+/* Some file systems ask another process or machine even then. */
+static bool closing_may_wait(const struct xfer *x)
+{
+	return x->fd >= 0 && !x->fs->local;
+}
+
 /* Any thread. */
 static void store_finish(struct xfer *x)
 {
@@ -97,6 +105,8 @@ static void store_finish(struct xfer *x)
 	if (x->store)
 		x->end_error = -store_end(x->store, !x->failed, &x->problem, &x->file_size);
 	x->store = NULL;
+	if (closing_may_wait(x))
+		fd_close(&x->fd);
 	if (!x->failed)
 		x->display = session_display_text(x->s, d, "/");
 }
@@ -125,7 +135,8 @@ static void xfer_finish(struct xfer *x)
 			x->wire.sock, SOL_SOCKET, SO_LINGER, &hard, sizeof hard); /* else it closes softly */
 	fd_close(&x->wire.sock);
 	xfer_enter(x, XFER_FINISHING);
-	if (x->ended || (!x->store && (x->failed || !x->s->scope->conf.display_file_transfer.path))) {
+	if (x->ended || (!x->store && !closing_may_wait(x) &&
+				(x->failed || !x->s->scope->conf.display_file_transfer.path))) {
 		xfer_over(x);
 		return;
 	}
@@ -352,6 +363,8 @@ static uint64_t resident_bytes(struct xfer *x)
 	uint64_t span = x->end - x->cur < RESIDENT_SPAN ? x->end - x->cur : RESIDENT_SPAN;
 	int64_t n;
 
+	if (!x->fs->local)
+		return 0; /* asking may wait already */
 	if (x->cur < x->resident_until)
 		return x->resident_until - x->cur;
 	n = zs_resident(x->fd, x->cur, (size_t)span);
@@ -377,6 +390,7 @@ static void xfer_step(struct xfer *x)
 		return;
 	}
 	x->slice.max = may;
+	x->slice.max_ms = POOL_MS;
 	resident = x->path == XFER_SENDFILE ? resident_bytes(x) : 0;
 	if (resident == 0) {
 		slice_in_pool(x);
@@ -384,6 +398,7 @@ static void xfer_step(struct xfer *x)
 	}
 	x->slice.max = may < LOOP_SLICE ? may : LOOP_SLICE;
 	x->slice.max = resident < x->slice.max ? (size_t)resident : x->slice.max;
+	x->slice.max_ms = LOOP_MS;
 	xfer_enter(
 		x, XFER_WAITING); /* more is for the next turn of the loop, also after a slice in the pool */
 	slice_run(x);
@@ -524,6 +539,12 @@ static void rate_choose(struct xfer *x, const struct ftp_conf *conf)
 	x->rate.free_bytes = rate->free_bytes;
 }
 
+/* Are line ends converted? */
+static bool converts(const struct session *s)
+{
+	return s->ascii && !(s->scope->conf.transfer_options & FTP_TRANSFER_IGNORE_ASCII);
+}
+
 enum ftp_result xfer_start_download(struct session *s, const struct xfer_download *d)
 {
 	struct xfer *x = xfer_new(s, XFER_DOWNLOAD, d->verb, d->name);
@@ -531,7 +552,8 @@ enum ftp_result xfer_start_download(struct session *s, const struct xfer_downloa
 	x->vpath = xstrdup(d->vpath);
 	x->fd = d->fd;
 	x->dev = d->st->st_dev;
-	x->ascii = s->ascii;
+	x->fs = d->fs;
+	x->ascii = converts(s);
 	x->seekable = S_ISREG(d->st->st_mode);
 	x->size_known = x->seekable && !d->endless;
 	x->start = x->cur = d->start;
@@ -553,7 +575,7 @@ enum ftp_result xfer_start_upload(struct session *s, const struct xfer_upload *u
 	x->vpath = xstrdup(u->vpath);
 	x->store = u->store;
 	x->dev = u->store->dev;
-	x->ascii = s->ascii;
+	x->ascii = converts(s);
 	x->start = u->store->start;
 	x->end = u->store->end;
 	x->size_known = x->end != UINT64_MAX;

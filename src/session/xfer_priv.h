@@ -22,6 +22,7 @@
 #include "session/store.h"
 #include "session/wire.h"
 #include "session/xfer.h"
+#include "vfs/fstype.h"
 
 enum xfer_kind { XFER_DOWNLOAD, XFER_UPLOAD, XFER_LISTING };
 
@@ -63,6 +64,7 @@ enum slice_end {
 
 struct slice {
 	size_t max;          /* in: bytes at most, counted at the file */
+	unsigned max_ms;     /* in: milliseconds at most */
 	uint64_t until_ms;   /* set by slice_run(): clock_ms() of its end */
 	uint64_t file_bytes; /* out: moved, counted at the file */
 	uint64_t net_bytes;  /* out: moved, counted at the socket */
@@ -100,9 +102,11 @@ struct xfer {
 
 	/* path */
 	enum xfer_path path;
-	uint64_t chunk;          /* UseSendfile: bytes of one request at most, 0 = no limit */
-	uint64_t resident_until; /* file offset up to which no disk is needed */
-	dev_t dev;
+	uint64_t chunk;              /* UseSendfile: bytes of one request at most, 0 = no limit */
+	uint64_t resident_until;     /* file offset up to which no disk is needed */
+	dev_t dev;                   /* of the file, 0 = not a download */
+	const struct vfs_fstype *fs; /* of the file, NULL = not a download */
+	bool ended_once;             /* the kernel said end of file before it was */
 	struct rate rate;
 	struct lowat lowat; /* upload */
 	bool spliced;       /* upload: bytes have taken the way through the pipe */
@@ -140,6 +144,7 @@ struct xfer_download {
 	const char *verb, *name, *vpath;
 	int fd; /* given */
 	const struct stat *st;
+	const struct vfs_fstype *fs;
 	bool endless; /* the size in st says nothing (procfs) */
 	uint64_t start;
 	uint64_t length;             /* bytes from start on at most (RANG); 0 = to the end of the file */

@@ -37,7 +37,24 @@ static int stat_at(
 	if (fd < 0)
 		return fd;
 	r = result(statx(fd, "", how, mask, &st));
+	if (r == 0 && (flags & VFS_CACHED) == 0)
+		(void)vfs_fstype_get(
+			fd, makedev(st.stx_dev_major, st.stx_dev_minor)); /* for those that may not ask */
 	fd_close(&fd);
+	if (r == 0)
+		*ret_st = st;
+	return r;
+}
+
+/* The same, and of what may be told from memory only where that is the truth. */
+static int stat_known(
+	const struct vfs_root *root, const char *vpath, unsigned flags, unsigned mask, struct statx *ret_st)
+{
+	struct statx st;
+	int r = stat_at(root, vpath, flags, mask, &st);
+
+	if (r == 0 && (flags & VFS_CACHED) != 0 && !vfs_is_local(&st))
+		return -EAGAIN;
 	if (r == 0)
 		*ret_st = st;
 	return r;
@@ -46,13 +63,13 @@ static int stat_at(
 int vfs_stat(
 	const struct vfs_root *root, const char *vpath, unsigned flags, unsigned mask, struct statx *ret_st)
 {
-	return stat_at(root, vpath, flags & ~(unsigned)VFS_NOFOLLOW, mask, ret_st);
+	return stat_known(root, vpath, flags & ~(unsigned)VFS_NOFOLLOW, mask, ret_st);
 }
 
 int vfs_lstat(
 	const struct vfs_root *root, const char *vpath, unsigned flags, unsigned mask, struct statx *ret_st)
 {
-	return stat_at(root, vpath, flags | VFS_NOFOLLOW, mask, ret_st);
+	return stat_known(root, vpath, flags | VFS_NOFOLLOW, mask, ret_st);
 }
 
 dev_t vfs_device_hint(const struct vfs_root *root, const char *vpath)

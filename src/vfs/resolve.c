@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -110,6 +111,30 @@ int vfs_parent_open(const struct vfs_root *root, const char *vpath, unsigned fla
 	return fd;
 }
 
+bool vfs_is_local(const struct statx *st)
+{
+	const struct vfs_fstype *type = vfs_fstype_known(makedev(st->stx_dev_major, st->stx_dev_minor));
+
+	return type && type->local;
+}
+
+bool vfs_fd_is_local(int fd)
+{
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 &&
+	       vfs_is_local(&st);
+}
+
+/* Remember what the file system of an open object is: what VFS_CACHED asks for later. */
+static void fstype_learn(int fd)
+{
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0)
+		(void)vfs_fstype_learn(fd, makedev(st.stx_dev_major, st.stx_dev_minor));
+}
+
 int vfs_realpath(const struct vfs_root *root, const char *vpath, unsigned flags, char out[VFS_PATH_SIZE])
 {
 	char canon[VFS_PATH_SIZE];
@@ -122,8 +147,13 @@ int vfs_realpath(const struct vfs_root *root, const char *vpath, unsigned flags,
 		root, vpath, O_PATH | ((flags & VFS_NOFOLLOW) != 0 ? O_NOFOLLOW : 0), 0, flags, canon);
 	if (fd < 0 && !(fd == -ENOENT && (flags & VFS_MISSING_OK) != 0 && canon[0] != '\0'))
 		return fd;
-	if (fd >= 0)
+	if (fd >= 0 && (flags & VFS_CACHED) != 0 && !vfs_fd_is_local(fd)) {
 		fd_close(&fd);
+		return -EAGAIN;
+	}
+	if (fd >= 0 && (flags & VFS_CACHED) == 0)
+		fstype_learn(fd);
+	fd_close(&fd);
 	strcpy(out, canon); /* both have VFS_PATH_SIZE bytes */
 	return 0;
 }

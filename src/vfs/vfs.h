@@ -32,8 +32,12 @@
 
 /* Flags of one call. */
 enum {
-	VFS_CACHED = 1,   /* only what the kernel answers from memory: else -EAGAIN, ask a pool thread without
-	                        this flag. Never with O_CREAT or O_TRUNC (always -EAGAIN) */
+	/* Only what the kernel answers from memory: else -EAGAIN, ask a pool thread without this flag. Objects
+	 * on file systems that ask other machines or processes, or of which nobody knows yet what they are
+	 * (fstype.h), are always -EAGAIN. vfs_open() looks only at the path: the opening itself does not wait
+	 * if vfs_realpath() or vfs_stat() with this flag knew the object. Never with O_CREAT or O_TRUNC
+	 * (always -EAGAIN) */
+	VFS_CACHED = 1,
 	VFS_NOFOLLOW = 2, /* a link as last component is the object itself */
 	VFS_NOLINKS =
 		4, /* any link on the way: -ELOOP. For a path from vfs_realpath() that policy has seen */

@@ -2,6 +2,7 @@
 #ifndef VFS_VFS_PRIV_H
 #define VFS_VFS_PRIV_H
 
+#include "vfs/fstype.h"
 #include "vfs/vfs.h"
 
 /* openat2(dirfd, path, ...) with RESOLVE_* bits. Descriptor or -errno; -ENOSYS where it is missing or off. */
@@ -16,6 +17,11 @@ int vfs_walk_open(const struct vfs_root *root, const char *vpath, int oflags, mo
 
 /* O_PATH descriptor of an object; flags VFS_CACHED, VFS_NOFOLLOW, VFS_NOLINKS. */
 int vfs_path_fd(const struct vfs_root *root, const char *vpath, unsigned flags);
+
+/* Does the kernel answer about this object, or an open one, without asking another machine or process? False when
+ * that is not known. Neither blocks. */
+bool vfs_is_local(const struct statx *st); /* only stx_dev is looked at */
+bool vfs_fd_is_local(int fd);
 
 /* rename(2) between open directories, flags as vfs_rename(). */
 int vfs_rename_at(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);

@@ -342,6 +342,34 @@ static void cached_open_answers_from_memory_or_not_at_all(void **state)
 	assert_int_equal(vfs_open(t->root, "/f", O_RDONLY, 0, VFS_CACHED), -EAGAIN);
 }
 
+static void memory_is_trusted_on_known_local_file_systems_only(void **state)
+{
+	struct test_tree *t = *state;
+	struct vfs_root *proc = NULL;
+	char out[VFS_PATH_SIZE];
+	struct statx st;
+
+	if (!vfs_has_openat2())
+		skip();
+	tree_file(t, "root/f", "x");
+	assert_int_equal(vfs_realpath(t->root, "/f", 0, out), 0); /* learns what it is */
+	assert_int_equal(vfs_stat(t->root, "/f", VFS_CACHED, STATX_SIZE, &st), 0);
+	assert_int_equal(st.stx_size, 1);
+	assert_int_equal(vfs_realpath(t->root, "/f", VFS_CACHED, out), 0);
+	assert_true(vfs_device_hint(t->root, "/f") != 0);
+	assert_true(vfs_device_hint(t->root, "/f") == vfs_device_hint(t->root, "/not/here/at all"));
+
+	assert_int_equal(vfs_root_open("/proc", 0, &proc, NULL), 0);
+	for (unsigned i = 0; i < 2; i++) { /* not known, known */
+		assert_int_equal(vfs_realpath(proc, "/version", VFS_CACHED, out), -EAGAIN);
+		assert_int_equal(vfs_lstat(proc, "/version", VFS_CACHED, STATX_SIZE, &st), -EAGAIN);
+		assert_int_equal(vfs_realpath(proc, "/version", 0, out), 0);
+		assert_int_equal(vfs_stat(proc, "/version", 0, STATX_SIZE, &st), 0);
+	}
+	assert_true(vfs_device_hint(proc, "/version") != vfs_device_hint(t->root, "/f"));
+	vfs_root_close(&proc);
+}
+
 static void check_realpath(struct test_tree *t)
 {
 	static const struct {
@@ -629,6 +657,7 @@ int main(void)
 		TREE_TEST(slash_can_be_the_root),
 		TREE_TEST(root_without_links_can_be_asked),
 		TREE_TEST(cached_open_answers_from_memory_or_not_at_all),
+		TREE_TEST(memory_is_trusted_on_known_local_file_systems_only),
 		TREE_TEST(realpath_is_what_policy_sees),
 		TREE_TEST(longest_paths_work),
 		TREE_TEST(swapped_links_do_not_lead_out),

@@ -141,6 +141,8 @@ static int follow(struct walk *w, const char *name)
 
 	if ((w->flags & VFS_NOLINKS) != 0 || ++w->links > VFS_LINK_MAX)
 		return -ELOOP;
+	if ((w->flags & VFS_CACHED) != 0 && !vfs_fd_is_local(w->cur))
+		return -EAGAIN; /* reading a link asks the file server */
 	n = readlinkat(w->cur, name, text, sizeof(text));
 	if (n < 0)
 		return -errno;
@@ -164,19 +166,31 @@ static int follow(struct walk *w, const char *name)
 	return FOLLOWED;
 }
 
+/* File type bits of an open object. Types do not change, so what the kernel remembers is good enough: asking
+ * a file server could block. 0 when even that is not to be had. */
+static mode_t type_of(int fd)
+{
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0
+		       ? st.stx_mode & S_IFMT
+		       : 0;
+}
+
 static int enter(struct walk *w, const char *name)
 {
-	struct stat st;
+	mode_t type;
 	int r, fd = open_one(w, w->cur, name, O_PATH | O_NOFOLLOW, 0);
 
 	if (fd < 0)
 		return fd;
-	if (fstat(fd, &st) < 0)
-		r = -errno;
-	else if (S_ISLNK(st.st_mode))
+	type = type_of(fd);
+	if (type == S_IFLNK)
 		r = follow(w, name);
+	else if (type == 0)
+		r = -EIO;
 	else
-		r = S_ISDIR(st.st_mode) ? done_append(w, name) : -ENOTDIR;
+		r = type == S_IFDIR ? done_append(w, name) : -ENOTDIR;
 	if (r < 0) {
 		fd_close(&fd);
 		return r == FOLLOWED ? 0 : r;
@@ -214,13 +228,6 @@ static int to_last(struct walk *w, char name[VFS_NAME_MAX + 1], bool *ret_dir)
 	}
 }
 
-static bool is_link(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
-}
-
 /* Open the last component. Descriptor, FOLLOWED or -errno. */
 static int open_last(struct walk *w, const char *name, bool dir, int oflags, mode_t mode)
 {
@@ -233,15 +240,13 @@ static int open_last(struct walk *w, const char *name, bool dir, int oflags, mod
 	fd = open_one(
 		w, w->cur, name, oflags | O_NOFOLLOW | (dir && !(oflags & O_PATH) ? O_DIRECTORY : 0), mode);
 	if (fd >= 0) {
-		struct stat st;
-
 		if ((oflags & O_PATH) == 0)
 			return fd;
-		if (follows && is_link(fd)) {
+		if (follows && type_of(fd) == S_IFLNK) {
 			fd_close(&fd);
 			return follow(w, name);
 		}
-		if (dir && fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode)) {
+		if (dir && type_of(fd) != S_IFDIR) {
 			fd_close(&fd);
 			return -ENOTDIR;
 		}

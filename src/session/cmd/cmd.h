@@ -22,6 +22,9 @@ struct session_cmd {
 extern const struct session_cmd *const session_cmds[];
 const struct session_cmd *session_cmd_find(const char *verb);
 
+/* session_note_path() of what the argument of LIST, NLST or STAT names after its options. */
+void list_note_path(struct session *s, const char *arg);
+
 /* SITE <name>: same shape, verb is the name without "SITE". cmd_site.c looks them up. */
 extern const struct session_cmd *const session_site_cmds[];
 

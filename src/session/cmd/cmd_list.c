@@ -5,6 +5,7 @@
 
 #include "session/cmd/cmd.h"
 #include "session/list.h"
+#include "session/list_opts.h"
 #include "session/mlsx.h"
 
 struct list_work {
@@ -60,10 +61,19 @@ static enum ftp_result no_memory(struct session *s)
 	return FTP_DONE;
 }
 
+void list_note_path(struct session *s, const char *arg)
+{
+	char vpath[VFS_PATH_SIZE];
+	struct list_opts opts; /* not applied */
+	bool lone;
+
+	if (session_path(s, list_opts_arg(&opts, arg, true, &lone), vpath) == 0)
+		session_note_path(s, vpath);
+}
+
 static enum ftp_result list_start(struct session *s, const char *arg, enum list_kind kind)
 {
 	struct list_work *w = calloc(1, sizeof *w);
-	char vpath[VFS_PATH_SIZE];
 
 	if (w)
 		w->l = listing_new(s, kind, arg);
@@ -71,8 +81,7 @@ static enum ftp_result list_start(struct session *s, const char *arg, enum list_
 		free(w);
 		return no_memory(s);
 	}
-	if (session_path(s, *arg == '-' ? "" : arg, vpath) == 0)
-		session_note_path(s, vpath);
+	list_note_path(s, arg);
 	return session_job(s, list_work, list_done, w);
 }
 

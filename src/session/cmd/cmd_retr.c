@@ -2,9 +2,7 @@
  * replies. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdlib.h>
-#include <sys/vfs.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
@@ -23,6 +21,7 @@ struct retr {
 	struct session_access access;
 	int fd;
 	struct stat st;
+	const struct vfs_fstype *fs;
 	bool endless; /* st_size says nothing */
 };
 
@@ -36,12 +35,10 @@ static void retr_free(struct retr *r)
 }
 
 /* Files that the kernel makes up while they are read have no size before. */
-static bool size_unknown(int fd, const struct stat *st)
+static bool size_unknown(const struct vfs_fstype *fs, const struct stat *st)
 {
-	struct statfs fs;
-
-	return S_ISREG(st->st_mode) && fstatfs(fd, &fs) == 0 &&
-	       (fs.f_type == SYSFS_MAGIC || (fs.f_type == PROC_SUPER_MAGIC && st->st_size == 0));
+	return S_ISREG(st->st_mode) &&
+	       (fs->send == VFS_SEND_COPY || (fs->send == VFS_SEND_NEVER && st->st_size == 0));
 }
 
 /* Access and open. flags: VFS_CACHED on the loop, then -EAGAIN means: ask the pool. */
@@ -59,7 +56,8 @@ static int retr_look(struct retr *r, unsigned flags)
 		session_access_done(&r->access);
 		return n;
 	}
-	r->endless = size_unknown(r->fd, &r->st);
+	r->fs = vfs_fstype_get(r->fd, r->st.st_dev);
+	r->endless = size_unknown(r->fs, &r->st);
 	return 0;
 }
 
@@ -101,6 +99,7 @@ static enum ftp_result retr_go(struct session *s, void *arg, const char *refused
 		.name = r->arg,
 		.vpath = r->vpath,
 		.st = &r->st,
+		.fs = r->fs,
 		.endless = r->endless,
 		.start = r->restart,
 		.length = r->range,

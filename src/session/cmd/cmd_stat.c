@@ -86,6 +86,7 @@ static enum ftp_result stat_run(struct session *s, const char *arg)
 		session_reply(s, 451, "Cannot allocate memory");
 		return FTP_DONE;
 	}
+	list_note_path(s, arg);
 	return session_job(s, stat_work, stat_done, w);
 }
 
