@@ -10,16 +10,19 @@
 #include "session/xfer_path.h"
 #include "zsend.h"
 
-/* The kernel says end of file. Believe it only when the size says the same: some file systems fail so. */
+/* The kernel says end of file. The size says whether that is so; if not, it is asked once more, as the file may
+ * have been cut and have grown again, and then not believed any more. */
 static void sendfile_ended(struct xfer *x)
 {
 	struct stat st;
 
 	x->slice.end = SLICE_EOF;
-	if (fstat(x->fd, &st) == 0 && (uint64_t)st.st_size > x->cur) {
-		xfer_path_fall_back(x, EINVAL);
-		x->slice.end = SLICE_MORE;
-	}
+	if (fstat(x->fd, &st) < 0 || (uint64_t)st.st_size <= x->cur)
+		return;
+	if (x->ended_once)
+		xfer_path_fall_back(x, ENODATA);
+	x->ended_once = true;
+	x->slice.end = SLICE_MORE;
 }
 
 static void sendfile_failed(struct xfer *x, int error)
@@ -45,11 +48,16 @@ static void sendfile_failed(struct xfer *x, int error)
 
 void slice_sendfile(struct xfer *x)
 {
+	uint64_t at;
+	size_t want;
 	ssize_t n;
 
 	do {
-		n = wire_sendfile(
-			&x->wire, x->fd, &x->cur, slice_room(x, x->chunk ? x->chunk : ZS_SLICE_MAX));
+		at = x->cur;
+		want = slice_room(x, x->chunk ? x->chunk : ZS_SLICE_MAX);
+		n = wire_sendfile(&x->wire, x->fd, &x->cur, want);
+		log_debug(&x->s->log, 10, "xfer: sendfile at %llu, asked %zu, got %zd",
+			(unsigned long long)at, want, n);
 		if (n > 0) {
 			x->slice.file_bytes += (uint64_t)n;
 			x->slice.net_bytes += (uint64_t)n;

@@ -2,56 +2,75 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 
 #include "base/err.h"
 #include "base/log.h"
 #include "session/session_priv.h"
 
-#define CHUNK_MIN ((uint64_t)4096) /* of UseSendfile <percent> */
-#define BADFS_MAX 16
+#define CHUNK_MIN  ((uint64_t)4096)        /* of UseSendfile <percent> */
+#define REMOTE_MAX ((uint64_t)1024 * 1024) /* of one request, where pages come from another machine */
+#define BADFS_MAX  16
 
-/* Devices whose files the kernel will not send, or not take from a pipe, found by trying. */
+/* Devices whose files the kernel will not send, or not take from a pipe, found by trying. A number of a device
+ * may be used again by another kind of file system, as far as that is known. */
 struct badfs {
-	dev_t dev[BADFS_MAX];
+	struct {
+		dev_t dev;
+		const struct vfs_fstype *fs;
+	} row[BADFS_MAX];
 	unsigned n, next;
 };
 static pthread_mutex_t badfs_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct badfs no_sendfile, no_splice;
 
-static bool badfs_known(const struct badfs *b, dev_t dev)
+/* Under the lock. */
+static bool badfs_find(const struct badfs *b, const struct xfer *x)
 {
-	bool found = false;
+	for (unsigned i = 0; i < b->n; i++)
+		if (b->row[i].dev == x->dev && b->row[i].fs == x->fs)
+			return true;
+	return false;
+}
+
+static bool badfs_known(const struct badfs *b, const struct xfer *x)
+{
+	bool found;
 
 	(void)pthread_mutex_lock(&badfs_lock); /* cannot fail: held once */
-	for (unsigned i = 0; i < b->n; i++)
-		found = found || b->dev[i] == dev;
+	found = badfs_find(b, x);
 	(void)pthread_mutex_unlock(&badfs_lock);
 	return found;
 }
 
-static void badfs_add(struct badfs *b, dev_t dev)
+static void badfs_add(struct badfs *b, const struct xfer *x)
 {
-	if (badfs_known(b, dev))
-		return;
 	(void)pthread_mutex_lock(&badfs_lock);
-	b->dev[b->next] = dev; /* the oldest makes room */
-	b->next = (b->next + 1) % BADFS_MAX;
-	b->n = b->n < BADFS_MAX ? b->n + 1 : BADFS_MAX;
+	if (!badfs_find(b, x)) {
+		b->row[b->next].dev = x->dev; /* the oldest makes room */
+		b->row[b->next].fs = x->fs;
+		b->next = (b->next + 1) % BADFS_MAX;
+		b->n = b->n < BADFS_MAX ? b->n + 1 : BADFS_MAX;
+	}
 	(void)pthread_mutex_unlock(&badfs_lock);
 }
 
-/* Why bytes must go through this process; NULL: they need not. First match. */
+/* Why bytes must go through this process; NULL: they need not. First match, the order is that of
+ * spec/sendfile.md 2. */
 static const char *copy_reason(const struct xfer *x, const struct ftp_conf *conf)
 {
 	if (conf->sendfile.kind == FTP_SENDFILE_OFF)
 		return "config";
+	if (x->rate.bps && x->s->scope->conf.transfer_options & FTP_TRANSFER_COPY_THROTTLED)
+		return "rate";
 	if (x->ascii)
 		return "ascii";
-	if (!x->seekable || !x->size_known)
-		return "nonregular";
-	if (x->cur >= x->end)
+	if (x->size_known && x->cur >= x->end)
 		return "empty";
-	if (badfs_known(&no_sendfile, x->dev))
+	if (!x->seekable)
+		return "nonregular";
+	if (!x->size_known || x->fs->send == VFS_SEND_COPY || x->fs->send == VFS_SEND_NEVER ||
+		badfs_known(&no_sendfile, x))
 		return "badfs";
 	return NULL;
 }
@@ -62,7 +81,7 @@ static void upload_choose(struct xfer *x, const struct ftp_conf *conf)
 			     : x->ascii                              ? "ascii"
 			     : !x->store->regular                    ? "nonregular"
 			     : x->store->mode == STORE_APPEND        ? "append" /* splice(2): EINVAL */
-			     : badfs_known(&no_splice, x->dev)       ? "badfs"
+			     : badfs_known(&no_splice, x)            ? "badfs"
 								     : NULL;
 
 	x->path = reason ? XFER_RECV : XFER_SPLICE;
@@ -77,6 +96,24 @@ static void chunk_choose(struct xfer *x, const struct ftp_sendfile *f)
 	else if (f->kind == FTP_SENDFILE_PERCENT) { /* of the whole file, not of what REST leaves */
 		x->chunk = (uint64_t)((double)x->file_size * f->percent / 100.0);
 		x->chunk = x->chunk < CHUNK_MIN ? CHUNK_MIN : x->chunk;
+	}
+	if (x->fs->send == VFS_SEND_SLICES && (!x->chunk || x->chunk > REMOTE_MAX))
+		x->chunk = REMOTE_MAX;
+}
+
+static void chosen_log(const struct xfer *x, const char *reason, const struct ftp_sendfile *f)
+{
+	char percent[40] = "";
+
+	if (reason)
+		log_debug(&x->s->log, 10, "'%s' is sent by copying, reason: %s", x->vpath, reason);
+	else if (!x->chunk)
+		log_debug(&x->s->log, 10, "'%s' is sent by the kernel", x->vpath);
+	else {
+		if (f->kind == FTP_SENDFILE_PERCENT)
+			(void)snprintf(percent, sizeof percent, " (%g%%)", f->percent);
+		log_debug(&x->s->log, 10, "'%s' is sent by the kernel in parts of %llu bytes%s", x->vpath,
+			(unsigned long long)x->chunk, percent);
 	}
 }
 
@@ -96,8 +133,20 @@ void xfer_path_choose(struct xfer *x, const struct ftp_conf *conf)
 	x->path = !reason ? XFER_SENDFILE : x->seekable ? XFER_COPY : XFER_STREAM;
 	if (!reason)
 		chunk_choose(x, &conf->sendfile);
-	log_debug(&x->s->log, 10, "'%s' is sent by %s%s%s", x->vpath, reason ? "copying" : "the kernel",
-		reason ? ", reason: " : "", reason ? reason : "");
+	chosen_log(x, reason, &conf->sendfile);
+}
+
+/* Says the error that this pair of descriptors cannot do it, rather than that something broke? */
+static bool says_cannot(int error)
+{
+	return error == EINVAL || error == ENOSYS || error == ENOTSUP || error == EOPNOTSUPP ||
+	       error == EOVERFLOW || error == ENOTSOCK || error == ESPIPE;
+}
+
+static bool is_foreseen(int error)
+{
+	return says_cannot(error) || error == ENOMEM || error == ENOBUFS || error == EIO || error == ESTALE ||
+	       error == ENXIO || error == EFAULT || error == ENODATA;
 }
 
 bool xfer_path_no_splice(int error)
@@ -108,7 +157,7 @@ bool xfer_path_no_splice(int error)
 static void upload_fall_back(struct xfer *x, int error)
 {
 	if (xfer_path_no_splice(error) && error != EPERM)
-		badfs_add(&no_splice, x->dev);
+		badfs_add(&no_splice, x);
 	log_notice(&x->s->log, "the kernel does not write '%s' from a pipe (%s): copying from byte %llu on",
 		x->vpath, err_text(error), (unsigned long long)x->store->offset);
 	x->path = XFER_RECV;
@@ -120,8 +169,11 @@ void xfer_path_fall_back(struct xfer *x, int error)
 		upload_fall_back(x, error);
 		return;
 	}
-	if (x->cur == x->start && (error == EINVAL || error == ENOTSUP || error == EOVERFLOW))
-		badfs_add(&no_sendfile, x->dev);
+	if (x->cur == x->start && says_cannot(error))
+		badfs_add(&no_sendfile, x);
+	if (!is_foreseen(error))
+		log_warn(&x->s->log, "sending '%s' in the kernel failed with an unexpected error %d",
+			x->vpath, error);
 	log_notice(&x->s->log, "the kernel does not send '%s' (%s): copying from byte %llu on", x->vpath,
 		err_text(error), (unsigned long long)x->cur);
 	x->path = XFER_COPY;

@@ -27,7 +27,7 @@ unsigned xfer_command_bit(const char *verb)
 /* Clients parse the number of bytes (spec/transfer.md 3). */
 void xfer_say_150(struct xfer *x)
 {
-	const char *type = x->ascii || x->kind == XFER_LISTING ? "ASCII" : "BINARY";
+	const char *type = x->s->ascii || x->kind == XFER_LISTING ? "ASCII" : "BINARY";
 	uint64_t n = x->size_known ? x->end - x->start : 0;
 
 	if (x->said_150)
