@@ -43,7 +43,7 @@ const struct ftp_verb ftp_verbs[] = {
 		.rfc = "959 4.1.3",
 		.flags = VERB_POSTLOGIN,
 		.log_classes = VERB_LOG_MISC,
-		.replies = {200, 202, 504, 552},
+		.replies = {200, 504, 552},
 	},
 	{
 		.name = "APPE",

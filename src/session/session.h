@@ -115,6 +115,7 @@ struct session {
 	bool ascii;             /* TYPE A */
 	bool epsv_all;          /* EPSV ALL was given */
 	bool utf8_off;          /* OPTS UTF8 OFF */
+	uint64_t allo;          /* ALLO: bytes, consumed by the next upload; 0 = none */
 	uint64_t restart;       /* REST, consumed by the next RETR or STOR; the start of a range as well */
 	uint64_t range;         /* RANG: bytes from restart on, 0 = no range; consumed with it */
 	char *rename_from;      /* RNFR: vpath, owned; NULL = none */

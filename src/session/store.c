@@ -122,6 +122,19 @@ static int unique_open(
 	return fd;
 }
 
+/* A client that announces more than there is room for learns it before it sends, and nothing is touched. */
+static int announced_check(
+	struct store *st, uint64_t announced, const struct stat *sb, enum store_problem *problem)
+{
+	int r = announced > st->limit ? -EFBIG
+				      : prealloc_check(st->fd, announced, (uint64_t)sb->st_blocks * 512);
+
+	st->announced = announced;
+	if (r < 0)
+		*problem = STORE_NO_ROOM;
+	return r;
+}
+
 /* After opening: what is it, and where does writing begin? */
 static int target_look(struct store *st, const struct store_options *opt, enum store_problem *problem)
 {
@@ -147,6 +160,8 @@ static int target_look(struct store *st, const struct store_options *opt, enum s
 	} else if (st->mode == STORE_APPEND)
 		st->offset = st->size_before;
 	st->start = st->offset;
+	if (st->regular && (st->mode == STORE_REPLACE || st->mode == STORE_UNIQUE))
+		return announced_check(st, opt->announced, &sb, problem);
 	if (st->mode == STORE_RESTART && opt->length)
 		st->end = st->offset + opt->length;
 	return 0;
@@ -193,12 +208,12 @@ int store_open(struct vfs_root *root, const char *real, const struct store_optio
 
 int store_begin(struct store *st)
 {
-	struct stat sb;
-
 	st->started = true;
-	if (st->mode != STORE_REPLACE || !st->existed || fstat(st->fd, &sb) < 0 || !S_ISREG(sb.st_mode))
+	if (!st->regular || (st->mode != STORE_REPLACE && st->mode != STORE_UNIQUE))
 		return 0;
-	return ftruncate(st->fd, 0) < 0 ? -errno : 0;
+	if (st->existed && ftruncate(st->fd, 0) < 0)
+		return -errno;
+	return prealloc_begin(&st->room, st->fd, st->announced);
 }
 
 uint64_t store_room(const struct store *st)
@@ -220,6 +235,7 @@ int store_write(struct store *st, const char *p, size_t n)
 
 	if (full)
 		n = (size_t)store_room(st);
+	prealloc_go_on(&st->room, st->fd, st->offset);
 	while (n > 0) {
 		w = st->mode == STORE_APPEND ? write(st->fd, p, n) : pwrite(st->fd, p, n, (off_t)st->offset);
 		if (w < 0 && errno == ESPIPE)
@@ -240,6 +256,7 @@ int store_splice(struct store *st, int from_pipe, size_t n)
 	off_t off = (off_t)st->offset;
 	ssize_t w;
 
+	prealloc_go_on(&st->room, st->fd, st->offset);
 	while (n > 0) {
 		w = splice(from_pipe, NULL, st->fd, &off, n, SPLICE_F_MOVE);
 		if (w < 0 && errno == EINTR)
@@ -289,6 +306,7 @@ int store_end(struct store *st, bool complete, enum store_problem *ret_problem, 
 	int r = 0;
 
 	*ret_problem = STORE_OK;
+	prealloc_end(&st->room, st->fd);
 	if (!complete)
 		store_undo(st);
 	*ret_size = fstat(st->fd, &sb) == 0 ? (int64_t)sb.st_size : -1;

@@ -8,6 +8,7 @@
 #define SESSION_STORE_H
 
 #include "ftp/conf.h"
+#include "session/prealloc.h"
 #include "vfs/vfs.h"
 
 enum store_mode { STORE_REPLACE, STORE_RESTART, STORE_APPEND, STORE_UNIQUE };
@@ -27,6 +28,8 @@ struct store {
 	uint64_t offset;      /* of the next byte */
 	uint64_t start;       /* of the first byte */
 	uint64_t size_before; /* bytes, when existed */
+	uint64_t announced;   /* ALLO: bytes of the whole new file, 0 = not */
+	struct prealloc room; /* made for it */
 	uint64_t end;         /* RANG: offset behind its last byte; UINT64_MAX = no range */
 	uint64_t limit;       /* MaxStoreFileSize: the file does not grow beyond; UINT64_MAX = none */
 };
@@ -39,6 +42,7 @@ struct store_options {
 	uint64_t restart;            /* STORE_RESTART: bytes */
 	uint64_t length;             /* STORE_RESTART: of the range, 0 = no range */
 	uint64_t limit;
+	uint64_t announced; /* ALLO: bytes, 0 = not. Only a whole new file can be meant */
 };
 
 /* What went wrong, for the reply. */
@@ -49,6 +53,7 @@ enum store_problem {
 	STORE_EXISTS,        /* there is a file, and may_exist is false */
 	STORE_HIDDEN_EXISTS, /* the temporary file is there; its name in hidden */
 	STORE_BEYOND_END,    /* REST behind the end of the file */
+	STORE_NO_ROOM,       /* for what was announced: -ENOSPC, or -EFBIG for the limit */
 	STORE_NO_NAME,       /* STOU found no free name */
 	STORE_RENAME         /* store_end(): the hidden file could not be renamed; -errno returned */
 };
@@ -57,7 +62,7 @@ enum store_problem {
  * its end is store_end(). */
 int store_open(struct vfs_root *root, const char *real, const struct store_options *opt,
 	struct store **ret_store, enum store_problem *ret_problem, char *ret_hidden);
-/* The first byte is about to come: make room (truncate). 0 or -errno. */
+/* The first byte is about to come: make room (truncate, reserve what was announced). 0 or -errno. */
 int store_begin(struct store *st);
 /* How many bytes from offset on can be written before the limit or the end of the range. */
 uint64_t store_room(const struct store *st);

@@ -115,8 +115,8 @@ SIMPLE = [
     # information
     ("SYST", 215, "215 UNIX Type: L8"),
     ("NOOP with an argument", 200, "200 NOOP command successful"),
-    ("ALLO 1000", (200, 202), None),
-    ("ALLO 1000 R 10", (200, 202), None),
+    ("ALLO 1000", 200, None),
+    ("ALLO 1000 R 10", 200, None),
     ("SMNT /", 502, "502 SMNT command not implemented"),
     ("ACCT x", 502, "502 ACCT command not implemented"),
     ("HELP NOSUCH", 502, "502 Unknown command 'NOSUCH'"),

@@ -4,6 +4,7 @@ Bytes go through a pipe in the kernel (splice) once the first 256 KiB have come;
 possible, they are copied. None of this may be seen in the file.
 """
 import contextlib
+import errno
 import json
 import os
 import random
@@ -367,6 +368,106 @@ def test_a_full_disk_keeps_what_fits_and_says_452(start, way):
         subprocess.run(["umount", "-l", mount], check=True)
 
 
+# --- ALLO
+
+def disk_bytes(path):
+    try:
+        return os.stat(path).st_blocks * 512
+    except FileNotFoundError:
+        return 0
+
+
+def can_reserve(path):
+    """Can the file system below path reserve room?"""
+    probe = os.path.join(path, "probe")
+    with open(probe, "wb") as f:
+        try:
+            os.posix_fallocate(f.fileno(), 0, 4096)
+            return True
+        except OSError:
+            return False
+        finally:
+            os.unlink(probe)
+
+
+def test_what_is_announced_is_reserved_and_what_is_left_given_back(shared, c):
+    path = shared.home("alice", "announced")
+    if not can_reserve(shared.home()):
+        pytest.skip("this file system cannot reserve room")
+    c.expect(200, f"ALLO {8 * MI}")
+    with c.start("STOR announced") as data:
+        data.sendall(b"x" * 1000)
+        wait_until(lambda: size_of(path) == 1000, "the beginning is written")
+        assert disk_bytes(path) >= 8 * MI
+    c.expect(226)
+    assert size_of(path) == 1000
+    assert disk_bytes(path) < MI
+
+
+@pytest.mark.parametrize("size", [8 * MI, 3 * MI, 9 * MI])
+def test_a_wrong_announcement_changes_nothing_in_the_file(shared, c, size):
+    content = pattern(size)
+    c.expect(200, f"ALLO {8 * MI}")
+    c.write("STOR announced", content)
+    assert content_of(shared.home("alice", "announced")) == content
+    assert disk_bytes(shared.home("alice", "announced")) <= size + MI
+
+
+def test_an_announcement_is_for_one_upload(shared, c):
+    path = shared.home("alice", "second")
+    c.expect(200, f"ALLO {8 * MI}")
+    c.write("STOR first", b"x")
+    with c.start("STOR second") as data:
+        data.sendall(b"x" * 1000)
+        wait_until(lambda: size_of(path) == 1000, "the beginning is written")
+        assert disk_bytes(path) < MI
+    c.expect(226)
+
+
+def test_an_aborted_upload_gives_its_room_back(shared, c):
+    path = shared.home("alice", "aborted")
+    c.expect(200, f"ALLO {8 * MI}")
+    with c.start("STOR aborted") as data:
+        data.sendall(b"x" * 1000)
+        wait_until(lambda: size_of(path) == 1000, "the beginning is written")
+        c.send("ABOR")
+        c.expect(426)
+        c.expect(226)
+    assert size_of(path) == 1000
+    assert disk_bytes(path) < MI
+
+
+def test_more_than_there_is_room_for_is_refused_before_anything_is_touched(shared, c):
+    shared.put("old", b"old content")
+    for name in ("old", "new"):
+        c.expect(200, f"ALLO {2 ** 62}")
+        assert c.cmd("STOR " + name).text == f"452 {name}: No space left on device"
+    assert content_of(shared.home("alice", "old")) == b"old content"
+    assert size_of(shared.home("alice", "new")) == -1
+    c.write("STOR old", b"new")
+
+
+def test_more_than_the_size_limit_is_refused_before_anything_is_touched(start):
+    s = start(MaxStoreFileSize="100 Kb")
+    s.put("old", b"old content")
+    with binary(s.port) as c:
+        c.expect(200, "ALLO 102401")
+        c.expect(552, "STOR old")
+        assert content_of(s.home("alice", "old")) == b"old content"
+        c.expect(200, "ALLO 102400")
+        c.write("STOR old", b"new")
+
+
+def test_who_sees_the_whole_file_system_is_told_at_once(start):
+    s = start(DefaultRoot=None)
+    with binary(s.port) as c:
+        c.expect(552, f"ALLO {2 ** 62}")
+        c.expect(200, "ALLO 1000")
+        c.expect(504, "ALLO x")
+        c.expect(504, "ALLO 10 R")
+        c.expect(200, "ALLO 10 R 5")
+
+
 # --- a disk that hangs
 
 @pytest.fixture
@@ -388,6 +489,26 @@ def upload_begins(c, name, content):
     data = c.start("STOR " + name)
     data.sendall(content)
     return data
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("sent_before", [1000, MI])
+@pytest.mark.parametrize("error, code", [(errno.EDQUOT, 552), (errno.ENOSPC, 452), (errno.EIO, 451), (errno.ESTALE, 450)])
+def test_a_write_error_keeps_what_was_written_and_says_its_code(hung, error, code, sent_before):
+    s, slow = hung
+    content = pattern(3 * MI)
+    with binary(s.port) as c:
+        with c.start("STOR slow/f") as data, contextlib.suppress(ConnectionError):
+            data.sendall(content[:sent_before])
+            wait_until(lambda: size_of(slow.backing("f")) == sent_before, "the beginning is written")
+            slow.fail("write", error)
+            data.sendall(content[sent_before:])
+        c.expect(code)
+        assert content_of(slow.backing("f")) == content[:sent_before]
+        assert f" {sent_before} " in s.text("xferlog")
+        slow.release("write")
+        c.write("STOR slow/g", content)
+    assert content_of(slow.backing("g")) == content
 
 
 @pytest.mark.root

@@ -1,5 +1,7 @@
-/* ALLO: is there room for a file of that size (RFC 959 4.1.3)? Only told to those who see the whole file
- * system. Nothing is reserved: whoever can log in could otherwise take the disk without sending a byte.
+/* ALLO: how large the next file will be (RFC 959 4.1.3). Whether there is room is told at once to those who see the
+ * whole file system; others learn it from the STOR. The answer is 200, never 202: there are cameras that ask again
+ * and again after a 202. Nothing is reserved before the upload (store.h): whoever can log in could else take the
+ * disk without sending a byte.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,6 +11,7 @@
 #include "base/str.h"
 #include "ftp/line.h"
 #include "session/cmd/cmd.h"
+#include "session/prealloc.h"
 
 struct allo {
 	struct session *s;
@@ -25,14 +28,20 @@ static void allo_work(void *arg, const atomic_bool *cancel)
 	a->result = vfs_statvfs(a->s->root, a->dir, &a->fs);
 }
 
+static void allo_take(struct session *s, uint64_t bytes)
+{
+	s->allo = bytes;
+	session_reply(s, 200, "ALLO command successful");
+}
+
 static enum ftp_result allo_done(struct session *s, void *arg)
 {
 	struct allo *a = arg;
 
-	if (a->result == 0 && a->bytes / a->fs.f_frsize >= a->fs.f_bavail)
+	if (a->result == 0 && !prealloc_fits(&a->fs, a->bytes))
 		session_reply_errno(s, 552, a->arg, -ENOSPC);
 	else
-		session_reply(s, 200, "ALLO command successful");
+		allo_take(s, a->bytes);
 	free(a->dir);
 	free(a->arg);
 	free(a);
@@ -58,6 +67,7 @@ static enum ftp_result allo_run(struct session *s, const char *arg)
 	struct allo *a;
 	bool ok;
 
+	s->allo = 0;
 	ok = (n == 1 || n == 3) && word_to_u64(&w[0], &bytes);
 	if (n == 3)
 		ok = ok && w[1].len == 1 && ascii_upper(w[1].text[0]) == 'R' && word_to_u64(&w[2], &record);
@@ -66,7 +76,7 @@ static enum ftp_result allo_run(struct session *s, const char *arg)
 		return FTP_DONE;
 	}
 	if (strcmp(s->root->path, "/") != 0) {
-		session_reply(s, 202, "No storage allocation necessary");
+		allo_take(s, bytes);
 		return FTP_DONE;
 	}
 	a = xcalloc(1, sizeof *a);

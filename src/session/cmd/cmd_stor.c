@@ -121,6 +121,9 @@ static void stor_open(struct stor *t)
 	case STORE_BEYOND_END:
 		stor_refuse(t, 554, t->opt.length ? "invalid RANG argument" : "invalid REST argument", 0);
 		break;
+	case STORE_NO_ROOM:
+		stor_refuse(t, r == -EFBIG ? 552 : 452, NULL, r);
+		break;
 	case STORE_NO_NAME:
 		stor_refuse(t, 450, "STOU: unable to generate unique filename", 0);
 		break;
@@ -219,6 +222,8 @@ static enum ftp_result stor_begin(struct session *s, const char *verb, enum stor
 	t->command = xfer_command_bit(verb);
 	t->arg = xstrdup(arg);
 	t->opt.mode = mode;
+	t->opt.announced = s->allo;
+	s->allo = 0;
 	t->opt.restart = s->restart;
 	t->opt.length = s->range;
 	s->restart = s->range = 0;
