@@ -98,7 +98,10 @@ static void stor_look(struct stor *t)
 	else if (t->exists && t->opt.mode != STORE_REPLACE && !conf->allow_store_restart)
 		stor_refuse(t, 451, "Append/Restart not permitted, try again", 0);
 	else if (t->opt.mode == STORE_RESTART && conf->hidden_stores.on)
-		stor_refuse(t, 501, "REST not compatible with server configuration", 0);
+		stor_refuse(t, 501,
+			t->opt.length ? "RANG not compatible with server configuration"
+				      : "REST not compatible with server configuration",
+			0);
 }
 
 static void stor_open(struct stor *t)
