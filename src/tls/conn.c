@@ -1,0 +1,158 @@
+/* Connections: making them, the handshake, the end. */
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "tls/tls_priv.h"
+
+int tls_conn_new(struct tls_context *ctx, int fd, const struct tls_conn_options *opt, struct tls_conn **ret_c,
+	struct err *err)
+{
+	struct tls_conn *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return err_set(err, ENOMEM, "out of memory");
+	c->fd = fd;
+	c->read_end = 1;
+	c->ctx = tls_context_ref(ctx);
+	if (opt != NULL)
+		c->opt = *opt;
+	c->ssl = SSL_new(ctx->ctx);
+	if (c->ssl == NULL || !SSL_set_fd(c->ssl, fd) || !SSL_set_ex_data(c->ssl, tls_conn_index, c)) {
+		(void)tls_fail(err, ENOMEM, "cannot begin TLS");
+		tls_conn_free(&c);
+		return -ENOMEM;
+	}
+	tls_context_apply(ctx, c->ssl);
+	(void)SSL_set_num_tickets(c->ssl, c->opt.tickets);
+	if (ctx->role == TLS_DATA_CLIENT)
+		SSL_set_connect_state(c->ssl);
+	else
+		SSL_set_accept_state(c->ssl);
+	*ret_c = c;
+	return 0;
+}
+
+void tls_conn_free(struct tls_conn **cp)
+{
+	struct tls_conn *c = *cp;
+
+	*cp = NULL;
+	if (c == NULL)
+		return;
+	if (c->ssl != NULL) /* else its session could not be resumed any more */
+		SSL_set_shutdown(c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	SSL_free(c->ssl);
+	SSL_SESSION_free(c->from_cache);
+	tls_context_unref(&c->ctx);
+	free(c);
+}
+
+int tls_conn_fault(struct tls_conn *c, int result, int saved_errno, const char *doing)
+{
+	int e = SSL_get_error(c->ssl, result);
+
+	c->wants = POLLIN;
+	switch (e) {
+	case SSL_ERROR_WANT_WRITE:
+		c->wants = POLLOUT;
+		return -EAGAIN;
+	case SSL_ERROR_WANT_READ:
+		return -EAGAIN;
+	case SSL_ERROR_ZERO_RETURN:
+		return 0;
+	case SSL_ERROR_SYSCALL:
+		c->failed = true;
+		ERR_clear_error();
+		if (saved_errno != 0)
+			return err_sys(&c->err, saved_errno, "%s", doing);
+		break;
+	default:
+		c->failed = true;
+		if (ERR_GET_REASON(ERR_peek_last_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING)
+			return tls_fail(&c->err, EPROTO, "%s", doing);
+		ERR_clear_error();
+	}
+	return err_set(&c->err, WE_CLOSED, "%s: the connection was closed without close_notify", doing);
+}
+
+static void handshake_over(struct tls_conn *c)
+{
+	c->done = true;
+#ifndef OPENSSL_NO_KTLS
+	c->ktls_tx = BIO_get_ktls_send(SSL_get_wbio(c->ssl));
+	c->ktls_rx = BIO_get_ktls_recv(SSL_get_rbio(c->ssl));
+#endif
+	if (c->from_cache != NULL && SSL_session_reused(c->ssl) && c->opt.sessions != NULL)
+		tls_sessions_add(c->opt.sessions, c->from_cache, true);
+	SSL_SESSION_free(c->from_cache);
+	c->from_cache = NULL;
+}
+
+int tls_accept(struct tls_conn *c)
+{
+	int r, e;
+
+	if (c->done)
+		return 0;
+	if (c->failed)
+		return -EPROTO;
+	ERR_clear_error();
+	(void)tls_remote_error(); /* of another connection */
+	errno = 0;
+	r = SSL_do_handshake(c->ssl);
+	if (r == 1) {
+		handshake_over(c);
+		return 0;
+	}
+	e = tls_conn_fault(c, r, errno, "TLS handshake");
+	r = tls_remote_error();
+	if (r < 0 && e != -EAGAIN)
+		return err_set(
+			&c->err, -r, "TLS handshake: no signature from the auth process: %s", err_text(r));
+	return e == 0 ? err_set(&c->err, WE_CLOSED, "TLS handshake: the peer has closed") : e;
+}
+
+short tls_wants(const struct tls_conn *c)
+{
+	return c->wants != 0 ? c->wants : POLLIN;
+}
+
+const char *tls_error(const struct tls_conn *c)
+{
+	return c->err.text[0] != '\0' ? c->err.text : "no error";
+}
+
+bool tls_said_close(const struct tls_conn *c)
+{
+	return c->said_close;
+}
+
+bool tls_heard_close(const struct tls_conn *c)
+{
+	return (SSL_get_shutdown(c->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
+}
+
+bool tls_resumed(const struct tls_conn *c)
+{
+	return c->done && SSL_session_reused(c->ssl) == 1;
+}
+
+bool tls_ktls_tx(const struct tls_conn *c)
+{
+	return c->ktls_tx;
+}
+
+bool tls_ktls_rx(const struct tls_conn *c)
+{
+	return c->ktls_rx;
+}
+
+struct tls_context *tls_conn_context(const struct tls_conn *c)
+{
+	return c->ctx;
+}

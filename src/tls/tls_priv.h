@@ -1,0 +1,131 @@
+/* Shared by the files of src/tls/. */
+#ifndef TLS_TLS_PRIV_H
+#define TLS_TLS_PRIV_H
+
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "tls/tls.h"
+
+#define TLS_FILE_MAX       (8u << 20) /* bytes of a file of certificates; authorities' bundles are below 1 MiB */
+#define TLS_RSA_BITS_MAX   8192
+#define TLS_PASSPHRASE_MAX 1024 /* bytes, with the NUL */
+
+/* --- errors (errors.c) --- */
+
+/* As err_set(), with OpenSSL's reason appended when there is one; its queue is empty afterwards. */
+int tls_fail(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The reason of the last error in the queue, or NULL; the queue is empty afterwards. Static text. */
+const char *tls_reason(void);
+
+/* --- files (files.c) --- */
+
+/* The whole file; private: it holds a key, so that nobody else may read or write it. Wipe it if so, and free(). 0 or -errno with err. */
+int tls_file_read(const char *path, bool private, char **ret_text, size_t *ret_len, struct err *err);
+
+/* --- keys (keys.c, passphrase.c) --- */
+
+/* The file that holds the key number slot of conf; NULL = it has none. */
+const char *tls_key_file(const struct tls_config *conf, unsigned slot);
+/* "RSA", ...: for messages and the passphrase program. */
+const char *tls_key_name(unsigned slot);
+/* What a key file holds. */
+struct tls_key {
+	EVP_PKEY *pkey;
+	X509 *leaf; /* PKCS12: certificate and chain; else NULL */
+	STACK_OF(X509) * chain;
+};
+int tls_key_open(const struct tls_config *conf, unsigned slot, const struct tls_load *how,
+	struct tls_key *ret_key, struct err *err);
+void tls_key_done(struct tls_key *k);
+/* Ask the program. The passphrase is written to ret_text. 0, or -WE_CONFIG with err. */
+int tls_passphrase(const struct tls_load *how, unsigned slot, const char *path,
+	char ret_text[TLS_PASSPHRASE_MAX], struct err *err);
+
+/* --- material (material.c) --- */
+
+struct tls_cert {
+	X509 *leaf;             /* NULL: none in this slot */
+	STACK_OF(X509) * chain; /* without the leaf; may be NULL */
+};
+
+struct tls_material {
+	unsigned refs; /* atomic */
+	unsigned first_key;
+	struct tls_cert certs[TLS_KEYS];
+	STACK_OF(X509) * cas; /* NULL = none */
+	STACK_OF(X509_CRL) * crls;
+	EVP_PKEY *dh; /* parameters of TLSDHParamFile */
+};
+
+/* --- keys that are not here (remote.c) --- */
+
+struct tls_remote { /* lives longer than the key made of it */
+	struct tls_signer signer;
+	unsigned key;
+};
+/* A private key for the public one of cert, whose signatures are asked for. NULL: not RSA or EC, or no memory. */
+EVP_PKEY *tls_remote_key(X509 *cert, const struct tls_remote *remote);
+/* -errno of the last signature that this thread asked for in vain since the last call; 0 = none. */
+int tls_remote_error(void);
+
+/* --- contexts (context.c) --- */
+
+struct tls_context {
+	unsigned refs; /* atomic */
+	SSL_CTX *ctx;
+	enum tls_role role;
+	struct tls_material *material;
+	struct tls_remote remotes[TLS_KEYS];
+	/* what is set on each connection, because the SNI hook may change the context */
+	int version_min, version_max, verify_mode;
+	unsigned verify_depth;
+	unsigned long ssl_options;
+	unsigned options; /* TLS_OPT_ */
+	enum tls_offload offload;
+};
+
+/* Put what ctx says on ssl. */
+void tls_context_apply(const struct tls_context *ctx, SSL *ssl);
+
+/* --- sessions (sessions.c, cache.c) --- */
+
+/* s: a reference is taken. */
+void tls_sessions_add(struct tls_sessions *list, SSL_SESSION *s, bool control);
+/* Borrowed, or NULL. */
+SSL_SESSION *tls_sessions_find(const struct tls_sessions *list, const uint8_t *id, size_t n);
+/* The one made last, for a client; borrowed, or NULL. */
+SSL_SESSION *tls_sessions_last(const struct tls_sessions *list);
+void tls_cache_add(struct tls_cache *c, SSL_SESSION *s);
+SSL_SESSION *tls_cache_find(struct tls_cache *c, const uint8_t *id, size_t n);
+
+/* --- connections (conn.c, io.c, info.c, peer.c) --- */
+
+struct tls_conn {
+	SSL *ssl;
+	int fd;
+	struct tls_context *ctx;
+	struct tls_conn_options opt;
+	SSL_SESSION *from_cache; /* during the handshake: what the cache offered */
+	char sni[256];           /* as asked for, lower case; "" = none */
+	bool done;               /* the handshake */
+	bool ktls_tx, ktls_rx;
+	bool failed; /* SSL may not be used any more, not even for close_notify */
+	short wants;
+	/* Writing without kernel TLS. A record that the socket did not take whole is encrypted already: it must go out,
+	 * whatever is offered next. */
+	size_t pending; /* bytes of text in that record; 0 = none */
+	size_t ahead;   /* bytes of text that are out, but were not yet reported as taken */
+	uint64_t written;
+	int read_end; /* what tls_read() gives from now on; 1 = nothing of the kind yet */
+	bool drained; /* the last tls_read() found nothing */
+	bool said_close;
+	struct err err;
+};
+
+extern int tls_conn_index; /* ex_data of SSL: its struct tls_conn */
+/* What a failed call of OpenSSL means: the return values of tls_read(), but 0 for a heard close_notify. Sets err and
+ * wants. */
+int tls_conn_fault(struct tls_conn *c, int result, int saved_errno, const char *doing);
+
+#endif
