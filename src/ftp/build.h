@@ -36,6 +36,9 @@ int ftp_build_anons(struct ftp_builder *b, const struct conf_section *list, stru
 int ftp_build_limits(const struct conf_tree *tree, struct arena *a, const struct conf_section *s,
 	struct ftp_limit ***tail);
 
+/* The list of what master maps: cfg->preloads. */
+int ftp_build_preloads(struct ftp_loader *l, const struct conf_tree *tree, struct ftp_config *cfg);
+
 /* Things that only look: users, files, logs (-t). */
 void ftp_check(struct ftp_loader *l, const struct conf_tree *tree, const struct ftp_config *cfg);
 /* AuthFileOptions SyntaxCheck, at every load. */

@@ -65,6 +65,8 @@ static int load(struct ftp_loader *l, unsigned generation, struct ftp_config **r
 	cfg->arena = l->arena;
 	cfg->file = opt->file != NULL ? arena_strdup(l->arena, opt->file) : NULL;
 	r = ftp_build(l, tree, cfg);
+	if (r == 0)
+		r = ftp_build_preloads(l, tree, cfg);
 	if (r < 0)
 		return err_set(err, -r, "out of memory while reading the configuration");
 	if (opt->files == NULL) /* else there is nothing to look at */

@@ -186,6 +186,19 @@ struct ftp_sendfile { /* UseSendfile */
 	uint64_t bytes; /* > 0 */
 };
 
+struct ftp_mmap_file { /* TransferMMapFile */
+	struct ftp_item item;
+	char *const *paths; /* absolute host paths */
+	unsigned n_paths;
+};
+
+#define FTP_MMAP_MAX_FILE ((uint64_t)64 << 30) /* bytes of MaxFile unless said otherwise */
+struct ftp_mmap_options {                      /* TransferMMapOptions; all 0 when not given */
+	unsigned flags;                        /* PRELOAD_ of vfs/preload.h */
+	uint64_t max_file;                     /* bytes, 0 = FTP_MMAP_MAX_FILE */
+	uint64_t max_total;                    /* bytes, 0 = no limit */
+};
+
 struct ftp_hidden { /* HiddenStores */
 	bool on;
 	const char *prefix, *suffix; /* final forms around the name; %P = pid */
@@ -296,6 +309,9 @@ struct ftp_conf {
 	struct ftp_max_size *max_store_size, *max_retrieve_size;
 	struct ftp_rate *rates;
 	struct ftp_sendfile sendfile;
+	bool mmap_engine;
+	struct ftp_mmap_file *mmap_files;
+	struct ftp_mmap_options mmap_options;
 	bool default_transfer_ascii; /* DefaultTransferMode */
 
 	/* hashes */
@@ -436,6 +452,13 @@ struct ftp_class {
 	unsigned n_from;
 };
 
+struct ftp_preload {
+	const char *path;
+	unsigned flags;   /* PRELOAD_ of vfs/preload.h */
+	const char *file; /* where the configuration names it */
+	unsigned line;
+};
+
 struct ftp_config {
 	unsigned generation; /* 1 for the first load */
 	struct arena *arena;
@@ -459,6 +482,10 @@ struct ftp_config {
 	unsigned scoreboard_scrub_secs; /* 0 = off */
 	struct tls_cache_config tls_cache;
 	const char *tls_passphrase_program; /* NULL = none */
+
+	/* TransferMMapFile of all servers, without those that cannot be mapped; n_preloads of them */
+	struct ftp_preload *preloads;
+	unsigned n_preloads;
 };
 
 /* How to load. All borrowed. */

@@ -89,6 +89,8 @@ static const struct ipc_field log_reopen_fields[] = {F(IPC_U32, struct ipc_log_r
 static const struct ipc_field retire_fields[] = {
 	F(IPC_BOOL, struct ipc_retire, now, 0), F(IPC_STR, struct ipc_retire, text, LINE_MAX_BYTES), END};
 
+static const struct ipc_field map_used_fields[] = {
+	F(IPC_U32, struct ipc_map_used, index, 0), F(IPC_BOOL, struct ipc_map_used, stale, 0), END};
 static const struct ipc_field keys_peer_fields[] = {
 	F(IPC_U32, struct ipc_keys_peer, id, 0), F(IPC_BOOL, struct ipc_keys_peer, session, 0), END};
 static const struct ipc_field sign_request_fields[] = {F(IPC_U32, struct ipc_sign_request, request, 0),
@@ -141,6 +143,7 @@ static const struct ipc_permit permits[IPC_TYPE_COUNT] = {
 	ROW(KEYS_CHANNEL, M, L | S, IPC_FD_NEEDED, peer_fields, struct ipc_peer),
 	ROW(SIGN_REQUEST, L | S, A, IPC_FD_NONE, sign_request_fields, struct ipc_sign_request),
 	ROW(SIGN_REPLY, A, L | S, IPC_FD_NONE, sign_reply_fields, struct ipc_sign_reply),
+	ROW(MAP_USED, S, M, IPC_FD_NONE, map_used_fields, struct ipc_map_used),
 };
 
 const struct ipc_permit *ipc_permit_find(uint32_t type)

@@ -73,6 +73,8 @@ enum ipc_type {
 	IPC_KEYS_CHANNEL, /* master -> login, session: socket to (a new) auth (fd) */
 	IPC_SIGN_REQUEST, /* login, session -> auth, over that socket, and back */
 	IPC_SIGN_REPLY,
+	/* session -> master */
+	IPC_MAP_USED, /* a download used a preloaded mapping, or found it outdated */
 	IPC_TYPE_COUNT
 };
 
@@ -240,6 +242,11 @@ struct ipc_xfer_report {
 	const char *path; /* virtual path of the file */
 	uint64_t bytes, duration_ms;
 	bool upload, complete;
+};
+
+struct ipc_map_used {
+	uint32_t index; /* of the preload in the sender's generation */
+	bool stale;     /* the file is not what was mapped */
 };
 
 struct ipc_keys_peer {

@@ -11,6 +11,7 @@
 #include "ipc/message.h"
 
 struct ftp_config;   /* ftp/conf.h */
+struct preloads;     /* vfs/preload.h */
 struct score_region; /* score/score.h */
 
 struct proc_start {
@@ -27,7 +28,8 @@ struct proc_start {
 
 	/* session: the identity, already taken on (uid, gid, groups) when session_main() runs */
 	const char *user;
-	const char *root;      /* host path; not yet opened */
+	const char *root;          /* host path; not yet opened */
+	struct preloads *preloads; /* mapped files that the user may read; NULL = none */
 	bool report_transfers; /* tell master of each transfer that has ended (`wherryd share` prints them) */
 
 	/* Lock the process in for good: call once, after set-up and before the first byte from outside.

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "ipc/ctl.h"
 #include "master/master.h"
+#include "vfs/preload.h"
 #include "wherry_config.h"
 
 #define PEERS_MAX       32    /* waiting administrators */
@@ -159,12 +160,41 @@ static void answer_shutdown(struct master *m, const struct ctl_words *w, struct 
 	master_stop(m, now, NULL);
 }
 
+/* A line for each file of TransferMMapFile: bytes (0 = not mapped now), generation, locked bytes, hits, times found
+ * outdated, path. */
+static void answer_mmap(struct master *m, const struct ctl_words *w, struct buf *out)
+{
+	const struct preloads *t = mapper_table(m->gen);
+	unsigned i = 0, n = t != NULL ? t->n : 0;
+	char *value;
+
+	if (w->count != 2 || !str_eq(w->word[1], "list")) {
+		(void)ctl_reply(out, false, "usage: mmap list");
+		return;
+	}
+	(void)ctl_reply(out, true, "%u file%s of TransferMMapFile", n, n == 1 ? "" : "s");
+	for (; i < n && out->len + 4 * strlen(t->list[i].path) + 200 < CTL_REPLY_MAX; i++) {
+		const struct preload *p = &t->list[i];
+
+		value = xasprintf("%llu %u %llu %llu %llu %s",
+			(unsigned long long)(p->mem != NULL ? p->id.size : 0), p->gen,
+			(unsigned long long)p->locked, (unsigned long long)p->hits,
+			(unsigned long long)p->stale, p->path);
+		(void)ctl_data(out, "preload", value); /* there is room */
+		free(value);
+	}
+	if (i < n)
+		data_u(out, "not_shown", n - i);
+}
+
 static void answer(struct master *m, const struct ctl_words *w, struct buf *out)
 {
 	if (str_eq(w->word[0], "status"))
 		answer_status(m, out);
 	else if (str_eq(w->word[0], "kick"))
 		answer_kick(m, w, out);
+	else if (str_eq(w->word[0], "mmap"))
+		answer_mmap(m, w, out);
 	else if (str_eq(w->word[0], "reload"))
 		answer_reload(m, out);
 	else if (str_eq(w->word[0], "shutdown"))

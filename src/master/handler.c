@@ -355,6 +355,8 @@ static int dispatch(struct master *m, struct child *c, struct ipc_msg *msg)
 	case IPC_XFER_REPORT:
 		on_xfer_report(m, c, &msg->xfer_report);
 		return 0;
+	case IPC_MAP_USED:
+		return mapper_used(m, c->gen, &msg->map_used);
 	case IPC_REIN:
 		return on_rein(m, c, msg);
 	case IPC_ACTIVE_REQUEST:

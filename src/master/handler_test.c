@@ -54,6 +54,11 @@ void live_transfer(struct master *mm, const struct msession *s, const struct ipc
 {
 }
 
+int mapper_used(struct master *mm, struct generation *g, const struct ipc_map_used *q)
+{
+	return q->index < 2 ? 0 : -WE_PERMIT;
+}
+
 bool shut_denies(struct master *mm, char *text, size_t size)
 {
 	return false;
@@ -323,6 +328,17 @@ static void active_sockets_are_of_served_ports(void **state)
 	ipc_msg_done(&got);
 }
 
+static void a_mapping_that_is_not_there_cannot_be_used(void **state)
+{
+	struct ipc_map_used q = {.index = 1};
+
+	say(&process, IPC_MAP_USED, &q, -1);
+	assert_null(killed);
+	q.index = 2;
+	say(&process, IPC_MAP_USED, &q, -1);
+	assert_ptr_equal(killed, &process.child);
+}
+
 static void rein_keeps_the_name_that_login_knew(void **state)
 {
 	struct ipc_rein q = {.sid = logged_in(21), .input = {"x", 1}};
@@ -352,6 +368,8 @@ int main(void)
 			login_cannot_hold_more_connections_than_descriptors, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sessions_of_others_are_out_of_reach, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(active_sockets_are_of_served_ports, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_mapping_that_is_not_there_cannot_be_used, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rein_keeps_the_name_that_login_knew, set_up, tear_down),
 	};
 

@@ -34,6 +34,7 @@ void generation_unref(struct master *m, struct generation *g)
 	if (--g->refs > 0 || g == m->gen)
 		return;
 	list_del(&g->link);
+	mapper_free(m, g);
 	logfiles_close(g->config);
 	ftp_config_free(g->config);
 	free(g);
@@ -104,7 +105,9 @@ int master_reload(struct master *m, struct err *err)
 	g = generation_new(m, config);
 	m->gen = g;
 	logsink_select(m, config);
-	r = children_start(m, err);
+	r = mapper_load(m, g, false, err);
+	if (r == 0)
+		r = children_start(m, err);
 	if (r < 0) {
 		m->gen = old;
 		logsink_select(m, old->config);
@@ -119,6 +122,8 @@ int master_reload(struct master *m, struct err *err)
 			child_retire(c, false, NULL);
 	}
 	logfiles_reopen(m);
+	mapper_retire(m, old);
+	mapper_watch(m, g);
 	generation_drop(m, old);
 	log_notice(&m->log, "configuration %u is in force", config->generation);
 	return 0;
@@ -242,6 +247,7 @@ static uint64_t on_turn(void *arg, uint64_t now)
 		return min_u64(next, stop_tick(m, now));
 	next = min_u64(next, children_tick(m, now));
 	next = min_u64(next, scrub_tick(m, now));
+	next = min_u64(next, mapper_tick(m, now));
 	return min_u64(next, shut_tick(m, now));
 }
 
@@ -335,8 +341,11 @@ static int start(struct master *m, struct err *err)
 	if (r == 0 && config->pid_file != NULL)
 		r = write_pid_file(m, config->pid_file, err);
 	if (r == 0)
-		r = children_start(m, err);
-	return r;
+		r = mapper_load(m, m->gen, true, err);
+	if (r < 0)
+		return r;
+	mapper_watch(m, m->gen);
+	return children_start(m, err);
 }
 
 static void finish(struct master *m)
@@ -358,6 +367,7 @@ static void finish(struct master *m)
 		struct generation *g = LIST_OBJ(it, struct generation, link);
 
 		list_del(&g->link);
+		mapper_free(m, g);
 		logfiles_close(g->config);
 		ftp_config_free(g->config);
 		free(g);

@@ -7,6 +7,7 @@
  *   handler.c  requests of the children: one function each, all in one place to read
  *   admit.c    the session table and the limits counted over it
  *   listen.c   listening sockets     logfile.c  log files     control.c  wherryctl's socket
+ *   mapper.c   files mapped for the session processes
  *   shut.c     the shutdown message file     share.c, live.c  `wherryd share`
  */
 #ifndef MASTER_MASTER_H
@@ -27,13 +28,16 @@
 #include "score/score.h"
 
 struct child;
+struct mapper;   /* mapper.c */
+struct preloads; /* vfs/preload.h */
 
 /* One loaded configuration and who still uses it. */
 struct generation {
 	struct list link; /* master.generations */
 	struct ftp_config *config;
-	struct child *auth; /* NULL while it is down */
-	unsigned refs;      /* children and sessions */
+	struct child *auth;    /* NULL while it is down */
+	unsigned refs;         /* children and sessions */
+	struct mapper *mapper; /* of TransferMMapFile; NULL = none */
 };
 
 struct listener {
@@ -206,6 +210,24 @@ int control_open(struct master *m, const char *path, struct err *err);
 /* Take no further requests, so that another daemon can have the socket; those that are being answered go on. */
 void control_leave(struct master *m);
 void control_close(struct master *m);
+
+/* --- mapper.c --- */
+/* Map the files of g's configuration. strict: one that cannot be mapped is an error; else it is logged. What
+ * was mapped before an error is freed with g. */
+int mapper_load(struct master *m, struct generation *g, bool strict, struct err *err);
+/* Follow changes of the files from now on: g is the current generation. */
+void mapper_watch(struct master *m, struct generation *g);
+/* g is not the current generation any more: unmap. Session processes keep what they have. */
+void mapper_retire(struct master *m, struct generation *g);
+void mapper_free(struct master *m, struct generation *g);
+/* Map what has changed some time ago; returns the time of the next such work. */
+uint64_t mapper_tick(struct master *m, uint64_t now_ms);
+/* What a session process of g says of a mapping. -WE_PERMIT: there is no such one. */
+int mapper_used(struct master *m, struct generation *g, const struct ipc_map_used *q);
+/* In a forked child: unmap what is not for it. Returns the table of its generation for a session process, else
+ * NULL. */
+struct preloads *mapper_newborn(struct master *m, const struct child *c);
+struct preloads *mapper_table(const struct generation *g); /* borrowed; NULL = none */
 
 /* --- shut.c --- */
 /* Is the server shut for new logins (fills the reply line)? Looks at the file at most once a second. */

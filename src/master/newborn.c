@@ -16,6 +16,7 @@
 #include "login/login.h"
 #include "master/newborn.h"
 #include "session/proc.h"
+#include "vfs/preload.h"
 #include "wherry_config.h"
 
 /* DAC_OVERRIDE, DAC_READ_SEARCH, KILL, SETGID, SETUID, AUDIT_WRITE: what PAM modules need */
@@ -58,10 +59,11 @@ static int compare_ints(const void *a, const void *b)
 }
 
 /* Close everything but the standard descriptors, the channel, the log files and what the role needs. */
-static void close_others(const struct master *m, const struct birth *b, int *listeners, unsigned *ret_n)
+static void close_others(const struct master *m, const struct birth *b, const struct preloads *preloads,
+	int *listeners, unsigned *ret_n)
 {
 	const struct ftp_config *config = b->c->gen->config;
-	size_t n = 0, max = 3u + config->n_logfiles;
+	size_t n = 0, max = 3u + config->n_logfiles + (preloads != NULL ? preloads->n : 0);
 	int *keep, i, from = 3;
 
 	for (struct list *it = m->listeners.next; it != &m->listeners; it = it->next)
@@ -74,6 +76,10 @@ static void close_others(const struct master *m, const struct birth *b, int *lis
 	}
 	if (logsink_syslog_fd() >= 0)
 		keep[n++] = logsink_syslog_fd();
+	for (unsigned k = 0; preloads != NULL && k < preloads->n; k++) {
+		if (preloads->list[k].fd >= 0)
+			keep[n++] = preloads->list[k].fd;
+	}
 	*ret_n = 0;
 	for (struct list *it = m->listeners.next; b->c->role == IPC_LOGIN && it != &m->listeners;
 		it = it->next) {
@@ -167,7 +173,8 @@ void newborn_run(struct master *m, const struct birth *b)
 	else
 		score_forget(m->board);
 	m->board = NULL;
-	close_others(m, b, listeners, &start.n_listeners);
+	start.preloads = mapper_newborn(m, c);
+	close_others(m, b, start.preloads, listeners, &start.n_listeners);
 	/* Not master's own log: after a reload that is another generation's, whose number may soon be a
 	 * client's socket. */
 	logsink_select(m, c->gen->config);
@@ -187,6 +194,8 @@ void newborn_run(struct master *m, const struct birth *b)
 		log_err(&m->log, "cannot start: %s", err.text);
 		exit(1);
 	}
+	if (start.preloads != NULL)
+		preloads_keep_readable(start.preloads);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	(void)prctl(PR_SET_DUMPABLE, 0); /* processes of the same uid cannot look in */
 #endif

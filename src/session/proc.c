@@ -17,6 +17,7 @@
 #include "session/access.h"
 #include "session/digest_cache.h"
 #include "session/iobuf.h"
+#include "session/mapped.h"
 #include "session/names.h"
 #include "session/pipes.h"
 #include "session/pool.h"
@@ -256,6 +257,9 @@ static int proc_init(struct session_proc *p, const struct proc_start *start)
 	digest_prepare();
 	ipc_chan_init(&p->chan, start->chan_fd, IPC_SESSION, IPC_MASTER);
 	p->scratch = xcalloc(1, sizeof *p->scratch);
+	r = mapped_init(p);
+	if (r < 0)
+		return r;
 	root_open(p);
 	r = start->confine ? start->confine(start, p->root ? p->root->fd : -1, &err) : 0;
 	if (r < 0) {
@@ -286,6 +290,7 @@ static void proc_done(struct session_proc *p)
 	extlogs_free(&p->extlogs);
 	access_cache_clear();
 	digest_cache_clear();
+	mapped_done(p);
 	iobuf_trim();
 	pipes_trim();
 	vfs_root_close(&p->root);

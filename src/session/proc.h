@@ -16,6 +16,7 @@
 struct watch;
 struct pool;
 struct extlogs;
+struct preloads;
 
 struct session_proc {
 	const struct proc_start *start;
@@ -29,6 +30,8 @@ struct session_proc {
 	bool root_via_link;    /* a component of its host path is a link */
 	struct list sessions;
 	unsigned n_sessions;
+	struct preloads *preloads; /* mapped.h; NULL = none */
+	bool preloads_wanted;      /* by the server of a session so far */
 	bool retiring;
 	char *retire_text;       /* reply line for the sessions */
 	struct extlogs *extlogs; /* ftp/extlogs.h */

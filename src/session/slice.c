@@ -90,6 +90,12 @@ void slice_run(struct xfer *x)
 	case XFER_SENDFILE:
 		slice_sendfile(x);
 		break;
+	case XFER_MAPPED:
+		if (wire_takes_mappings(&x->wire))
+			slice_mapped(x);
+		else
+			slice_with_buffer(x, slice_copy);
+		break;
 	case XFER_COPY:
 		slice_with_buffer(x, slice_copy);
 		break;

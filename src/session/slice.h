@@ -17,6 +17,7 @@ void slice_run(struct xfer *x);
 
 /* For the ways. buf: IOBUF_SIZE bytes. */
 void slice_sendfile(struct xfer *x);
+void slice_mapped(struct xfer *x); /* only where wire_takes_mappings() */
 void slice_copy(struct xfer *x, char *buf);
 void slice_stream(struct xfer *x, char *buf);
 void slice_recv(struct xfer *x, char *buf);
@@ -27,6 +28,8 @@ void slice_net(struct xfer *x, int error);
 void slice_file(struct xfer *x, int error);
 bool slice_full(const struct xfer *x);                /* is it over because of its limits? */
 size_t slice_room(const struct xfer *x, size_t most); /* file bytes that it may still move, at most most */
+/* Up to size bytes of the file at x->cur, from its mapping when there is one, into buf. 0: x->slice says why. */
+size_t slice_file_read(struct xfer *x, char *buf, size_t size);
 /* Send n bytes or what the socket takes. Returns their number; fewer than n: x->slice says why. */
 size_t slice_send_all(struct xfer *x, const char *p, size_t n);
 

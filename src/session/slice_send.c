@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "session/iobuf.h"
+#include "session/mapped.h"
 #include "session/slice.h"
 #include "session/xfer_path.h"
 #include "zsend.h"
@@ -68,14 +69,21 @@ void slice_sendfile(struct xfer *x)
 	} while (n > 0 && x->cur < x->end && !slice_full(x));
 }
 
-/* Bytes of the file at x->cur. 0: x->slice says why. */
-static size_t file_read(struct xfer *x, char *buf, size_t size)
+size_t slice_file_read(struct xfer *x, char *buf, size_t size)
 {
-	ssize_t n;
+	ssize_t n = 0;
 
-	do
-		n = pread(x->fd, buf, size, (off_t)x->cur);
-	while (n < 0 && errno == EINTR);
+	if (x->map && !x->unmapped) {
+		n = mapped_read(x, buf, size);
+		if (n < 0) {
+			xfer_path_unmapped(x, (int)-n);
+			return 0;
+		}
+	} else {
+		do
+			n = pread(x->fd, buf, size, (off_t)x->cur);
+		while (n < 0 && errno == EINTR);
+	}
 	if (n < 0)
 		slice_file(x, errno);
 	else if (n == 0)
@@ -85,7 +93,7 @@ static size_t file_read(struct xfer *x, char *buf, size_t size)
 
 static bool copy_step(struct xfer *x, char *buf)
 {
-	size_t n = file_read(x, buf, slice_room(x, IOBUF_SIZE)), sent;
+	size_t n = slice_file_read(x, buf, slice_room(x, IOBUF_SIZE)), sent;
 
 	if (n == 0)
 		return false;
@@ -98,7 +106,7 @@ static bool copy_step(struct xfer *x, char *buf)
 static bool ascii_step(struct xfer *x, char *buf)
 {
 	char *out = buf + SLICE_PIECE;
-	size_t n = file_read(x, buf, slice_room(x, SLICE_PIECE)), len, sent, taken;
+	size_t n = slice_file_read(x, buf, slice_room(x, SLICE_PIECE)), len, sent, taken;
 	struct ascii_state after = x->cr;
 
 	if (n == 0)

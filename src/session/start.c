@@ -15,6 +15,7 @@
 #include "session/claim.h"
 #include "session/ctrl.h"
 #include "session/data.h"
+#include "session/mapped.h"
 #include "session/proc.h"
 #include "session/record.h"
 #include "session/session_priv.h"
@@ -236,6 +237,7 @@ void session_new(struct session_proc *p, const struct ipc_session_start *m, int 
 	params_set(s, &m->handoff);
 	s->log = (struct log_ctx){.parent = &p->log, .user = s->user, .client = s->peer_text, .sid = s->sid};
 	slot_set(s, m);
+	mapped_session(s);
 	list_add(&p->sessions, &s->link);
 	p->n_sessions++;
 	s->data = data_new(s);

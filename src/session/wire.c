@@ -16,6 +16,11 @@ ssize_t wire_send(struct wire *w, const void *p, size_t n)
 	return r < 0 ? -errno : r;
 }
 
+bool wire_takes_mappings(const struct wire *w)
+{
+	return true;
+}
+
 ssize_t wire_recv(struct wire *w, void *p, size_t size)
 {
 	ssize_t r;

@@ -17,6 +17,10 @@ struct wire {
  * takes none now; -EFAULT when p is a mapping whose file was cut; others see wire_lost(). */
 ssize_t wire_send(struct wire *w, const void *p, size_t n);
 
+/* May p of wire_send() be a mapping of a file that others cut? Where only the kernel reads it; else it must be a
+ * copy (map_read()), or the process gets SIGBUS. */
+bool wire_takes_mappings(const struct wire *w);
+
 /* Receive up to size bytes (size > 0). Returns 1..size, 0 at the end of the stream, or -errno as wire_send().
  */
 ssize_t wire_recv(struct wire *w, void *p, size_t size);

@@ -15,6 +15,7 @@
 #include "ftp/policy.h"
 #include "session/ctrl.h"
 #include "session/data.h"
+#include "session/mapped.h"
 #include "session/proc.h"
 #include "session/record.h"
 #include "session/session_priv.h"
@@ -52,6 +53,7 @@ static void xfer_free(struct xfer *x)
 	watch_free(&x->watch);
 	alarm_free(&x->alarm);
 	fd_close(&x->wire.sock);
+	mapped_close(x);
 	fd_close(&x->fd);
 	if (x->src)
 		x->src->free(x->src);
@@ -59,6 +61,7 @@ static void xfer_free(struct xfer *x)
 	free(x->display);
 	free(x->name);
 	free(x->vpath);
+	free(x->real);
 	free(x);
 }
 
@@ -550,6 +553,8 @@ enum ftp_result xfer_start_download(struct session *s, const struct xfer_downloa
 	struct xfer *x = xfer_new(s, XFER_DOWNLOAD, d->verb, d->name);
 
 	x->vpath = xstrdup(d->vpath);
+	x->real = xstrdup(d->real);
+	x->id = file_id_of(d->st);
 	x->fd = d->fd;
 	x->dev = d->st->st_dev;
 	x->fs = d->fs;

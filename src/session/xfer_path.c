@@ -6,7 +6,9 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "session/mapped.h"
 #include "session/session_priv.h"
+#include "session/slice.h"
 
 #define CHUNK_MIN  ((uint64_t)4096)        /* of UseSendfile <percent> */
 #define REMOTE_MAX ((uint64_t)1024 * 1024) /* of one request, where pages come from another machine */
@@ -106,7 +108,8 @@ static void chosen_log(const struct xfer *x, const char *reason, const struct ft
 	char percent[40] = "";
 
 	if (reason)
-		log_debug(&x->s->log, 10, "'%s' is sent by copying, reason: %s", x->vpath, reason);
+		log_debug(&x->s->log, 10, "'%s' is sent by copying%s, reason: %s", x->vpath,
+			x->map ? " from a mapping" : "", reason);
 	else if (!x->chunk)
 		log_debug(&x->s->log, 10, "'%s' is sent by the kernel", x->vpath);
 	else {
@@ -130,9 +133,13 @@ void xfer_path_choose(struct xfer *x, const struct ftp_conf *conf)
 		return;
 	}
 	reason = copy_reason(x, conf);
-	x->path = !reason ? XFER_SENDFILE : x->seekable ? XFER_COPY : XFER_STREAM;
-	if (!reason)
+	if (!reason) {
+		x->path = XFER_SENDFILE;
 		chunk_choose(x, &conf->sendfile);
+	} else if (mapped_open(x))
+		x->path = XFER_MAPPED;
+	else
+		x->path = x->seekable ? XFER_COPY : XFER_STREAM;
 	chosen_log(x, reason, &conf->sendfile);
 }
 
@@ -177,4 +184,17 @@ void xfer_path_fall_back(struct xfer *x, int error)
 	log_notice(&x->s->log, "the kernel does not send '%s' (%s): copying from byte %llu on", x->vpath,
 		err_text(error), (unsigned long long)x->cur);
 	x->path = XFER_COPY;
+}
+
+void xfer_path_unmapped(struct xfer *x, int error)
+{
+	if (mapped_is_other_file(x)) {
+		slice_file(x, error);
+		return;
+	}
+	log_notice(&x->s->log, "xfer_mmap: cannot read the mapping of '%s' (%s): copying from byte %llu on",
+		x->vpath, err_text(error), (unsigned long long)x->cur);
+	x->unmapped = true; /* map_ref is the loop's to close */
+	x->path = x->path == XFER_MAPPED ? XFER_COPY : x->path;
+	x->slice.end = SLICE_MORE;
 }

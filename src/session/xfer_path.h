@@ -17,4 +17,8 @@ bool xfer_path_no_splice(int error);
  * Any thread. */
 void xfer_path_fall_back(struct xfer *x, int error);
 
+/* In a slice: the mapping cannot be read (positive errno): go on with pread() from x->cur, or end the slice when
+ * the descriptor is not that of what is mapped. Any thread. */
+void xfer_path_unmapped(struct xfer *x, int error);
+
 #endif

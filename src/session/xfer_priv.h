@@ -22,6 +22,7 @@
 #include "session/store.h"
 #include "session/wire.h"
 #include "session/xfer.h"
+#include "vfs/preload.h"
 #include "vfs/fstype.h"
 
 enum xfer_kind { XFER_DOWNLOAD, XFER_UPLOAD, XFER_LISTING };
@@ -39,6 +40,7 @@ enum xfer_state {
 /* The way that the bytes take; xfer_path.c chooses, slice.c goes. */
 enum xfer_path {
 	XFER_SENDFILE, /* file -> socket in the kernel */
+	XFER_MAPPED,   /* mapping of the file -> socket: mapped.h */
 	XFER_COPY,     /* file -> [ascii] -> socket; read again where the socket stopped taking */
 	XFER_STREAM,   /* FIFO or generator -> [ascii] -> socket; what the socket does not take is kept */
 	XFER_RECV,     /* socket -> [ascii] -> file */
@@ -79,6 +81,7 @@ struct xfer {
 	const char *verb; /* static */
 	char *name;       /* for the 150 line: the argument as sent */
 	char *vpath;      /* for records; NULL for listings */
+	char *real;       /* download: vpath without links */
 
 	/* file side; a slice owns it while it runs */
 	int fd;          /* download, else -1 */
@@ -102,6 +105,9 @@ struct xfer {
 
 	/* path */
 	enum xfer_path path;
+	struct file_id id;           /* of a download's file when it was opened */
+	struct map_ref *map;         /* mapped.h; NULL = the file is read by pread() */
+	bool unmapped;               /* ... because map failed; a slice sets it */
 	uint64_t chunk;              /* UseSendfile: bytes of one request at most, 0 = no limit */
 	uint64_t resident_until;     /* file offset up to which no disk is needed */
 	dev_t dev;                   /* of the file, 0 = not a download */
@@ -142,7 +148,8 @@ struct xfer {
 /* What a command gives to start a transfer. Strings are copied. */
 struct xfer_download {
 	const char *verb, *name, *vpath;
-	int fd; /* given */
+	const char *real; /* vpath without links */
+	int fd;           /* given */
 	const struct stat *st;
 	const struct vfs_fstype *fs;
 	bool endless; /* the size in st says nothing (procfs) */

@@ -120,6 +120,7 @@ static enum score_path path_of(const struct xfer *x)
 {
 	return x->path == XFER_SENDFILE               ? SCORE_PATH_SENDFILE
 	       : x->path == XFER_SPLICE && x->spliced ? SCORE_PATH_SPLICE
+	       : x->map && !x->unmapped               ? SCORE_PATH_MAPPED
 						      : SCORE_PATH_COPY;
 }
 

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@
 
 static const struct tool_option options[] = {
 	{'h', "help", NULL, "show this help"},
-	{'j', "json", NULL, "status as JSON"},
+	{'j', "json", NULL, "status and mmap list as JSON"},
 	{'s', "socket", "PATH", "control socket (default " DEFAULT_SOCKET ")"},
 	{0},
 };
@@ -33,6 +34,7 @@ static const struct tool tool = {"wherryctl",
 	"       kick host ADDRESS         of a client address,\n"
 	"       kick class NAME           of a connection class,\n"
 	"       kick session NUMBER       or one session (ftpwho -v shows its number)\n"
+	"       mmap list [--json]        files mapped by TransferMMapFile, and how they are used\n"
 	"       reload                    read the configuration again\n"
 	"       shutdown [graceful|now]   stop, by default when the running sessions have ended",
 	options};
@@ -46,6 +48,7 @@ static const struct command {
 	{{"kick", "host"}, 3, 3},
 	{{"kick", "class"}, 3, 3},
 	{{"kick", "session"}, 3, 3},
+	{{"mmap", "list"}, 2, 2},
 	{{"reload", NULL}, 1, 1},
 	{{"shutdown", NULL}, 1, 1},
 	{{"shutdown", "graceful"}, 2, 2},
@@ -124,6 +127,75 @@ static int print_json(char *line)
 	return r;
 }
 
+/* --- mmap list: "<numbers> <path>" of master/control.c --- */
+
+enum { PRELOAD_SIZE, PRELOAD_GENERATION, PRELOAD_LOCKED, PRELOAD_HITS, PRELOAD_STALE, PRELOAD_NUMBERS };
+static const char *const preload_names[PRELOAD_NUMBERS] = {"size", "generation", "locked", "hits", "stale"};
+
+/* Returns the path, or NULL when value is something else. */
+static const char *preload_parse(char *value, uint64_t ret_v[PRELOAD_NUMBERS])
+{
+	for (int i = 0; i < PRELOAD_NUMBERS; i++) {
+		char *word = strsep(&value, " ");
+
+		if (value == NULL || str_to_u64(word, &ret_v[i]) < 0)
+			return NULL;
+	}
+	return value;
+}
+
+static int print_preloads_json(char *line)
+{
+	char *rest = line, *key, *value;
+	uint64_t v[PRELOAD_NUMBERS];
+	const char *path;
+	struct json j;
+	struct buf out;
+	int r;
+
+	buf_init(&out, 8 * CTL_REPLY_MAX);
+	json_init(&j, &out, 2);
+	json_open_object(&j, NULL);
+	json_open_array(&j, "preloads");
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (*line == '\0' || ctl_parse_data(line, &key, &value) < 0 ||
+			(path = preload_parse(value, v)) == NULL)
+			continue;
+		json_open_object(&j, NULL);
+		json_str(&j, "path", path);
+		for (int i = 0; i < PRELOAD_NUMBERS; i++)
+			json_u64(&j, preload_names[i], v[i]);
+		json_end(&j);
+	}
+	json_end(&j);
+	json_end(&j);
+	r = json_finish(&j);
+	if (r == 0)
+		puts(out.data);
+	buf_done(&out);
+	return r;
+}
+
+static void print_preloads(char *line)
+{
+	char *rest = line, *key, *value, shown[4096];
+	uint64_t v[PRELOAD_NUMBERS];
+	const char *path;
+
+	printf("%14s %10s %14s %10s %6s  %s\n", "SIZE", "GENERATION", "LOCKED", "HITS", "STALE", "PATH");
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (*line == '\0' || ctl_parse_data(line, &key, &value) < 0)
+			continue;
+		path = preload_parse(value, v);
+		if (path == NULL)
+			printf("%s %s\n", key, str_escape(value, shown, sizeof(shown)));
+		else
+			printf("%14" PRIu64 " %10" PRIu64 " %14" PRIu64 " %10" PRIu64 " %6" PRIu64 "  %s\n",
+				v[PRELOAD_SIZE], v[PRELOAD_GENERATION], v[PRELOAD_LOCKED], v[PRELOAD_HITS],
+				v[PRELOAD_STALE], str_escape(path, shown, sizeof(shown)));
+	}
+}
+
 static void print_lines(char *line)
 {
 	char *rest = line, *key, *value, shown[4096];
@@ -135,7 +207,7 @@ static void print_lines(char *line)
 }
 
 /* data: the whole answer. Returns the exit status. */
-static int print_answer(char *data, bool as_json)
+static int print_answer(char *data, bool mmap, bool as_json)
 {
 	char *first = strsep(&data, "\n"), *text, shown[4096];
 	bool ok;
@@ -150,16 +222,20 @@ static int print_answer(char *data, bool as_json)
 		tool_error(&tool, "%s", shown);
 		return 1;
 	}
+	if (as_json && data != NULL)
+		return (mmap ? print_preloads_json(data) : print_json(data)) < 0;
 	if (as_json)
-		return data == NULL || print_json(data) < 0;
+		return 1;
 	if (*text != '\0')
 		printf("%s: %s\n", tool.name, shown);
-	if (data != NULL)
+	if (data != NULL && mmap)
+		print_preloads(data);
+	else if (data != NULL)
 		print_lines(data);
 	return 0;
 }
 
-static int ask(const char *path, const struct buf *request, bool as_json)
+static int ask(const char *path, const struct buf *request, bool mmap, bool as_json)
 {
 	char *data;
 	int fd = connect_to(path), r;
@@ -175,17 +251,18 @@ static int ask(const char *path, const struct buf *request, bool as_json)
 			r == -EAGAIN ? "it takes too long" : err_text(r));
 		return 1;
 	}
-	r = print_answer(data, as_json);
+	r = print_answer(data, mmap, as_json);
 	free(data);
 	return fflush(stdout) != 0 ? 1 : r;
 }
 
 static int run(const char *path, int count, char **word, bool as_json)
 {
+	bool mmap = count > 0 && str_eq(word[0], "mmap");
 	struct buf request;
 	int r;
 
-	if (count == 0 || !command_known(count, word) || (as_json && !str_eq(word[0], "status"))) {
+	if (count == 0 || !command_known(count, word) || (as_json && !mmap && !str_eq(word[0], "status"))) {
 		if (count > 0)
 			tool_error(&tool, "unknown command: %s", word[0]);
 		(void)fprintf(
@@ -197,7 +274,7 @@ static int run(const char *path, int count, char **word, bool as_json)
 	if (r < 0)
 		tool_error(&tool, "the command is too long");
 	else
-		r = ask(path, &request, as_json);
+		r = ask(path, &request, mmap, as_json);
 	buf_done(&request);
 	return r == 0 ? 0 : 1;
 }

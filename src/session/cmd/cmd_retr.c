@@ -98,6 +98,7 @@ static enum ftp_result retr_go(struct session *s, void *arg, const char *refused
 	struct xfer_download d = {.verb = "RETR",
 		.name = r->arg,
 		.vpath = r->vpath,
+		.real = r->access.real,
 		.st = &r->st,
 		.fs = r->fs,
 		.endless = r->endless,

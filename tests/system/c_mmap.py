@@ -1,0 +1,470 @@
+"""Downloads through memory mappings: TransferMMapEngine, TransferMMapFile, TransferMMapOptions."""
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from ftpclient import Ftp, read_all
+from servers import AM_ROOT, descendants, process_table, status, wait_until
+
+pytestmark = pytest.mark.ours
+
+MIB = 1 << 20
+COPIED = "UseSendfile off\nTransferMMapEngine on\n"  # else the kernel sends, and nothing is mapped
+
+
+def content(size, seed=0):
+    """Bytes that repeat nowhere near and are never NUL."""
+    block = b"".join(b"%08d." % (i + seed) for i in range(4096))
+    return (block * (size // len(block) + 1))[:size]
+
+
+def path_of(server, name, user="alice"):
+    return os.path.realpath(server.home(user, name))
+
+
+def starter(start, conf, name="big", data=None, **more):
+    """A server with conf, in which @FILE@ is alice's file of that name, and the file with that content."""
+    s = start.prepare()
+    data = content(3 * MIB) if data is None else data
+    s.put(name, data)
+    s.configure(conf.replace("@FILE@", path_of(s, name)), **more)
+    return s.start("-d", "10"), data
+
+
+def sessions(server):
+    """Pids of session processes."""
+    uids = {str(row[0]) for row in server.users.values()}
+    if not AM_ROOT:
+        return [p for p in server.processes() if status(p).get("Name") == "wherryd-session"]
+    return [p for p in server.processes() if status(p).get("Uid", "x").split()[0] in uids]
+
+
+def mappings(pid, path):
+    """Ranges of a process that map that file, or its name before it was removed."""
+    with open(f"/proc/{pid}/maps") as f:
+        return [line for line in f if line.rstrip("\n").removesuffix(" (deleted)").endswith(path)]
+
+
+def preloads(server):
+    done = server.tool("wherryctl", "-s", server.path("run", "ctl.sock"), "mmap", "list", "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["preloads"]
+
+
+def retr(client, name="big"):
+    return client.binary().read("RETR " + name)
+
+
+def cut(path, size):
+    os.truncate(path, size)
+
+
+@contextlib.contextmanager
+def traced(pid, calls, out):
+    """System calls of a process, in the file out when the block is left."""
+    tracer = subprocess.Popen(["strace", "-f", "-qq", "-e", "trace=" + calls, "-o", out, "-p", str(pid)])
+    try:
+        wait_until(lambda: status(pid).get("TracerPid", "0").split()[0] != "0", "strace is attached")
+        yield
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(10)
+
+
+# --- which way a file takes
+
+@pytest.mark.root
+@pytest.mark.needs("strace")
+def test_a_preloaded_file_is_sent_without_reading_it(start):
+    s, data = starter(start, COPIED + "TransferMMapFile @FILE@\nTransferRate RETR 4000\n")
+    with Ftp(s.port, user="alice") as c:
+        pid = sessions(s)[0]
+        with traced(pid, "read,pread64,preadv,preadv2,sendfile,splice,mmap,sendto", s.path("trace")):
+            assert retr(c) == data
+        calls = s.text("trace")
+        assert "sendto(" in calls
+        assert not re.search(r"pread64\(|preadv2?\(|sendfile\(|splice\(", calls), calls
+        fd_maps = [x for x in re.findall(r"mmap\(NULL, (\d+), PROT_READ, MAP_SHARED", calls)]
+        assert not fd_maps, "it is mapped already"
+    assert preloads(s)[0]["hits"] == 1
+    assert "using the preload of '/big'" in s.text("system.log")
+
+
+def test_by_default_the_kernel_sends_and_nothing_is_mapped(start):
+    s, data = starter(start, "TransferMMapEngine on\nTransferMMapFile @FILE@\n")
+    with Ftp(s.port, user="alice") as c:
+        assert retr(c) == data
+    assert preloads(s)[0]["hits"] == 0
+    assert "is sent by the kernel" in s.text("system.log")
+
+
+def test_the_scoreboard_says_that_a_transfer_is_mapped(start):
+    s, data = starter(start, COPIED, data=content(20 * MIB))
+    with Ftp(s.port, user="alice") as c, c.binary().start("RETR big") as sock:
+        wait_until(lambda: '"mapped"' in s.tool("ftpwho", "-f", s.path("run", "scoreboard"), "-o", "json").stdout
+                   or "mapped" in s.tool("ftpwho", "-v", "-f", s.path("run", "scoreboard")).stdout, "ftpwho shows it")
+        assert mappings(sessions(s)[0], "/big")
+        assert read_all(sock) == data
+        c.expect(226)
+        assert not mappings(sessions(s)[0], "/big"), "unmapped after the transfer"
+
+
+def test_what_is_not_for_mappings_is_read_as_ever(start):
+    s, data = starter(start, COPIED + "TransferMMapFile @FILE@\n", data=b"one\ntwo\n")
+    s.put("empty", b"")
+    os.mkfifo(s.home("alice", "fifo"))
+    s.own(s.home("alice", "fifo"))
+    with Ftp(s.port, user="alice") as c:
+        c.expect(200, "TYPE A")
+        assert c.read("RETR big") == b"one\r\ntwo\r\n"
+        c.binary()
+        assert c.read("RETR empty") == b""
+        with c.data() as sock:
+            c.send("RETR fifo")
+            with open(s.home("alice", "fifo"), "wb") as pipe:
+                pipe.write(b"through the pipe")
+            c.expect(150)
+            assert read_all(sock) == b"through the pipe"
+        c.expect(226)
+    log = s.text("system.log")
+    for why in ("ASCII", "empty", "no regular file"):
+        assert f"is not mapped: {why}" in log
+    assert preloads(s)[0]["hits"] == 0
+
+
+@pytest.mark.parametrize("conf", ["", "TransferMMapOptions Private HugePages Populate\n", "TransferMMapOptions Lock\n"])
+@pytest.mark.parametrize("preload", ["", "TransferMMapFile @FILE@\n"])
+def test_content_and_restart_are_those_of_the_file(start, conf, preload):
+    s, data = starter(start, COPIED + conf + preload, data=content(3 * MIB + 17))
+    with Ftp(s.port, user="alice") as c:
+        c.binary()
+        for offset in (0, 1, 4095, 4096, 65537, len(data) - 1, len(data)):
+            c.expect(350, f"REST {offset}")
+            assert c.read("RETR big") == data[offset:]
+        c.expect(350, f"REST {len(data) + 1}")
+        with c.data():
+            c.expect(554, "RETR big")
+        c.expect(350, "RANG 4097 70000")
+        assert c.read("RETR big") == data[4097:70001]
+    if preload:
+        assert preloads(s)[0]["hits"] > 5
+
+
+def test_limits_decide_what_is_mapped(start):
+    s, data = starter(start, COPIED + "TransferMMapOptions MaxFile=2MB\n")
+    s.put("small", data[:MIB])
+    with Ftp(s.port, user="alice") as c:
+        assert retr(c) == data
+        assert retr(c, "small") == data[:MIB]
+    log = s.text("system.log")
+    assert "'/big' is not mapped: size" in log and "'/small' is mapped for this transfer" in log
+
+
+def test_mappings_of_a_process_stay_below_maxtotal(start):
+    s, data = starter(start, COPIED + "TransferMMapOptions MaxTotal=4MB\n")
+    with Ftp(s.port, user="alice") as a, Ftp(s.port, user="alice") as b:
+        with a.binary().start("RETR big") as sock:
+            assert retr(b) == data
+            assert read_all(sock) == data
+            a.expect(226)
+        assert retr(b) == data
+    log = s.text("system.log")
+    assert log.count("'/big' is not mapped: MaxTotal") == 1
+    assert log.count("'/big' is mapped for this transfer") == 2
+
+
+def vm_kib(pid):
+    return int(status(pid)["VmSize"].split()[0])
+
+
+def test_without_room_for_a_mapping_the_file_is_read(start, request):
+    if "san" in request.config.getoption("--build"):
+        pytest.skip("sanitizers need all addresses")
+    s, data = starter(start, COPIED + "TransferRate RETR 40000\n", data=content(60 * MIB))
+    with Ftp(s.port, user="alice") as c:
+        with c.binary().start("RETR big") as sock:
+            used = vm_kib(sessions(s)[0]) - 60 * 1024
+            sock.recv(1)
+        c.reply()
+    limited = start.prepare()
+    limited.put("big", data)
+    limited.configure(COPIED)
+    with open(limited.path("wherryd"), "w") as f:
+        f.write(f"#!/bin/sh\nulimit -v {used + 40 * 1024}\nexec {limited.program} \"$@\"\n")
+    os.chmod(limited.path("wherryd"), 0o755)
+    limited.program = limited.path("wherryd")
+    limited.start("-d", "10")
+    with Ftp(limited.port, user="alice") as c:
+        assert retr(c) == data
+    log = limited.text("system.log")
+    assert log.count("cannot map '/big' (Cannot allocate memory), reading it instead") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_offsets_beyond_32_bits(start):
+    s, _ = starter(start, COPIED)
+    path = s.put("sparse")
+    with open(path, "r+b") as f:
+        f.truncate(5 << 30)
+        f.seek(4294967297)
+        f.write(content(100000))
+        f.seek((5 << 30) - 10)
+        f.write(b"the end...")
+    with Ftp(s.port, user="alice") as c:
+        c.binary()
+        c.expect(350, "REST 4294967297")
+        got = c.read("RETR sparse")
+        assert len(got) == (5 << 30) - 4294967297
+        assert got[:100000] == content(100000) and got.endswith(b"the end...")
+        assert not any(got[100000:-10])
+    assert "'/sparse' is mapped for this transfer" in s.text("system.log")
+
+
+# --- stale data
+
+def replace(server, data, name="big"):
+    """As administrators do: a new file takes the name."""
+    new = server.put(name + ".new", data)
+    os.rename(new, server.home("alice", name))
+
+
+def test_a_replaced_file_is_served_as_it_is_now(start):
+    s, old = starter(start, COPIED + "TransferMMapFile @FILE@\n")
+    new = content(2 * MIB, 7)
+    with Ftp(s.port, user="alice") as c:
+        assert retr(c) == old
+        replace(s, new)
+        assert retr(c) == new
+        # master maps the new one, which processes forked from then on get
+        wait_until(lambda: preloads(s)[0]["generation"] == 2, "it is mapped anew")
+        assert preloads(s)[0]["size"] == len(new)
+        assert retr(c) == new
+    s.add_user("late", home=s.home("alice"), uid=s.users["alice"][0], gid=s.users["alice"][1])
+    hits = preloads(s)[0]["hits"]
+    with Ftp(s.port, user="late") as c:
+        assert retr(c) == new
+    assert preloads(s)[0]["hits"] == hits + 1
+
+
+def test_a_file_that_is_gone_and_comes_back_is_mapped_again(start):
+    s, old = starter(start, COPIED + "TransferMMapFile @FILE@\n")
+    os.unlink(s.home("alice", "big"))
+    wait_until(lambda: preloads(s)[0]["size"] == 0, "it is unmapped")
+    with Ftp(s.port, user="alice") as c:
+        with c.binary().data():
+            c.expect(550, "RETR big")
+        s.put("big", content(MIB, 3))
+        assert retr(c) == content(MIB, 3)
+    wait_until(lambda: preloads(s)[0]["size"] == MIB, "it is mapped again")
+
+
+def test_with_novalidate_old_content_is_served_until_the_next_load(start):
+    s, old = starter(start, COPIED + "TransferMMapOptions NoValidate\nTransferMMapFile @FILE@\n")
+    new = content(2 * MIB, 7)
+    replace(s, new)
+    with Ftp(s.port, user="alice") as c:
+        assert retr(c) == old
+        c.expect(350, "REST 100")
+        assert c.read("RETR big") == old[100:]
+    s.reload()
+    wait_until(lambda: "configuration 2 is in force" in s.text("system.log"), "the reload")
+    with Ftp(s.port, user="alice") as c:
+        assert retr(c) == new
+
+
+def test_a_file_overwritten_in_place_is_served_as_it_is_now(start):
+    s, old = starter(start, COPIED + "TransferMMapOptions Private Populate\nTransferMMapFile @FILE@\n")
+    new = content(len(old), 9)
+    with Ftp(s.port, user="alice") as c:
+        assert retr(c) == old
+        with open(s.home("alice", "big"), "r+b") as f:
+            f.write(new)
+        assert retr(c) == new
+    log = s.text("system.log")
+    assert "is not what was preloaded" in log or "has been mapped anew" in log
+
+
+def test_a_reload_lets_running_downloads_end_with_what_they_began(start):
+    s, old = starter(start, COPIED + "TransferMMapFile @FILE@\n", data=content(20 * MIB))
+    new = content(MIB, 5)
+    with Ftp(s.port, user="alice") as c:
+        with c.binary().start("RETR big") as sock:
+            got = sock.recv(1000)
+            replace(s, new)
+            s.reload()
+            wait_until(lambda: "configuration 2 is in force" in s.text("system.log"), "the reload")
+            got += read_all(sock)
+        c.expect(226)
+        assert got == old
+        assert retr(c) == new
+    with Ftp(s.port, user="alice") as c:
+        assert retr(c) == new
+    assert preloads(s)[0]["size"] == MIB
+
+
+def test_a_reload_goes_on_without_a_file_that_is_gone(start):
+    s, old = starter(start, COPIED + "TransferMMapFile @FILE@\n")
+    os.unlink(s.home("alice", "big"))
+    s.reload()
+    wait_until(lambda: "configuration 2 is in force" in s.text("system.log"), "the reload")
+    assert preloads(s) == []
+    assert "No such file or directory" in s.text("system.log")
+
+
+# --- files that are cut while they are sent
+
+CUTS = {"to nothing": 0, "to the middle": 7 * MIB + 123, "in the last page": 20 * MIB - 5}
+
+
+@pytest.mark.parametrize("size", CUTS.values(), ids=CUTS.keys())
+@pytest.mark.parametrize("preload", ["", "TransferMMapFile @FILE@\n", "TransferMMapOptions NoValidate\nTransferMMapFile @FILE@\n"],
+                         ids=["own", "preload", "novalidate"])
+def test_a_file_that_is_cut_ends_its_transfer_and_nothing_else(start, size, preload):
+    s, data = starter(start, COPIED + "TransferRate RETR 100000:1000000\n" + preload, data=content(20 * MIB))
+    with Ftp(s.port, user="alice") as c:
+        pids = sessions(s)
+        with c.binary().start("RETR big") as sock:
+            got = sock.recv(1000)
+            cut(s.home("alice", "big"), size)
+            got += read_all(sock)
+        c.expect(451)
+        good = min(len(got), size)
+        assert got[:good] == data[:good]
+        assert sessions(s) == pids
+        c.expect(200, "NOOP")
+        s.put("other", b"still alive")
+        assert c.read("RETR other") == b"still alive"
+    assert re.search(r"\d+ bytes missing|became shorter", s.text("system.log"))
+    assert " 0 * i\n" in s.text("xferlog")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_storm_of_cuts_under_twenty_downloads(start):
+    """No process dies; every download has the exact content or ends with 451."""
+    size, names = 8 * MIB, [f"file{i}" for i in range(5)]
+    s = start.prepare()
+    data = {n: content(size, i * 5000) for i, n in enumerate(names)}
+    for n in names:
+        s.put(n, data[n])
+    s.configure(COPIED + "".join(f"TransferMMapFile {path_of(s, n)}\n" for n in names[:3]))
+    s.start()
+    results, stop = [], threading.Event()  # (last code, bytes announced, name, bytes)
+
+    def download(n):
+        with Ftp(s.port, user="alice", timeout=60) as c:
+            for name in (names[n % 5], names[(n + 1) % 5], names[(n + 2) % 5]):
+                with c.binary().data() as sock:
+                    reply = c.cmd("RETR " + name)
+                    got = read_all(sock) if reply.code == 150 else b""
+                code = c.reply().code if reply.code == 150 else reply.code
+                found = re.search(r"\((\d+) bytes\)", reply.text)
+                results.append((code, int(found.group(1)) if found else 0, name, got))
+            c.expect(200, "NOOP")
+
+    def storm():
+        turn = 0
+        while not stop.is_set():
+            name = names[turn % 5]
+            with contextlib.suppress(OSError):
+                cut(s.home("alice", name), (turn * 997 * 4099) % size)
+                # whole again, under the same name: by another file, so that no reader sees a hole
+                s.put(name + ".new", data[name])
+                os.rename(s.home("alice", name + ".new"), s.home("alice", name))
+            turn += 1
+
+    table = process_table()
+    before = {p: table[p][2] for p in [s.proc.pid] + [p for p in descendants(s.proc.pid, table)]}
+    threads = [threading.Thread(target=download, args=(n,)) for n in range(20)]
+    breaker = threading.Thread(target=storm)
+    breaker.start()
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    stop.set()
+    breaker.join()
+    table = process_table()
+    for pid, began in before.items():
+        assert pid in table and table[pid][2] == began, f"process {pid} is gone"
+    assert "was ended by signal" not in s.text("system.log")
+    assert len(results) == 60
+    codes = [row[0] for row in results]
+    assert set(codes) <= {226, 451, 550}, codes
+    assert 451 in codes, "nothing was cut under a download"
+    for code, announced, name, got in results:
+        if code == 226:
+            assert got == data[name][:announced], (name, announced, len(got))
+
+
+# --- who may read what is mapped
+
+@pytest.mark.root
+def test_a_mapping_opens_nothing_that_the_user_may_not_open(start):
+    s = start.prepare()
+    secret = content(MIB, 4)
+    outside = s.path("outside")
+    with open(outside, "wb") as f:
+        f.write(secret)
+    s.put("mine", secret, mode=0o600)
+    os.chown(s.home("alice", "mine"), 0, 0)
+    s.put("shut/file", secret)
+    os.chmod(s.home("alice", "shut"), 0)
+    s.configure(COPIED + "".join(f"TransferMMapFile {p}\n" for p in (
+        outside, path_of(s, "mine"), path_of(s, "shut/file"))))
+    s.start("-d", "10")
+    os.symlink("../../outside", s.home("alice", "way-out"))
+    with Ftp(s.port, user="alice") as c:
+        c.binary()
+        for name in ("mine", "shut/file", outside, "../../outside", "way-out"):
+            with c.data() as sock:
+                c.expect(550, "RETR " + name)
+        pid = sessions(s)[0]
+        assert not mappings(pid, path_of(s, "mine")), "what the user cannot open is not mapped in his process"
+        assert not mappings(pid, path_of(s, "shut/file"))
+    assert all(p["hits"] == 0 for p in preloads(s))
+
+
+@pytest.mark.root
+def test_only_session_processes_with_the_engine_on_have_the_mapping(start):
+    s, data = starter(start, "TransferMMapFile @FILE@\nUseSendfile off\n")
+    assert "no server has TransferMMapEngine on" in s.output()
+    assert mappings(s.proc.pid, path_of(s, "big")), "the daemon has it all the same"
+    with Ftp(s.port, user="alice") as c:
+        assert retr(c) == data
+        for pid in s.processes():
+            assert not mappings(pid, path_of(s, "big")), status(pid)
+            with open(f"/proc/{pid}/maps") as f:
+                assert "wherry-preloads" not in f.read()
+
+
+@pytest.mark.root
+def test_numbers_of_preloads_are_read_only_in_sessions(start):
+    s, data = starter(start, COPIED + "TransferMMapFile @FILE@\n")
+    with Ftp(s.port, user="alice"):
+        with open(f"/proc/{sessions(s)[0]}/smaps") as f:
+            text = f.read()
+    rows = re.findall(r"^\S+ (\S{4}) .*wherry-preloads.*\n(?:[A-Z]\w+:.*\n)*?VmFlags:(.*)$", text, re.M)
+    assert rows and all(mode == "r--s" and " mw" not in flags for mode, flags in rows), rows
+
+
+# --- the configuration
+
+@pytest.mark.parametrize("line,why", [("TransferMMapFile relative", "'relative' is not an absolute path"),
+                                      ("TransferMMapFile /no/such/file", "No such file or directory"),
+                                      ("TransferMMapFile", "missing parameters"),
+                                      ("TransferMMapEngine perhaps", "expected Boolean parameter")])
+def test_the_configuration_test_says_what_is_wrong_and_where(start, line, why):
+    s = start.prepare()
+    s.configure("\n" + line)
+    lines = s.text("server.conf").split("\n").index(line) + 1
+    done = s.check()
+    assert done.returncode != 0
+    assert why in done.stderr and f"on line {lines} of '{s.path('server.conf')}'" in done.stderr
