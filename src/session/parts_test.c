@@ -18,6 +18,7 @@
 #include "session/ascii.h"
 #include "session/hostport.h"
 #include "session/passive.h"
+#include "session/pipes.h"
 #include "session/rate.h"
 #include "session/store.h"
 
@@ -478,6 +479,80 @@ static void store_stops_at_its_limit(void **state)
 	assert_file(t, "l", "0123");
 }
 
+static int test_pipe(const char *text, int fds[2])
+{
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	return write(fds[1], text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
+}
+
+static void store_takes_bytes_from_a_pipe(void **state)
+{
+	struct tree *t = *state;
+	struct ftp_conf conf = {0};
+	struct store_options opt = {
+		.mode = STORE_REPLACE, .conf = &conf, .create_mode = 0600, .limit = UINT64_MAX};
+	enum store_problem problem;
+	char hidden[VFS_PATH_SIZE], got[16];
+	struct store *st;
+	int64_t size;
+	int fds[2];
+
+	assert_int_equal(store_open(t->root, "/spliced", &opt, &st, &problem, hidden), 0);
+	assert_int_equal(store_begin(st), 0);
+	assert_int_equal(store_write(st, "ab", 2), 0);
+	assert_int_equal(test_pipe("cdefgh", fds), 0);
+	assert_int_equal(store_splice(st, fds[0], 4), 0);
+	assert_int_equal(st->offset, 6);
+	assert_int_equal(read(fds[0], got, sizeof got), 2);
+	assert_memory_equal(got, "gh", 2);
+	assert_int_equal(store_end(st, true, &problem, &size), 0);
+	assert_int_equal(size, 6);
+	fd_close(&fds[0]);
+	fd_close(&fds[1]);
+}
+
+/* splice(2) refuses files that are open for appending: nothing may be lost then. */
+static void store_leaves_in_the_pipe_what_it_cannot_take(void **state)
+{
+	struct tree *t = *state;
+	struct ftp_conf conf = {0};
+	struct store_options opt = {
+		.mode = STORE_APPEND, .conf = &conf, .create_mode = 0600, .limit = UINT64_MAX};
+	enum store_problem problem;
+	char hidden[VFS_PATH_SIZE], got[16];
+	struct store *st;
+	int64_t size;
+	int fds[2];
+
+	assert_int_equal(store_open(t->root, "/appended", &opt, &st, &problem, hidden), 0);
+	assert_int_equal(store_begin(st), 0);
+	assert_int_equal(test_pipe("abc", fds), 0);
+	assert_int_equal(store_splice(st, fds[0], 3), -EINVAL);
+	assert_int_equal(st->offset, 0);
+	assert_int_equal(read(fds[0], got, sizeof got), 3);
+	assert_int_equal(store_end(st, true, &problem, &size), 0);
+	fd_close(&fds[0]);
+	fd_close(&fds[1]);
+}
+
+static void a_pipe_that_is_not_empty_is_not_used_again(void **state)
+{
+	struct zs_pipe a, b;
+	char got[4];
+
+	pipes_trim();
+	assert_int_equal(pipes_get(&a), 0);
+	assert_int_equal(write(a.wr, "old", 3), 3);
+	pipes_put(&a, false);
+	assert_int_equal(pipes_get(&b), 0);
+	assert_int_equal(read(b.rd, got, sizeof got), -1); /* EAGAIN */
+	pipes_put(&b, true);
+	assert_int_equal(b.rd, -1);
+	assert_int_equal(pipes_get(&a), 0); /* the same again */
+	pipes_put(&a, true);
+	pipes_trim();
+}
+
 static void store_hidden_names(void **state)
 {
 	char out[VFS_PATH_SIZE], want[64];
@@ -515,6 +590,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(store_stops_at_its_limit, tree_setup, tree_teardown),
 		cmocka_unit_test_setup_teardown(
 			store_hidden_overwrites_only_where_allowed, tree_setup, tree_teardown),
+		cmocka_unit_test_setup_teardown(store_takes_bytes_from_a_pipe, tree_setup, tree_teardown),
+		cmocka_unit_test_setup_teardown(
+			store_leaves_in_the_pipe_what_it_cannot_take, tree_setup, tree_teardown),
+		cmocka_unit_test(a_pipe_that_is_not_empty_is_not_used_again),
 		cmocka_unit_test(store_hidden_names),
 	};
 

@@ -1,4 +1,5 @@
-"""A file system whose operations can be made slow or held: what a hung disk or file server looks like to the server.
+"""A writable file system whose operations can be held, delayed or made to fail: what a bad disk or file server looks
+like to an upload. (For reading, holdfs.py needs no library and holds single paths.)
 
     with fusefs.SlowFs(mount) as slow:          # mount: an existing folder; its content is kept in a folder of its own
         slow.hold("write")                      # every write waits from now on ...
