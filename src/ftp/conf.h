@@ -313,6 +313,7 @@ struct ftp_conf {
 	struct ftp_mmap_file *mmap_files;
 	struct ftp_mmap_options mmap_options;
 	bool default_transfer_ascii; /* DefaultTransferMode */
+	bool deflate_engine;         /* DeflateEngine: MODE Z */
 
 	/* hashes */
 	bool digest_engine, digest_enable;

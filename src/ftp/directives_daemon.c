@@ -99,8 +99,8 @@ static int scoreboard_scrub(struct conf_call *c, void *dst)
 /* Modules that do nothing until one of their directives is given: loading them is harmless, their
  * directives are refused by name. */
 static const char *const idle_modules[] = {"mod_auth_otp.c", "mod_ban.c", "mod_copy.c", "mod_ctrls_admin.c",
-	"mod_deflate.c", "mod_dnsbl.c", "mod_dynmasq.c", "mod_exec.c", "mod_facl.c", "mod_geoip.c",
-	"mod_ident.c", "mod_ifsession.c", "mod_ifversion.c", "mod_ldap.c", "mod_load.c", "mod_log_forensic.c",
+	"mod_dnsbl.c", "mod_dynmasq.c", "mod_exec.c", "mod_facl.c", "mod_geoip.c", "mod_ident.c",
+	"mod_ifsession.c", "mod_ifversion.c", "mod_ldap.c", "mod_load.c", "mod_log_forensic.c",
 	"mod_memcache.c", "mod_procfs.c", "mod_qos.c", "mod_quotatab.c", "mod_quotatab_file.c",
 	"mod_quotatab_ldap.c", "mod_quotatab_radius.c", "mod_quotatab_sql.c", "mod_radius.c", "mod_ratio.c",
 	"mod_readme.c", "mod_redis.c", "mod_rewrite.c", "mod_rlimit.c", "mod_sftp.c", "mod_sftp_pam.c",

@@ -165,6 +165,17 @@ static const struct conf_row rows[] = {
 		.dflt = "ascii",
 		.syntax = "ascii|binary",
 		.doc = "Transfer type until the client sends TYPE."},
+	{.name = "DeflateEngine",
+		CONF_BOOL(struct ftp_conf, deflate_engine),
+		.scope = S_V_G,
+		.module = "mod_deflate.c",
+		.dflt = "off",
+		.syntax = "on|off",
+		.doc = "Whether MODE Z is offered: files and listings travel compressed when the client asks "
+		       "for "
+		       "it. The kernel cannot send files then. The client chooses the level by OPTS MODE Z "
+		       "LEVEL "
+		       "0 to 9; without that it is 2."},
 	{.name = "DeleteAbortedStores",
 		CONF_TRISTATE(struct ftp_conf, delete_aborted_stores, enum ftp_tristate),
 		.scope = S_V_G_A_D_F,

@@ -317,11 +317,12 @@ const struct ftp_verb ftp_verbs[] = {
 		.name = "MODE",
 		.limit = "MODE",
 		.arg = VERB_ARG_WORDS,
-		.usage = "<sp> mode-code (S)",
+		.usage = "<sp> mode-code (S, Z)",
 		.summary = "transfer mode",
 		.rfc = "959 3.4",
 		.flags = VERB_POSTLOGIN,
 		.log_classes = VERB_LOG_MISC,
+		.feat_fn = feat_mode_z,
 		.replies = {200, 504},
 	},
 	{

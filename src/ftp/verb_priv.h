@@ -9,6 +9,7 @@
 /* feat_fn of rows whose FEAT line depends on the configuration. */
 bool feat_hash(const struct verb_state *st, struct buf *out);
 bool feat_lang(const struct verb_state *st, struct buf *out);
+bool feat_mode_z(const struct verb_state *st, struct buf *out);
 bool feat_mff(const struct verb_state *st, struct buf *out);
 bool feat_mfmt(const struct verb_state *st, struct buf *out);
 bool feat_mlst(const struct verb_state *st, struct buf *out);

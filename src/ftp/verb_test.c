@@ -197,6 +197,9 @@ static void feat_promises_what_is_switched_on(void **state)
 	assert_null(strstr(text, " XSHA\r\n"));
 	conf.digest_algorithms = 0;
 	assert_null(strstr(feat(&conf, 0, text, sizeof(text)), "HASH"));
+	assert_null(strstr(text, "MODE Z"));
+	conf.deflate_engine = true;
+	assert_non_null(strstr(feat(&conf, 0, text, sizeof(text)), "\r\n MODE Z\r\n"));
 	conf.lang_engine = false;
 	assert_null(strstr(feat(&conf, 0, text, sizeof(text)), "UTF8"));
 	assert_null(strstr(text, "LANG"));

@@ -42,6 +42,11 @@ bool feat_utf8(const struct verb_state *st, struct buf *out)
 	return st->conf->lang_engine && !st->conf->encoding_off && buf_puts(out, "UTF8") == 0;
 }
 
+bool feat_mode_z(const struct verb_state *st, struct buf *out)
+{
+	return st->conf->deflate_engine && buf_puts(out, "MODE Z") == 0;
+}
+
 bool feat_mff(const struct verb_state *st, struct buf *out)
 {
 	return st->conf->facts_advertise && buf_puts(out, "MFF modify;UNIX.group;UNIX.mode;") == 0;

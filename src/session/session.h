@@ -113,6 +113,8 @@ struct session {
 	/* parameters that commands read and change; pool threads get copies */
 	char *cwd;              /* vpath; changed by session_set_cwd() only */
 	bool ascii;             /* TYPE A */
+	bool mode_z;            /* MODE Z */
+	unsigned z_level;       /* OPTS MODE Z LEVEL */
 	bool epsv_all;          /* EPSV ALL was given */
 	bool utf8_off;          /* OPTS UTF8 OFF */
 	uint64_t allo;          /* ALLO: bytes, consumed by the next upload; 0 = none */

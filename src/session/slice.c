@@ -8,7 +8,8 @@
 #include "base/clock.h"
 #include "session/iobuf.h"
 
-#define SPLICE_FROM ((uint64_t)IOBUF_SIZE) /* bytes of an upload that are copied first */
+#define SPLICE_FROM    ((uint64_t)IOBUF_SIZE) /* bytes of an upload that are copied first */
+#define FILE_BYTES_MAX ((uint64_t)16 << 20)   /* of what few bytes from the network may inflate to */
 
 void slice_net(struct xfer *x, int error)
 {
@@ -22,17 +23,23 @@ void slice_file(struct xfer *x, int error)
 	x->slice.error = error;
 }
 
+/* What a slice is measured by, and TransferRate with it. */
+static uint64_t slice_paced(const struct xfer *x)
+{
+	return x->deflated ? x->slice.net_bytes : x->slice.file_bytes;
+}
+
 bool slice_full(const struct xfer *x)
 {
-	return x->slice.file_bytes >= x->slice.max || atomic_load(&x->cancel) ||
-	       clock_ms() >= x->slice.until_ms;
+	return slice_paced(x) >= x->slice.max || x->slice.file_bytes >= FILE_BYTES_MAX ||
+	       atomic_load(&x->cancel) || clock_ms() >= x->slice.until_ms;
 }
 
 size_t slice_room(const struct xfer *x, size_t most)
 {
-	uint64_t n = x->slice.max - x->slice.file_bytes;
+	uint64_t n = x->slice.max - slice_paced(x);
 
-	if (x->kind == XFER_DOWNLOAD && x->size_known && x->end - x->cur < n)
+	if (x->kind == XFER_DOWNLOAD && x->size_known && !x->deflated && x->end - x->cur < n)
 		n = x->end - x->cur;
 	return n < most ? (size_t)n : most;
 }
@@ -103,7 +110,7 @@ void slice_run(struct xfer *x)
 		slice_with_buffer(x, slice_stream);
 		break;
 	case XFER_RECV:
-		slice_with_buffer(x, slice_recv);
+		slice_with_buffer(x, x->deflated ? slice_inflate : slice_recv);
 		break;
 	case XFER_SPLICE:
 		if (splice_pays(x))

@@ -22,12 +22,14 @@ void slice_copy(struct xfer *x, char *buf);
 void slice_stream(struct xfer *x, char *buf);
 void slice_recv(struct xfer *x, char *buf);
 void slice_splice(struct xfer *x);
+void slice_inflate(struct xfer *x, char *buf);
 
 /* The slice ends because of the network or the file; error: positive errno (EAGAIN of the network: wait). */
 void slice_net(struct xfer *x, int error);
 void slice_file(struct xfer *x, int error);
-bool slice_full(const struct xfer *x);                /* is it over because of its limits? */
-size_t slice_room(const struct xfer *x, size_t most); /* file bytes that it may still move, at most most */
+bool slice_full(const struct xfer *x); /* is it over because of its limits? */
+/* Bytes that it may still move, at most most: of the file, of the network with MODE Z. */
+size_t slice_room(const struct xfer *x, size_t most);
 /* Up to size bytes of the file at x->cur, from its mapping when there is one, into buf. 0: x->slice says why. */
 size_t slice_file_read(struct xfer *x, char *buf, size_t size);
 /* Send n bytes or what the socket takes. Returns their number; fewer than n: x->slice says why. */

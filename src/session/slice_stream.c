@@ -1,11 +1,12 @@
-/* Slices from sources that cannot be read again: FIFOs and generators. What the network does not take is kept.
- */
+/* Slices of what cannot be read again: FIFOs, generators, and anything that is deflated. What the network does
+ * not take is kept. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "session/iobuf.h"
 #include "session/slice.h"
 
 static void pending_keep(struct xfer *x, const char *p, size_t n)
@@ -20,46 +21,130 @@ static void pending_keep(struct xfer *x, const char *p, size_t n)
 	x->pending_at = 0;
 }
 
+/* Send what the slice may; the deflated rest waits for TransferRate, too. */
+static size_t stream_send(struct xfer *x, const char *p, size_t n)
+{
+	return slice_send_all(x, p, x->deflated ? slice_room(x, n) : n);
+}
+
 static void pending_send(struct xfer *x)
 {
-	x->pending_at += slice_send_all(x, x->pending + x->pending_at, x->pending_len - x->pending_at);
+	x->pending_at += stream_send(x, x->pending + x->pending_at, x->pending_len - x->pending_at);
 	if (x->pending_at < x->pending_len)
 		return;
 	free(x->pending);
 	x->pending = NULL;
 }
 
-/* Next bytes of the source into buf. 0: x->slice says why. */
-static size_t stream_read(struct xfer *x, char *buf)
+static ssize_t fifo_read(struct xfer *x, char *buf, size_t size)
 {
 	struct pollfd pfd = {.fd = x->fd, .events = POLLIN};
 	ssize_t n;
 
-	if (x->src) {
-		n = x->src->fill(x->src, buf, SLICE_PIECE, &x->cancel);
-		if (n < 0)
-			slice_file(x, (int)-n);
-	} else if (poll(&pfd, 1, 0) == 0) {
-		x->slice.end = SLICE_WAIT_SHORT;
-		return 0;
-	} else {
-		n = read(x->fd, buf, SLICE_PIECE);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			x->slice.end = SLICE_WAIT_SHORT;
-		else if (n < 0)
-			slice_file(x, errno);
-	}
+	if (poll(&pfd, 1, 0) == 0)
+		return -EAGAIN;
+	n = read(x->fd, buf, size);
+	return n < 0 ? -errno : n;
+}
+
+/* As slice_file_read(), but not beyond what was promised, and going on. */
+static size_t file_read(struct xfer *x, char *buf, size_t size)
+{
+	size_t n;
+
+	if (x->size_known && x->end - x->cur < size)
+		size = (size_t)(x->end - x->cur);
+	n = size ? slice_file_read(x, buf, size) : 0;
+	x->cur += n;
+	x->source_ended = n == 0 && (size == 0 || x->slice.end == SLICE_EOF);
+	return n;
+}
+
+/* Next bytes of the source into buf. 0: x->slice says why. */
+static size_t stream_read(struct xfer *x, char *buf, size_t size)
+{
+	ssize_t n;
+
+	if (!x->src && x->seekable)
+		return file_read(x, buf, size);
+	n = x->src ? x->src->fill(x->src, buf, size, &x->cancel) : fifo_read(x, buf, size);
 	if (n == 0) {
 		x->source_ended = true;
 		x->slice.end = SLICE_EOF;
-	}
+	} else if (n < 0 && !x->src && (n == -EAGAIN || n == -EINTR))
+		x->slice.end = SLICE_WAIT_SHORT;
+	else if (n < 0)
+		slice_file(x, (int)-n);
 	return n > 0 ? (size_t)n : 0;
+}
+
+/* A part of the slice's buffer on its way through the filters. */
+struct piece {
+	char *at;
+	size_t len;
+	char *room; /* behind it, to the end of the buffer */
+};
+
+static void piece_ascii(struct xfer *x, struct piece *p)
+{
+	char *to = p->room;
+
+	p->len = ascii_out(&x->cr, p->at, p->len, to);
+	p->at = to;
+	p->room = to + p->len;
+}
+
+/* False: x->slice says why. */
+static bool piece_deflate(struct xfer *x, struct piece *p, const char *end)
+{
+	bool last = x->source_ended;
+	int r = x->z ? 0 : zfilter_new_deflate(x->z_level, &x->z);
+	ssize_t n = r < 0 ? r : zfilter_deflate(x->z, p->at, p->len, last, p->room, (size_t)(end - p->room));
+
+	if (n < 0) {
+		slice_file(x, (int)-n);
+		return false;
+	}
+	p->at = p->room;
+	p->len = (size_t)n;
+	return true;
+}
+
+/* The source has promised more than it gave. */
+static bool source_short(const struct xfer *x)
+{
+	return x->source_ended && x->size_known && x->cur < x->end;
+}
+
+/* Read a piece and bring it into the form in which it travels. False: x->slice says why there is none. */
+static bool piece_make(struct xfer *x, char *buf, struct piece *p)
+{
+	bool ascii = x->ascii && !x->src;
+	size_t size =
+		ascii && x->deflated ? SLICE_PIECE / 2 : SLICE_PIECE; /* three of them share the buffer */
+
+	*p = (struct piece){.at = buf, .room = buf + size};
+	if (!x->source_ended) {
+		p->len = stream_read(x, buf, size);
+		x->slice.file_bytes += p->len;
+	}
+	if (p->len == 0 && (!x->source_ended || !x->deflated || source_short(x)))
+		return false;
+	x->slice.end = SLICE_MORE;
+	if (ascii)
+		piece_ascii(x, p);
+	return !x->deflated || piece_deflate(x, p, buf + IOBUF_SIZE);
+}
+
+static bool stream_over(const struct xfer *x)
+{
+	return x->source_ended && (!x->deflated || source_short(x) || (x->z && zfilter_ended(x->z)));
 }
 
 void slice_stream(struct xfer *x, char *buf)
 {
-	char *out = buf + SLICE_PIECE;
-	size_t n, len, sent;
+	struct piece p;
+	size_t sent;
 
 	do {
 		if (x->pending) {
@@ -67,24 +152,16 @@ void slice_stream(struct xfer *x, char *buf)
 			if (x->pending)
 				return;
 		}
-		if (x->source_ended) {
+		if (stream_over(x)) {
 			x->slice.end = SLICE_EOF;
 			return;
 		}
-		n = stream_read(x, buf);
-		if (n == 0)
+		if (!piece_make(x, buf, &p))
 			return;
-		if (x->ascii && !x->src)
-			len = ascii_out(&x->cr, buf, n, out);
-		else {
-			len = n;
-			out = buf;
-		}
-		x->slice.file_bytes += n;
-		sent = slice_send_all(x, out, len);
-		if (sent < len) {
-			if (x->slice.end == SLICE_WAIT_NET)
-				pending_keep(x, out + sent, len - sent);
+		sent = stream_send(x, p.at, p.len);
+		if (sent < p.len) {
+			if (x->slice.end != SLICE_NET)
+				pending_keep(x, p.at + sent, p.len - sent);
 			return;
 		}
 	} while (!slice_full(x));

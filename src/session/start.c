@@ -19,6 +19,7 @@
 #include "session/proc.h"
 #include "session/record.h"
 #include "session/session_priv.h"
+#include "session/zfilter.h"
 
 /* --- names of groups: "users staff" -> who.groups --- */
 
@@ -180,6 +181,7 @@ static void params_set(struct session *s, const struct ipc_handoff *h)
 	const struct ftp_conf *conf = &s->scope->conf;
 
 	s->ascii = h->type_ascii;
+	s->z_level = ZFILTER_LEVEL;
 	s->utf8_off = h->utf8_off;
 	s->quiet = h->quiet;
 	s->facts = verb_facts_offered(conf);

@@ -58,6 +58,7 @@ static void xfer_free(struct xfer *x)
 	if (x->src)
 		x->src->free(x->src);
 	free(x->pending);
+	zfilter_free(x->z);
 	free(x->display);
 	free(x->name);
 	free(x->vpath);
@@ -202,7 +203,7 @@ static void xfer_wait_net(struct xfer *x)
 
 static bool download_all_sent(const struct xfer *x)
 {
-	return x->kind == XFER_DOWNLOAD && x->size_known && x->cur >= x->end;
+	return x->kind == XFER_DOWNLOAD && x->size_known && x->cur >= x->end && !x->deflated;
 }
 
 /* RANG promised more. */
@@ -253,8 +254,8 @@ static void slice_account(struct xfer *x)
 		s->bytes_in += x->slice.file_bytes;
 	else
 		s->bytes_out += x->slice.file_bytes;
-	rate_take(&x->rate, (size_t)x->slice.file_bytes);
-	if (x->slice.net_bytes) {
+	rate_take(&x->rate, (size_t)(x->deflated ? x->slice.net_bytes : x->slice.file_bytes));
+	if (x->slice.net_bytes || x->slice.file_bytes) {
 		x->moved_ms = clock_ms();
 		x->memory_tries = 0;
 	}
@@ -516,6 +517,8 @@ static struct xfer *xfer_new(struct session *s, enum xfer_kind kind, const char 
 	x->name = xstrdup(name);
 	x->fd = x->wire.sock = -1;
 	x->file_size = -1;
+	x->deflated = s->mode_z;
+	x->z_level = s->z_level;
 	atomic_init(&x->cancel, false);
 	x->state = XFER_OPENING;
 	return x;

@@ -67,6 +67,8 @@ static const char *copy_reason(const struct xfer *x, const struct ftp_conf *conf
 		return "rate";
 	if (x->ascii)
 		return "ascii";
+	if (x->deflated)
+		return "deflate";
 	if (x->size_known && x->cur >= x->end)
 		return "empty";
 	if (!x->seekable)
@@ -81,6 +83,7 @@ static void upload_choose(struct xfer *x, const struct ftp_conf *conf)
 {
 	const char *reason = conf->sendfile.kind == FTP_SENDFILE_OFF ? "config"
 			     : x->ascii                              ? "ascii"
+			     : x->deflated                           ? "deflate"
 			     : !x->store->regular                    ? "nonregular"
 			     : x->store->mode == STORE_APPEND        ? "append" /* splice(2): EINVAL */
 			     : badfs_known(&no_splice, x)            ? "badfs"
@@ -137,9 +140,9 @@ void xfer_path_choose(struct xfer *x, const struct ftp_conf *conf)
 		x->path = XFER_SENDFILE;
 		chunk_choose(x, &conf->sendfile);
 	} else if (mapped_open(x))
-		x->path = XFER_MAPPED;
+		x->path = x->deflated ? XFER_STREAM : XFER_MAPPED;
 	else
-		x->path = x->seekable ? XFER_COPY : XFER_STREAM;
+		x->path = x->seekable && !x->deflated ? XFER_COPY : XFER_STREAM;
 	chosen_log(x, reason, &conf->sendfile);
 }
 

@@ -23,6 +23,7 @@
 #include "session/wire.h"
 #include "session/xfer.h"
 #include "vfs/preload.h"
+#include "session/zfilter.h"
 #include "vfs/fstype.h"
 
 enum xfer_kind { XFER_DOWNLOAD, XFER_UPLOAD, XFER_LISTING };
@@ -42,9 +43,10 @@ enum xfer_path {
 	XFER_SENDFILE, /* file -> socket in the kernel */
 	XFER_MAPPED,   /* mapping of the file -> socket: mapped.h */
 	XFER_COPY,     /* file -> [ascii] -> socket; read again where the socket stopped taking */
-	XFER_STREAM,   /* FIFO or generator -> [ascii] -> socket; what the socket does not take is kept */
-	XFER_RECV,     /* socket -> [ascii] -> file */
-	XFER_SPLICE    /* socket -> pipe -> file in the kernel, after a beginning by XFER_RECV */
+	XFER_STREAM, /* FIFO, generator, or any source -> [ascii] -> [deflate] -> socket; what the socket does not
+			  take is kept */
+	XFER_RECV,  /* socket -> [inflate] -> [ascii] -> file */
+	XFER_SPLICE /* socket -> pipe -> file in the kernel, after a beginning by XFER_RECV */
 };
 
 enum xfer_abort {
@@ -65,7 +67,7 @@ enum slice_end {
 };
 
 struct slice {
-	size_t max;          /* in: bytes at most, counted at the file */
+	size_t max;          /* in: bytes at most, counted at the file, with MODE Z at the socket */
 	unsigned max_ms;     /* in: milliseconds at most */
 	uint64_t until_ms;   /* set by slice_run(): clock_ms() of its end */
 	uint64_t file_bytes; /* out: moved, counted at the file */
@@ -97,6 +99,9 @@ struct xfer {
 	char *pending; /* what the network did not take of bytes that cannot be read again; owned, NULL = none */
 	size_t pending_len, pending_at;
 	bool source_ended;
+	bool deflated; /* MODE Z */
+	unsigned z_level;
+	struct zfilter *z; /* with deflated; made by the first slice; owned */
 
 	/* network side */
 	struct wire wire;

@@ -118,7 +118,8 @@ void xfer_say_end(struct xfer *x)
 
 static enum score_path path_of(const struct xfer *x)
 {
-	return x->path == XFER_SENDFILE               ? SCORE_PATH_SENDFILE
+	return x->deflated                            ? SCORE_PATH_DEFLATE
+	       : x->path == XFER_SENDFILE             ? SCORE_PATH_SENDFILE
 	       : x->path == XFER_SPLICE && x->spliced ? SCORE_PATH_SPLICE
 	       : x->map && !x->unmapped               ? SCORE_PATH_MAPPED
 						      : SCORE_PATH_COPY;
@@ -147,8 +148,8 @@ void xfer_show_progress(struct xfer *x)
 	x->shown_path = (int)path_of(x);
 	if (now - x->shown_ms < SHOW_MS)
 		return;
-	if (x->kind != XFER_UPLOAD && x->wire.sock >= 0 && ioctl(x->wire.sock, SIOCOUTQ, &queued) == 0 &&
-		queued >= 0)
+	if (x->kind != XFER_UPLOAD && !x->deflated && x->wire.sock >= 0 &&
+		ioctl(x->wire.sock, SIOCOUTQ, &queued) == 0 && queued >= 0)
 		acked = x->done > (uint64_t)queued ? x->done - (uint64_t)queued : 0;
 	x->shown_ms = now;
 	x->shown_done = x->done;
@@ -168,6 +169,17 @@ static const char *failure_of(const struct xfer *x)
 		return NULL;
 	return x->aborted || x->net_failed ? "Data connection closed"
 					   : err_text(x->failed ? x->error : x->end_error);
+}
+
+/* As DeflateLog of other servers. */
+static void log_deflated(const struct xfer *x)
+{
+	double saved = x->done ? 100.0 * (1.0 - (double)x->net / (double)x->done) : 0;
+	bool up = x->kind == XFER_UPLOAD;
+
+	log_debug(&x->s->log, 5, "%s: %s %llu bytes to %llu bytes (%.2f%% compression)", x->verb,
+		up ? "inflated" : "deflated", (unsigned long long)(up ? x->net : x->done),
+		(unsigned long long)(up ? x->done : x->net), saved);
 }
 
 void xfer_record(struct xfer *x)
@@ -194,6 +206,8 @@ void xfer_record(struct xfer *x)
 	s->cmd.transfer_port = x->port;
 	s->cmd.status = status_of(x);
 	s->cmd.failure = failure_of(x);
+	if (x->deflated)
+		log_deflated(x);
 	if (x->kind == XFER_LISTING)
 		return;
 	record_xfer(s, &rec);

@@ -17,6 +17,7 @@
 
 struct zfilter;
 
+#define ZFILTER_LEVEL     2 /* unless the client asks for another */
 #define ZFILTER_LEVEL_MAX 9
 
 /* Bytes that zfilter_deflate() can need for n bytes of input, whatever came before. */

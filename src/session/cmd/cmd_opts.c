@@ -1,18 +1,26 @@
-/* OPTS (RFC 2389 4): HASH (draft-bryan-ftpext-hash-02 3.2), MLST (RFC 3659 7.9), UTF8, REST. */
+/* OPTS (RFC 2389 4): HASH (draft-bryan-ftpext-hash-02 3.2), MLST (RFC 3659 7.9), UTF8, REST,
+ * MODE Z (draft-preston-ftpext-deflate 3.4). */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/str.h"
 #include "ftp/param.h"
 #include "session/cmd/cmd.h"
 #include "session/facts.h"
+#include "session/zfilter.h"
 
 enum { WORDS_MAX = 8 };
 
 static void not_understood(struct session *s)
 {
 	session_reply(s, 501, "'%.256s' not understood", s->cmd.line ? s->cmd.line : "OPTS");
+}
+
+static bool word_is(const struct line_word *w, const char *text)
+{
+	return w->len == strlen(text) && strncasecmp(w->text, text, w->len) == 0;
 }
 
 /* arg: what follows the command's name, without blanks around. */
@@ -27,6 +35,36 @@ static void opts_mlst(struct session *s, const char *arg)
 	}
 	s->facts = (unsigned)set;
 	session_reply(s, 200, "MLST OPTS%s%s", *names ? " " : "", names);
+}
+
+/* One setting of MODE Z. The engine and method that there are may be named. False: there is no such thing. */
+static bool mode_z_setting(const struct line_word *name, const struct line_word *value, unsigned *level)
+{
+	char digit = *value->text;
+
+	if (word_is(name, "LEVEL") && value->len == 1 && digit >= '0' && digit <= '0' + ZFILTER_LEVEL_MAX) {
+		*level = (unsigned)(digit - '0');
+		return true;
+	}
+	return (word_is(name, "ENGINE") && word_is(value, "ZLIB")) ||
+	       (word_is(name, "METHOD") && word_is(value, "8"));
+}
+
+/* All settings or, when one is wrong, none. Without any: back to the usual ones. */
+static void opts_mode(struct session *s, const char *arg)
+{
+	struct line_word words[WORDS_MAX];
+	unsigned n = line_words(arg, words, WORDS_MAX), level = n > 1 ? s->z_level : ZFILTER_LEVEL;
+	bool ok = s->scope->conf.deflate_engine && n % 2 == 1 && n <= WORDS_MAX && word_is(&words[0], "Z");
+
+	for (unsigned i = 1; ok && i < n; i += 2)
+		ok = mode_z_setting(&words[i], &words[i + 1], &level);
+	if (!ok) {
+		not_understood(s);
+		return;
+	}
+	s->z_level = level;
+	session_reply(s, 200, "OPTS MODE Z OK");
 }
 
 static void opts_rest(struct session *s, const char *arg)
@@ -77,6 +115,7 @@ static const struct {
 } options[] = {
 	{"HASH", "OPTS_HASH", opts_hash},
 	{"MLST", "OPTS_MLST", opts_mlst},
+	{"MODE", "OPTS_MODE", opts_mode},
 	{"REST", "OPTS_REST", opts_rest},
 	{"UTF8", "OPTS_UTF8", opts_utf8},
 	{"UTF-8", "OPTS_UTF8", opts_utf8},

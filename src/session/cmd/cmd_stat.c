@@ -15,7 +15,8 @@ static enum ftp_result stat_session(struct session *s)
 	session_reply_first(s, 211, "Status of '%s'", s->scope->conf.server_name);
 	session_reply_more(s, "Connected from %s (%s)", client, s->peer_text);
 	session_reply_more(s, "Logged in as %s", s->user);
-	session_reply_more(s, "TYPE: %s, STRUcture: File, Mode: Stream", s->ascii ? "ASCII" : "BINARY");
+	session_reply_more(s, "TYPE: %s, STRUcture: File, Mode: %s", s->ascii ? "ASCII" : "BINARY",
+		s->mode_z ? "Deflate" : "Stream");
 	session_reply_more(s, "Total bytes transferred for session: %llu",
 		(unsigned long long)(s->bytes_in + s->bytes_out));
 	if (s->long_job)

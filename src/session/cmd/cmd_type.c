@@ -1,4 +1,4 @@
-/* TYPE, MODE, STRU: how files are represented (RFC 959 4.1.2). */
+/* TYPE, MODE, STRU: how files are represented (RFC 959 4.1.2; MODE Z: draft-preston-ftpext-deflate 3). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,12 +30,17 @@ static int letter_kind(const char *arg, const char *supported, const char *known
 
 static enum ftp_result mode_run(struct session *s, const char *arg)
 {
-	int kind = letter_kind(arg, "S", "BCZ");
+	bool may_z = s->scope->conf.deflate_engine;
+	int kind = letter_kind(arg, may_z ? "SZ" : "S", "BCZ");
 
+	if (kind == 1)
+		s->mode_z = ascii_upper(arg[0]) == 'Z';
 	if (strchr(arg, ' ') || !*arg)
 		session_not_understood(s);
+	else if (kind == 1 && s->mode_z)
+		session_reply(s, 200, "OK");
 	else if (kind == 1)
-		session_reply(s, 200, "Mode set to %c", ascii_upper(arg[0]));
+		session_reply(s, 200, "Mode set to S");
 	else if (kind == 0)
 		session_reply(s, 504, "'%s' unsupported transfer mode", s->cmd.line);
 	else
