@@ -362,6 +362,7 @@ static bool line_run_aside(struct session *s)
 
 void session_job_long(struct session *s, const struct session_long *what)
 {
+	timers_transfer(s); /* work for the client, after which it must not be sent away for doing nothing */
 	if (s->long_job || !s->ctrl || line_waiting(&s->ctrl->lines))
 		return;
 	s->long_job = what;

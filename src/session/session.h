@@ -180,7 +180,8 @@ char *session_display_text(struct session *s, const struct ftp_display *d, const
 typedef void session_work_fn(void *arg, const atomic_bool *cancel);
 typedef enum ftp_result session_done_fn(struct session *s, void *arg);
 enum ftp_result session_job(struct session *s, session_work_fn *work, session_done_fn *done, void *arg);
-/* From done(), which starts the next job: the command takes long. From then on NOOP and STAT are answered at
+/* From done(), which starts the next job, each time: the command takes long. That counts as a transfer for
+ * TimeoutNoTransfer. From then on NOOP and STAT are answered at
  * once, and QUIT and the end of the input stop it, as during a transfer; not when commands wait already, which
  * would get their replies out of order. what: kept until the command sets s->long_job to NULL. */
 void session_job_long(struct session *s, const struct session_long *what);

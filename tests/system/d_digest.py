@@ -430,6 +430,7 @@ def test_a_hash_is_aborted(slow_server):
         assert c.expect(426).text == "426 XCRC aborted"
         c.expect(226)
         c.expect(200, "NOOP")
+    assert "not in this process's list" not in slow_server.text("system.log")  # of system calls
 
 
 @pytest.mark.ours
@@ -442,6 +443,20 @@ def test_noop_and_stat_are_answered_during_a_long_hash(slow_server):
         c.send("PWD")  # in its turn
         c.send("ABOR")
         assert [c.reply().code for _ in range(3)] == [426, 257, 226]
+
+
+@pytest.mark.ours
+def test_a_long_hash_is_no_idle_time(start):
+    """TimeoutNoTransfer and TimeoutIdle go by what the client lets us do, not only by transfers."""
+    server = start("DebugLevel 5\n", TimeoutNoTransfer="2", TimeoutIdle="2")
+    huge(server)
+    with hashing(server) as c:
+        with Ftp(server.port, user="alice") as idle:
+            idle.expect(421)  # which had the same limits and came later
+        c.expect(211, "STAT")
+        c.send("ABOR")
+        assert [c.reply().code for _ in range(2)] == [426, 226]
+        c.expect(200, "NOOP")
 
 
 @pytest.mark.ours
