@@ -137,17 +137,20 @@ void score_set_idle(struct score_slot *slot);
 void score_set_rate_limit(struct score_slot *slot, uint64_t bps); /* bytes per second, 0 = none */
 
 /* A data connection is open. All numbers of the transfer before are gone in the same update.
- *   size_bytes  bytes planned for this transfer, 0 = unknown (uploads) */
+ *   size_bytes  bytes planned for this transfer, 0 = unknown (most uploads, listings) */
 void score_xfer_start(struct score_slot *slot, enum score_dir dir, uint64_t size_bytes, enum score_path path);
-/* May be called as often as bytes move: it costs some nanoseconds.
- *   done_bytes   of this transfer so far
- *   acked_bytes  of these, acknowledged by the other side; 0 = not known
- *   elapsed_ms   since the data connection opened */
-void score_xfer_progress(
-	struct score_slot *slot, uint64_t done_bytes, uint64_t acked_bytes, uint64_t elapsed_ms);
-void score_xfer_path(struct score_slot *slot, enum score_path path); /* the path changed in mid-transfer */
-/* Final numbers; they stay until the next transfer. */
-void score_xfer_end(struct score_slot *slot, uint64_t done_bytes, uint64_t elapsed_ms);
+
+struct score_progress {
+	uint64_t done_bytes;  /* of this transfer so far */
+	uint64_t acked_bytes; /* of these, acknowledged by the other side; 0 = not known */
+	uint64_t elapsed_ms;  /* since the data connection opened */
+	enum score_path path; /* it may change in mid-transfer */
+};
+/* May be called as often as bytes move: it costs some nanoseconds. */
+void score_xfer_progress(struct score_slot *slot, const struct score_progress *p);
+/* Final numbers; they stay until the next transfer, but are no longer those of the command that runs once there is a
+ * new one. */
+void score_xfer_end(struct score_slot *slot, const struct score_progress *p);
 
 /* ---- reader --------------------------------------------------------------------------------------------- */
 
@@ -168,7 +171,8 @@ struct score_session {
 	bool logged_in;
 	bool idle;                  /* waiting for a command; cmd is "idle" then */
 	bool tls_control, tls_data; /* encrypted channels */
-	bool xfer_active;           /* false: the numbers are those of the last transfer */
+	bool xfer_active;  /* a data connection is open; false: the numbers are those of the last one */
+	bool xfer_current; /* the numbers are of the command in cmd; false: of an earlier one */
 	enum score_dir dir;
 	enum score_path path;
 	struct addr client, server;                /* family 0: not set */

@@ -15,7 +15,7 @@
 #include "score/score.h"
 
 #define SCORE_MAGIC   "WHRSCORE" /* 8 bytes, no NUL */
-#define SCORE_VERSION 1u         /* raise with every change of the layout */
+#define SCORE_VERSION 2u         /* raise with every change of the layout */
 
 #define SCORE_ALIGN     65536u
 #define SCORE_TABLE_OFF 4096u
@@ -56,7 +56,14 @@ struct score_region_head {
 
 enum { SLOT_FREE, SLOT_USED };
 enum { OVER_NAME = 1, OVER_CWD = 2, OVER_ARG = 4 };
-enum { FLAG_LOGGED_IN = 1, FLAG_IDLE = 2, FLAG_TLS_CONTROL = 4, FLAG_TLS_DATA = 8, FLAG_XFER = 16 };
+enum {
+	FLAG_LOGGED_IN = 1,
+	FLAG_IDLE = 2,
+	FLAG_TLS_CONTROL = 4,
+	FLAG_TLS_DATA = 8,
+	FLAG_XFER = 16,
+	FLAG_CURRENT = 32
+};
 
 struct score_hot {
 	_Atomic uint32_t seq;

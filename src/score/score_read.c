@@ -134,6 +134,7 @@ static void take_flags(struct score_session *s, const struct score_hot *h)
 	s->tls_control = h->flags & FLAG_TLS_CONTROL;
 	s->tls_data = h->flags & FLAG_TLS_DATA;
 	s->xfer_active = h->flags & FLAG_XFER;
+	s->xfer_current = h->flags & FLAG_CURRENT;
 	s->dir = h->dir < SCORE_DIR_COUNT ? (enum score_dir)h->dir : SCORE_NO_TRANSFER;
 	s->path = h->path < SCORE_PATH_COUNT ? (enum score_path)h->path : SCORE_PATH_NONE;
 }

@@ -296,7 +296,7 @@ void score_set_cmd(struct score_slot *slot, const char *cmd, const char *arg)
 	slot_begin(h);
 	put_text(h->cmd, sizeof(h->cmd), cmd);
 	put_long(h, OVER_ARG, h->arg, sizeof(h->arg), slot->over->arg, sizeof(slot->over->arg), over, arg);
-	put_flag(h, FLAG_IDLE, false);
+	put_flag(h, FLAG_IDLE | FLAG_CURRENT, false);
 	score_put(h->since_ms, now);
 	slot_end(h);
 }
@@ -345,50 +345,41 @@ void score_xfer_start(struct score_slot *slot, enum score_dir dir, uint64_t size
 	score_put(h->xfer_acked, 0);
 	score_put(h->xfer_elapsed_ms, 0);
 	score_put(h->xfer_updated_ms, now);
-	put_flag(h, FLAG_XFER, true);
+	put_flag(h, FLAG_XFER | FLAG_CURRENT, true);
 	slot_end(h);
 }
 
-void score_xfer_progress(
-	struct score_slot *slot, uint64_t done_bytes, uint64_t acked_bytes, uint64_t elapsed_ms)
+/* inside an update */
+static void put_progress(struct score_hot *h, const struct score_progress *p, uint64_t now)
 {
-	struct score_hot *h;
+	score_put(h->xfer_done, p->done_bytes);
+	score_put(h->xfer_acked, p->acked_bytes);
+	score_put(h->xfer_elapsed_ms, p->elapsed_ms);
+	score_put(h->xfer_updated_ms, now);
+	score_put(h->path, (uint8_t)p->path);
+}
+
+void score_xfer_progress(struct score_slot *slot, const struct score_progress *p)
+{
 	uint64_t now;
 
 	if (slot == NULL)
 		return;
-	h = slot->hot;
 	now = clock_wall_ms();
-	slot_begin(h);
-	score_put(h->xfer_done, done_bytes);
-	score_put(h->xfer_acked, acked_bytes);
-	score_put(h->xfer_elapsed_ms, elapsed_ms);
-	score_put(h->xfer_updated_ms, now);
-	slot_end(h);
-}
-
-void score_xfer_path(struct score_slot *slot, enum score_path path)
-{
-	if (slot == NULL)
-		return;
 	slot_begin(slot->hot);
-	score_put(slot->hot->path, (uint8_t)path);
+	put_progress(slot->hot, p, now);
 	slot_end(slot->hot);
 }
 
-void score_xfer_end(struct score_slot *slot, uint64_t done_bytes, uint64_t elapsed_ms)
+void score_xfer_end(struct score_slot *slot, const struct score_progress *p)
 {
-	struct score_hot *h;
 	uint64_t now;
 
 	if (slot == NULL)
 		return;
-	h = slot->hot;
 	now = clock_wall_ms();
-	slot_begin(h);
-	score_put(h->xfer_done, done_bytes);
-	score_put(h->xfer_elapsed_ms, elapsed_ms);
-	score_put(h->xfer_updated_ms, now);
-	put_flag(h, FLAG_XFER, false);
-	slot_end(h);
+	slot_begin(slot->hot);
+	put_progress(slot->hot, p, now);
+	put_flag(slot->hot, FLAG_XFER, false);
+	slot_end(slot->hot);
 }

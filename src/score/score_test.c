@@ -107,7 +107,7 @@ static void fill(struct score_region *r)
 	score_set_cmd(s, "RETR", "big.iso");
 	score_set_rate_limit(s, 125000);
 	score_xfer_start(s, SCORE_DOWNLOAD, 5000, SCORE_PATH_SENDFILE);
-	score_xfer_progress(s, 2000, 1500, 4);
+	score_xfer_progress(s, &(struct score_progress){2000, 1500, 4, SCORE_PATH_SENDFILE});
 }
 
 static void reader_sees_what_the_child_wrote(void **state)
@@ -239,8 +239,8 @@ static void a_new_transfer_shows_nothing_of_the_last(void **state)
 	struct score_slot *s = score_claim(r, 1);
 
 	score_xfer_start(s, SCORE_DOWNLOAD, 100, SCORE_PATH_SENDFILE);
-	score_xfer_progress(s, 100, 100, 50);
-	score_xfer_end(s, 100, 60);
+	score_xfer_progress(s, &(struct score_progress){100, 100, 50, SCORE_PATH_SENDFILE});
+	score_xfer_end(s, &(struct score_progress){100, 100, 60, SCORE_PATH_SENDFILE});
 	score_set_idle(s);
 	(void)read_board(b, &seen);
 	assert_int_equal(seen.last.xfer_done, 100);
@@ -319,8 +319,8 @@ static void without_a_slot_nothing_happens(void **state)
 	score_set_cmd(s, "LIST", "");
 	score_set_idle(s);
 	score_xfer_start(s, SCORE_DOWNLOAD, 1, SCORE_PATH_COPY);
-	score_xfer_progress(s, 1, 1, 1);
-	score_xfer_end(s, 1, 1);
+	score_xfer_progress(s, &(struct score_progress){1, 1, 1, SCORE_PATH_SENDFILE});
+	score_xfer_end(s, &(struct score_progress){1, 1, 1, SCORE_PATH_SENDFILE});
 	score_release(s);
 	score_region_child(NULL);
 	score_region_reap(NULL, 1);

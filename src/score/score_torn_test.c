@@ -44,9 +44,11 @@ static void write_update(struct score_slot *s, unsigned id, uint64_t n)
 	arg[n % 2 ? SHORT_ARG : LONG_ARG] = '\0';
 	score_set_cmd(s, n % 2 ? "SHORT" : "LONG", arg);
 	score_xfer_start(s, SCORE_DOWNLOAD, n * ALL + id, SCORE_PATH_SENDFILE);
-	score_xfer_progress(s, n * ALL + id, n * ALL + id, n * ALL + id);
+	score_xfer_progress(
+		s, &(struct score_progress){n * ALL + id, n * ALL + id, n * ALL + id, SCORE_PATH_SENDFILE});
 	if (n % 7 == 0)
-		score_xfer_end(s, n * ALL + id, n * ALL + id);
+		score_xfer_end(s, &(struct score_progress){
+					  n * ALL + id, n * ALL + id, n * ALL + id, SCORE_PATH_SENDFILE});
 }
 
 struct seen {

@@ -27,7 +27,11 @@ void command_begin(struct session *s, const struct ftp_verb *v, const struct lin
 	} else
 		s->cmd.line = strndup(line->raw, line->raw_len);
 	log_debug(&s->log, 5, "command: %s", str_escape(s->cmd.line ? s->cmd.line : "", shown, sizeof shown));
-	score_set_cmd(s->slot, v->name, secret ? "(hidden)" : line->arg);
+}
+
+void command_show(struct session *s, const struct ftp_verb *v, const struct line_cmd *line)
+{
+	score_set_cmd(s->slot, v->name, v->flags & VERB_SECRET && line->has_arg ? "(hidden)" : line->arg);
 }
 
 void command_clear(struct session_command *c)
@@ -53,6 +57,7 @@ void command_end(struct session *s)
 	record_command(s);
 	s->who.arg = NULL;
 	command_clear(&s->cmd);
+	score_set_idle(s->slot);
 }
 
 /* Commands whose wrong argument is answered like an unknown line (commands.md 1). */

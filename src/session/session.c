@@ -67,8 +67,6 @@ void session_enter(struct session *s, enum session_state state)
 		return;
 	log_debug(&s->log, 9, "session: %s -> %s", state_name[s->state], state_name[state]);
 	s->state = state;
-	if (state == SESSION_READY)
-		score_set_idle(s->slot);
 	timers_arm(s);
 }
 
@@ -254,6 +252,7 @@ static void line_dispatch(struct session *s, enum line_result what, const struct
 	if (!v)
 		return;
 	command_begin(s, v, line);
+	command_show(s, v, line);
 	arg = s->cmd.line ? strchr(s->cmd.line, ' ') : NULL;
 	s->who.arg =
 		arg ? arg + 1 : NULL; /* lives until command_end(); rules are also asked in pool threads */

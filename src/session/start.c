@@ -169,6 +169,7 @@ static void session_welcome(struct session *s, const char *chdir)
 
 	/* PASS is over when we have answered it, so its record is ours. */
 	command_begin(s, verb_find("PASS"), &pass);
+	command_show(s, verb_find("PASS"), &pass);
 	w->s = s;
 	start_vpath(s, chdir, w->start);
 	(void)session_job(s, welcome_work, welcome_done, w);

@@ -52,6 +52,7 @@ static void xfer_free(struct xfer *x)
 {
 	watch_free(&x->watch);
 	alarm_free(&x->alarm);
+	alarm_free(&x->shown_alarm);
 	fd_close(&x->wire.sock);
 	mapped_close(x);
 	fd_close(&x->fd);
@@ -132,6 +133,7 @@ static void xfer_finish(struct xfer *x)
 
 	watch_free(&x->watch);
 	alarm_free(&x->alarm);
+	xfer_show_last(x);
 	/* Who said ABOR does not want what the kernel still holds. After other failures the client gets
 	 * what was sent. */
 	if (x->wire.sock >= 0 && x->aborted)
@@ -471,6 +473,7 @@ static void xfer_opened(void *arg, int fd, int error)
 		x->port = data_peer_port(s->data);
 		x->begun_ms = x->moved_ms = clock_ms();
 		timers_transfer(s);
+		xfer_show_start(x); /* who has read the 150 sees it there */
 		xfer_say_150(x);
 		if (s->ctrl)
 			ctrl_flush(s->ctrl);
@@ -478,7 +481,6 @@ static void xfer_opened(void *arg, int fd, int error)
 			(void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on); /* only saves packets */
 		lowat_init(&x->lowat, x->begun_ms);
 		rate_init(&x->rate, x->rate.bps, x->rate.free_bytes, clock_us());
-		xfer_show_start(x);
 		xfer_wait_net(x);
 		if (x->kind != XFER_UPLOAD)
 			xfer_step(x); /* a new socket takes bytes */
@@ -568,6 +570,7 @@ enum ftp_result xfer_start_download(struct session *s, const struct xfer_downloa
 	x->end = x->size_known ? (uint64_t)d->st->st_size : 0;
 	if (x->size_known && d->length && d->length < x->end - x->start)
 		x->end = x->start + d->length;
+	x->planned = x->size_known ? x->end - x->start : 0;
 	x->file_size = x->size_known ? (int64_t)d->st->st_size : -1;
 	if (x->seekable)
 		(void)posix_fadvise(x->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
@@ -587,6 +590,7 @@ enum ftp_result xfer_start_upload(struct session *s, const struct xfer_upload *u
 	x->start = u->store->start;
 	x->end = u->store->end;
 	x->size_known = x->end != UINT64_MAX;
+	x->planned = x->size_known ? x->end - x->start : u->store->announced;
 	rate_choose(x, u->conf);
 	xfer_path_choose(x, u->conf);
 	return xfer_start(x);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <uv.h>
 
+#include "score/score.h"
 #include "session/ascii.h"
 #include "session/lowat.h"
 #include "session/pool.h"
@@ -142,11 +143,17 @@ struct xfer {
 	bool said_150;
 	bool appended_reply; /* STOU: its 150 has a form of its own */
 	struct alarm *alarm;
-	uint64_t begun_ms;             /* data connection opened, 0 = not yet */
-	uint64_t moved_ms;             /* last byte */
-	uint64_t done, net;            /* bytes so far: file side, network side */
-	uint64_t shown_ms, shown_done; /* in the scoreboard */
-	int shown_path;                /* enum score_path, there */
+	uint64_t begun_ms;  /* data connection opened, 0 = not yet */
+	uint64_t moved_ms;  /* last byte */
+	uint64_t done, net; /* bytes so far: file side, network side */
+	uint64_t planned;   /* bytes of the file, 0 = not known */
+
+	/* scoreboard; held and path as the last slice left them, because the next one may be under way */
+	uint64_t shown_ms, shown_done, shown_acked;
+	uint64_t shown_next_ms; /* of shown_alarm */
+	size_t shown_held;      /* bytes for the network in x->pending */
+	enum score_path shown_path;
+	struct alarm *shown_alarm; /* for the time in which no slice runs */
 	unsigned memory_tries;
 };
 
@@ -184,7 +191,8 @@ void xfer_control_list_drop(struct session *s); /* the client is gone */
 void xfer_say_150(struct xfer *x);
 void xfer_say_end(struct xfer *x);
 void xfer_show_start(struct xfer *x);
-void xfer_show_progress(struct xfer *x);
+void xfer_show_progress(struct xfer *x); /* after each slice */
+void xfer_show_last(struct xfer *x);     /* while the socket is still open */
 void xfer_record(struct xfer *x);
 unsigned xfer_command_bit(const char *verb); /* FTP_XFER_ */
 

@@ -11,9 +11,13 @@
 #include "score/score.h"
 #include "session/record.h"
 #include "session/session_priv.h"
+#include "session/watch.h"
 #include "session/xfer_priv.h"
 
-#define SHOW_MS 250 /* between progress updates: the number of acknowledged bytes costs a system call */
+/* Progress is recorded when so much time has passed and a hundredth of the bytes has moved, and at the latest after a
+ * longer time, whether a slice ran or not (spec/sendfile.md 9). It costs a system call: the acknowledged bytes. */
+#define SHOW_MS        250
+#define SHOW_LATEST_MS 1900
 
 unsigned xfer_command_bit(const char *verb)
 {
@@ -125,35 +129,97 @@ static enum score_path path_of(const struct xfer *x)
 						      : SCORE_PATH_COPY;
 }
 
+/* What the client has acknowledged of x->done, which is counted at the file: where a filter makes other bytes of them,
+ * in proportion. */
+static uint64_t acked_bytes(const struct xfer *x)
+{
+	uint64_t left = 0, all = x->net + x->shown_held;
+	int queued;
+
+	if (x->kind == XFER_UPLOAD || x->wire.sock < 0 || all == 0)
+		return 0;
+	if (ioctl(x->wire.sock, SIOCOUTQ, &queued) < 0) /* not TCP */
+		return 0;
+	if (queued > 0) /* the end of the stream counts as a byte */
+		left = (uint64_t)queued - (x->state == XFER_LINGER);
+	left = left < x->net ? left : x->net;
+	if (all == x->done)
+		return x->net - left;
+	return (uint64_t)((double)x->done * ((double)(x->net - left) / (double)all));
+}
+
+/* Any state, also while a slice runs. */
+static void show_now(struct xfer *x, uint64_t now)
+{
+	struct score_progress p = {.done_bytes = x->done,
+		.acked_bytes = acked_bytes(x),
+		.elapsed_ms = now - x->begun_ms,
+		.path = x->shown_path};
+
+	x->shown_ms = now;
+	x->shown_done = x->done;
+	x->shown_acked = p.acked_bytes;
+	score_xfer_progress(x->s->slot, &p);
+}
+
+/* Is what has moved since the last record worth another one? */
+static bool show_worth(const struct xfer *x)
+{
+	return x->done > x->shown_done && x->done - x->shown_done >= x->planned / 100;
+}
+
+/* Wake up for a record when no slice comes by. */
+static void show_arm(struct xfer *x, uint64_t now, uint64_t at)
+{
+	x->shown_next_ms = at;
+	alarm_set(x->shown_alarm, at > now ? at - now : 1);
+}
+
+/* Nothing moves, or slowly: the time passes all the same, and the client takes what the kernel holds for it. */
+static void show_event(void *arg)
+{
+	struct xfer *x = arg;
+	uint64_t now = clock_ms(), age = now - x->shown_ms;
+
+	if (age >= SHOW_LATEST_MS || (age >= SHOW_MS && show_worth(x)))
+		show_now(x, now);
+	show_arm(x, now, x->shown_ms + SHOW_LATEST_MS);
+}
+
 void xfer_show_start(struct xfer *x)
 {
 	static const enum score_dir dir[] = {[XFER_DOWNLOAD] = SCORE_DOWNLOAD,
 		[XFER_UPLOAD] = SCORE_UPLOAD,
 		[XFER_LISTING] = SCORE_LISTING};
 
-	score_set_rate_limit(x->s->slot, x->rate.bps);
-	score_xfer_start(x->s->slot, dir[x->kind],
-		x->kind == XFER_DOWNLOAD && x->size_known ? x->end - x->start : 0, path_of(x));
+	x->shown_path = path_of(x);
 	x->shown_ms = x->begun_ms;
-	x->shown_path = (int)path_of(x);
+	score_set_rate_limit(x->s->slot, x->rate.bps);
+	score_xfer_start(x->s->slot, dir[x->kind], x->planned, x->shown_path);
+	x->shown_alarm = alarm_new(session_loop(x->s), show_event, x);
+	show_arm(x, x->shown_ms, x->shown_ms + SHOW_LATEST_MS);
 }
 
 void xfer_show_progress(struct xfer *x)
 {
-	uint64_t now = clock_ms(), acked = 0;
-	int queued;
+	uint64_t now = clock_ms(), soon = x->shown_ms + SHOW_MS;
+	enum score_path path = path_of(x);
+	bool worth = show_worth(x);
 
-	if (x->shown_path != (int)path_of(x))
-		score_xfer_path(x->s->slot, path_of(x));
-	x->shown_path = (int)path_of(x);
-	if (now - x->shown_ms < SHOW_MS)
-		return;
-	if (x->kind != XFER_UPLOAD && !x->deflated && x->wire.sock >= 0 &&
-		ioctl(x->wire.sock, SIOCOUTQ, &queued) == 0 && queued >= 0)
-		acked = x->done > (uint64_t)queued ? x->done - (uint64_t)queued : 0;
-	x->shown_ms = now;
-	x->shown_done = x->done;
-	score_xfer_progress(x->s->slot, x->done, acked, now - x->begun_ms);
+	x->shown_held = x->pending ? x->pending_len - x->pending_at : 0;
+	if (path != x->shown_path || now - x->shown_ms >= SHOW_LATEST_MS || (now >= soon && worth)) {
+		x->shown_path = path;
+		show_now(x, now);
+	} else if (worth && x->shown_next_ms > soon) {
+		show_arm(x, now, soon); /* this may be the last slice for long */
+	}
+}
+
+void xfer_show_last(struct xfer *x)
+{
+	alarm_free(&x->shown_alarm);
+	if (x->begun_ms)
+		show_now(x, clock_ms());
 }
 
 static const char *status_of(const struct xfer *x)
@@ -196,7 +262,7 @@ void xfer_record(struct xfer *x)
 	char shown[512];
 
 	if (x->begun_ms)
-		score_xfer_end(s->slot, x->done, ms);
+		score_xfer_end(s->slot, &(struct score_progress){x->done, x->shown_acked, ms, x->shown_path});
 	record_add_raw(s, x->kind == XFER_UPLOAD ? x->net : 0, x->kind == XFER_UPLOAD ? 0 : x->net);
 	s->cmd.transferred = true;
 	s->cmd.bytes = x->done;

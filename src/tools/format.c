@@ -96,7 +96,7 @@ struct format_transfer format_transfer(const struct score_session *s)
 {
 	struct format_transfer t = {0};
 
-	if (s->idle || s->xfer_updated_ms < s->since_ms || s->dir == SCORE_NO_TRANSFER)
+	if (s->idle || !s->xfer_current || s->dir == SCORE_NO_TRANSFER)
 		return t;
 	t.begun = true;
 	t.size = s->xfer_size;
@@ -106,6 +106,21 @@ struct format_transfer format_transfer(const struct score_session *s)
 	return t;
 }
 
+const char *format_percent_shown(char *buf, const struct score_session *s)
+{
+	struct format_transfer t = format_transfer(s);
+	enum format_kind kind = format_kind(s->cmd);
+
+	if (kind != FORMAT_DOWNLOAD && (kind != FORMAT_UPLOAD || t.size == 0))
+		return NULL;
+	return format_percent_text(buf, t.done, t.size);
+}
+
+bool format_stalled(const struct score_session *s, uint64_t now_ms)
+{
+	return s->xfer_active && now_ms > s->xfer_updated_ms && now_ms - s->xfer_updated_ms > STALL_MS;
+}
+
 double format_rate(const struct score_session *s, uint64_t now_ms)
 {
 	struct format_transfer t = format_transfer(s);
@@ -113,7 +128,7 @@ double format_rate(const struct score_session *s, uint64_t now_ms)
 
 	if (!t.begun || t.done == 0)
 		return -1;
-	if (s->xfer_active && now_ms > s->xfer_updated_ms && now_ms - s->xfer_updated_ms > STALL_MS)
+	if (format_stalled(s, now_ms))
 		elapsed += (double)(now_ms - s->xfer_updated_ms);
 	return (double)t.done * 1000.0 / (elapsed < 1 ? 1 : elapsed);
 }

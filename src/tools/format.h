@@ -23,6 +23,10 @@ int format_percent(uint64_t done, uint64_t size);
 /* "0", "42", "100", "-". buf has FORMAT_PERCENT_MAX bytes. */
 const char *format_percent_text(char *buf, uint64_t done, uint64_t size);
 
+/* The percentage that a command shows: "42" of a download, and of an upload whose size was announced; "-" of a download
+ * without a size; NULL of everything else. buf as above. */
+const char *format_percent_shown(char *buf, const struct score_session *s);
+
 /* What a session's command does. */
 enum format_kind { FORMAT_OTHER, FORMAT_DOWNLOAD, FORMAT_UPLOAD, FORMAT_LISTING };
 enum format_kind format_kind(const char *cmd);
@@ -34,6 +38,9 @@ struct format_transfer {
 	bool begun;
 };
 struct format_transfer format_transfer(const struct score_session *s);
+
+/* Does the transfer run without a record of progress for over two seconds? */
+bool format_stalled(const struct score_session *s, uint64_t now_ms);
 
 /* Average bytes per second; negative when not known. The time goes on when no progress was recorded for
  * over two seconds, so a transfer that has stalled sinks to 0. */

@@ -74,7 +74,7 @@ static void user_sessions(struct score_region *r)
 	score_set_cwd(s, "/home/alice");
 	score_set_cmd(s, "RETR", "big\x1b[31m.iso");
 	score_xfer_start(s, SCORE_DOWNLOAD, 5000, SCORE_PATH_SENDFILE);
-	score_xfer_progress(s, 2000, 1500, 0);
+	score_xfer_progress(s, &(struct score_progress){2000, 1500, 0, SCORE_PATH_SENDFILE});
 	s = score_claim(r, 2);
 	score_set_server(s, &server, "Other");
 	score_set_user(s, "bob", 1001, 1002);
@@ -84,7 +84,7 @@ static void user_sessions(struct score_region *r)
 	score_set_user(s, "carol", 1001, 1002);
 	score_set_cmd(s, "STOR", "up.bin");
 	score_xfer_start(s, SCORE_UPLOAD, 0, SCORE_PATH_COPY);
-	score_xfer_progress(s, 123456, 0, 10);
+	score_xfer_progress(s, &(struct score_progress){123456, 0, 10, SCORE_PATH_COPY});
 }
 
 static void login_sessions(struct score_region *r)
@@ -183,7 +183,7 @@ static void ftpwho_shows_all_forms(void **state)
 	assert_int_equal(run("ftpwho -v -o ONELINE -c $D/conf"), 0);
 	has(" client: 192.0.2.7 [192.0.2.7] server: 127.0.0.1:2121 (Mirror) protocol: ftp location: "
 	    "/home/alice "
-	    "class: local session: 1\n");
+	    "class: local session: 1 source: sendfile\n");
 	assert_int_equal(run("ftpwho -o compat -S Other -f $D/board"), 0);
 	has("Wherry Server 'Other'\n");
 	has(" 0m0s   idle\n");
@@ -225,7 +225,7 @@ static void ftptop_prints_batches(void **state)
 	assert_int_equal(run("ftptop -b -n 2 -d 0 -f $D/board"), 0);
 	has("4 Total FTP Sessions: 1 downloading, 1 uploading, 1 idle\n");
 	has("  PID S USER ");
-	has("[#####---------]  40% RETR big?[31m.iso\n");
+	has("[#####---------]  40% sendfile RETR big?[31m.iso\n");
 	assert_int_equal(run("ftptop -n 1 -D -f $D/board | cat"), 0); /* no terminal: batch by itself */
 	has("RETR");
 	has_not("STOR");

@@ -31,6 +31,7 @@ static struct score_session download(void)
 		.gid = 1000,
 		.logged_in = true,
 		.xfer_active = true,
+		.xfer_current = true,
 		.dir = SCORE_DOWNLOAD,
 		.path = SCORE_PATH_SENDFILE,
 		.begin_ms = NOW - 75000,
@@ -75,6 +76,17 @@ static struct score_session command(const char *cmd, const char *arg)
 	s.xfer_updated_ms = 0;
 	(void)strcpy(s.cmd, cmd);
 	(void)strcpy(s.arg, arg);
+	return s;
+}
+
+static struct score_session upload(uint64_t announced)
+{
+	struct score_session s = download();
+
+	s.dir = SCORE_UPLOAD;
+	s.path = SCORE_PATH_SPLICE;
+	s.xfer_size = announced;
+	(void)strcpy(s.cmd, "STOR");
 	return s;
 }
 
@@ -160,11 +172,13 @@ static void the_transfer_before_does_not_show(void **state)
 {
 	struct score_session s = download();
 
-	s.since_ms = NOW - 10;
-	s.xfer_updated_ms = NOW - 500; /* the data connection of this command is not open yet */
+	/* the data connection of this command is not open yet; the clock may say what it wants */
+	s.xfer_active = s.xfer_current = false;
+	s.xfer_updated_ms = s.since_ms;
 	assert_false(format_transfer(&s).begun);
 	assert_int_equal(format_transfer(&s).done, 0);
-	s.xfer_updated_ms = NOW - 10;
+	s.xfer_current = true;
+	s.xfer_updated_ms = s.since_ms - 3600000;
 	assert_true(format_transfer(&s).begun);
 }
 
@@ -206,6 +220,8 @@ static void classic_lines(void **state)
 	check_session(&style, s, " 4711 alice    [ 1m15s] (  -%) RETR a file.iso\n");
 	check_session(&style, idle(), " 4711 alice    [ 1m15s]   0m9s idle\n");
 	check_session(&style, command("STOR", "x"), " 4711 alice    [ 1m15s] (n/a) STOR x\n");
+	check_session(&style, upload(0), " 4711 alice    [ 1m15s] (n/a) STOR a file.iso\n");
+	check_session(&style, upload(400 * 1024), " 4711 alice    [ 1m15s] ( 25%) STOR a file.iso\n");
 	check_session(&style, command("LIST", ""), " 4711 alice    [ 1m15s] (n/a) LIST\n");
 	check_session(&style, authenticating(), " 4711 (none)   [ 1m15s] (authenticating)\n");
 }
@@ -222,7 +238,8 @@ static void verbose_lines(void **state)
 		"\tprotocol: ftp\n"
 		"\tlocation: /pub\n"
 		"\tclass: local\n"
-		"\tsession: 12\n");
+		"\tsession: 12\n"
+		"\tsource: sendfile\n");
 	check_session(&style, authenticating(),
 		" 4711 (none)   [ 1m15s] (authenticating)\n"
 		"\tclient: 192.0.2.9 [192.0.2.9]\n"
@@ -242,6 +259,7 @@ static void compat_lines(void **state)
 
 	check_session(&style, download(), " 4711 0m4s   (50%) RETR a file.iso\n");
 	check_session(&style, command("STOR", "x"), " 4711 0m4s   (n/a) STOR x\n");
+	check_session(&style, upload(400 * 1024), " 4711 0m4s   (25%) STOR a file.iso\n");
 	check_session(&style, command("CWD", "/x"), " 4711 0m4s   CWD /x\n");
 	check_session(&style, idle(), " 4711 0m9s   idle\n");
 	style.verbose = true;
@@ -344,6 +362,18 @@ static void json_has_the_keys_that_mean_something(void **state)
 	assert_string_equal(text_of(c, "source"), "sendfile");
 	assert_null(json_object_get(c, "idling"));
 	assert_null(json_object_get(c, "authenticating"));
+	json_decref(v);
+	s = upload(0);
+	v = as_json(&s);
+	c = json_array_get(json_object_get(v, "connections"), 0);
+	assert_true(json_is_true(json_object_get(c, "uploading")));
+	assert_null(json_object_get(c, "transfer_completed"));
+	assert_string_equal(text_of(c, "source"), "splice");
+	json_decref(v);
+	s = upload(400 * 1024);
+	v = as_json(&s);
+	c = json_array_get(json_object_get(v, "connections"), 0);
+	assert_string_equal(text_of(c, "transfer_completed"), "25");
 	json_decref(v);
 	s = authenticating();
 	v = as_json(&s);
@@ -450,7 +480,7 @@ static void rows_are_lines(void **state)
 {
 	struct top_row row = {.pid = 4711,
 		.state = TOP_DOWNLOAD,
-		.in_kernel = true,
+		.path = SCORE_PATH_SENDFILE,
 		.begin_ms = NOW - 4000,
 		.done = 50,
 		.size = 100,
@@ -468,7 +498,7 @@ static void rows_are_lines(void **state)
 	buf_clear(&b);
 	assert_int_equal(top_line(&b, &t, &row, 120), 0);
 	assert_string_equal(b.data, " 4711 D longuser host.example         Mirror          0m4s   2.00       "
-				    "[#######-------]  50% RETR file");
+				    "[#######-------]  50% sendfile RETR file");
 	buf_clear(&b);
 	t.view = TOP_RATES;
 	assert_int_equal(top_line(&b, &t, &row, 80), 0);
@@ -478,13 +508,21 @@ static void rows_are_lines(void **state)
 	row.rate = -1;
 	row.size = 0;
 	assert_int_equal(top_line(&b, &t, &row, 130), 0);
-	assert_string_equal(
-		b.data, " 4711 D*longuser host.example                                 -               -");
+	assert_string_equal(b.data,
+		" 4711 D*longuser host.example                                 -               - sendfile");
 	buf_clear(&b);
 	row.state = TOP_UPLOAD;
+	row.path = SCORE_PATH_COPY;
+	assert_int_equal(top_line(&b, &t, &row, 88), 0);
+	assert_string_equal(b.data,
+		" 4711 U longuser host.example                                 -           (n/a) copy");
+	buf_clear(&b);
+	row.path = SCORE_PATH_SPLICE;
+	row.size = 100;
 	assert_int_equal(top_line(&b, &t, &row, 130), 0);
-	assert_string_equal(
-		b.data, " 4711 U*longuser host.example                                 -           (n/a)");
+	assert_string_equal(b.data,
+		" 4711 U*longuser host.example                                 -              50 splice   "
+		"[#######-------]  50%");
 	buf_clear(&b);
 	assert_int_equal(top_line(&b, &t, &row, 10), 0);
 	assert_string_equal(b.data, " 4711 U*lo");

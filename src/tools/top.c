@@ -11,10 +11,13 @@
 #include "tools/format.h"
 #include "tools/who.h"
 
-#define SAMPLE_MIN_MS 200 /* between two polls, for a rate that is not mere noise */
+#define SAMPLE_MIN_MS 200 /* between two records, for a rate that is not mere noise */
 #define BAR_CELLS     22  /* "[################] 42%" with its blank */
 #define REGULAR_MIN   110 /* width from which the regular view has rate and bar */
 #define RATES_MIN     104
+#define SOURCE_CELLS  9                            /* "sendfile" with its blank */
+#define REGULAR_WIDE  (REGULAR_MIN + SOURCE_CELLS) /* ... and how the bytes travel */
+#define RATES_WIDE    88
 
 const char *const top_sort_name[TOP_SORT_COUNT] = {"pid", "user", "rate", "done", "time"};
 static const char state_letter[TOP_STATE_COUNT] = {'A', 'I', 'D', 'U', 'L', 'C'};
@@ -23,7 +26,8 @@ static const char state_letter[TOP_STATE_COUNT] = {'A', 'I', 'D', 'U', 'L', 'C'}
 struct top_sample {
 	pid_t pid;
 	uint32_t id;
-	uint64_t since_ms, done, at_ms;
+	uint64_t since_ms, done, elapsed_ms;
+	double rate;
 };
 
 static int sample_cmp(const void *a, const void *b)
@@ -53,18 +57,30 @@ static enum top_state state_of(const struct score_session *s)
 	}
 }
 
-/* Bytes per second since the poll before; the average when this transfer was not there yet. */
-static double rate_of(const struct top *t, const struct score_session *s)
+/* Bytes per second between two records of progress that were seen; the average when there is only one. Records have
+ * times of their own, so that it does not matter how much older than the poll they are. */
+static void rate_fill(struct top_row *row, const struct top *t, const struct score_session *s)
 {
 	struct top_sample key = {.pid = s->pid, .id = s->id}, *old = NULL;
 	struct format_transfer x = format_transfer(s);
+	uint64_t span;
 
+	row->rate = format_rate(s, t->now_ms);
+	row->from_done = x.done;
+	row->from_elapsed_ms = x.elapsed_ms;
 	if (t->samples > 0)
 		old = bsearch(&key, t->sample, t->samples, sizeof(key), sample_cmp);
-	if (!s->xfer_active || old == NULL || !x.begun || old->since_ms != s->since_ms ||
-		old->done > x.done || old->done == 0 || t->now_ms <= old->at_ms)
-		return format_rate(s, t->now_ms);
-	return (double)(x.done - old->done) * 1000.0 / (double)(t->now_ms - old->at_ms);
+	if (!s->xfer_active || !x.begun || format_stalled(s, t->now_ms) || old == NULL || old->rate < 0 ||
+		old->since_ms != s->since_ms || old->done > x.done || old->elapsed_ms > x.elapsed_ms)
+		return;
+	span = x.elapsed_ms - old->elapsed_ms;
+	if (span >= SAMPLE_MIN_MS) {
+		row->rate = (double)(x.done - old->done) * 1000.0 / (double)span;
+		return;
+	}
+	row->rate = old->rate; /* too near to the other record: wait for a better one */
+	row->from_done = old->done;
+	row->from_elapsed_ms = old->elapsed_ms;
 }
 
 static void row_fill(struct top_row *row, const struct top *t, const struct score_session *s)
@@ -76,12 +92,12 @@ static void row_fill(struct top_row *row, const struct top *t, const struct scor
 	row->pid = s->pid;
 	row->id = s->id;
 	row->state = state_of(s);
-	row->in_kernel = x.begun && score_path_in_kernel(s->path);
+	row->path = x.begun ? s->path : SCORE_PATH_NONE;
 	row->begin_ms = s->begin_ms;
 	row->since_ms = s->since_ms;
 	row->done = x.done;
 	row->size = x.size;
-	row->rate = rate_of(t, s);
+	rate_fill(row, t, s);
 	format_clean(row->user, sizeof(row->user), s->user);
 	if (s->client_name[0] != '\0')
 		format_clean(row->client, sizeof(row->client), s->client_name);
@@ -124,8 +140,9 @@ static void remember(struct top *t)
 		t->sample[i] = (struct top_sample){.pid = r->pid,
 			.id = r->id,
 			.since_ms = r->since_ms,
-			.done = r->done,
-			.at_ms = t->now_ms};
+			.done = r->from_done,
+			.elapsed_ms = r->from_elapsed_ms,
+			.rate = r->rate};
 	}
 	t->samples = t->total;
 	qsort(t->sample, t->samples, sizeof(*t->sample), sample_cmp);
@@ -240,12 +257,13 @@ int top_titles(struct buf *out, const struct top *t, int width)
 	char text[256];
 
 	if (t->view == TOP_REGULAR)
-		(void)snprintf(text, sizeof(text), "%5s %-2s%-8s %-20s %-15s %-6s %s%s", "PID", "S", "USER",
+		(void)snprintf(text, sizeof(text), "%5s %-2s%-8s %-20s %-15s %-6s %s%s%s", "PID", "S", "USER",
 			"CLIENT", "SERVER", "TIME", bar ? "KB/s       PROGRESS              " : "",
-			"COMMAND"); /* fits */
+			width >= REGULAR_WIDE ? "SOURCE   " : "", "COMMAND"); /* fits */
 	else
-		(void)snprintf(text, sizeof(text), "%5s %-2s%-8s %-44s %-10s %6s%s", "PID", "S", "USER",
-			"CLIENT", "KB/s", "%DONE", bar ? " PROGRESS" : ""); /* fits */
+		(void)snprintf(text, sizeof(text), "%5s %-2s%-8s %-44s %-10s %6s%s%s", "PID", "S", "USER",
+			"CLIENT", "KB/s", "%DONE", width >= RATES_WIDE ? " SOURCE  " : "",
+			bar ? " PROGRESS" : ""); /* fits */
 	return cells_put(out, text, width, true);
 }
 
@@ -263,7 +281,7 @@ static void bar_text(char *buf, const struct top_row *row)
 	int percent = format_percent(row->done, row->size), full, i;
 
 	buf[0] = '\0';
-	if (row->state != TOP_DOWNLOAD || percent < 0 || row->size == 0)
+	if ((row->state != TOP_DOWNLOAD && row->state != TOP_UPLOAD) || percent < 0 || row->size == 0)
 		return;
 	full = percent * 14 / 100;
 	buf[0] = '[';
@@ -279,8 +297,9 @@ static int put_column(struct buf *out, const char *text, int width)
 	return r < 0 ? r : buf_putc(out, ' ');
 }
 
-static int regular_line(struct buf *out, const struct top *t, const struct top_row *row, bool bar)
+static int regular_line(struct buf *out, const struct top *t, const struct top_row *row, int width)
 {
+	bool bar = top_has_bar(t->view, width);
 	char text[64], time[FORMAT_TIME_MAX];
 	int r;
 
@@ -296,11 +315,14 @@ static int regular_line(struct buf *out, const struct top *t, const struct top_r
 		if (r == 0)
 			r = put_column(out, text, BAR_CELLS - 1);
 	}
+	if (r == 0 && width >= REGULAR_WIDE)
+		r = put_column(out, score_path_name(row->path), SOURCE_CELLS - 1);
 	return r < 0 ? r : buf_puts(out, row->command);
 }
 
-static int rates_line(struct buf *out, const struct top_row *row, bool bar)
+static int rates_line(struct buf *out, const struct top_row *row, int width)
 {
+	bool bar = top_has_bar(TOP_RATES, width);
 	char rate[64], done[FORMAT_PERCENT_MAX], text[64];
 	int r;
 
@@ -310,24 +332,29 @@ static int rates_line(struct buf *out, const struct top_row *row, bool bar)
 		r = put_column(out, rate, 10);
 	if (r == 0)
 		r = buf_printf(out, "%6s",
-			row->state == TOP_UPLOAD ? "(n/a)" : format_percent_text(done, row->done, row->size));
+			row->state == TOP_UPLOAD && row->size == 0
+				? "(n/a)"
+				: format_percent_text(done, row->done, row->size));
+	if (r == 0 && width >= RATES_WIDE)
+		r = bar ? buf_printf(out, " %-8s", score_path_name(row->path))
+			: buf_printf(out, " %s", score_path_name(row->path));
 	bar_text(text, row);
 	return r == 0 && bar && text[0] != '\0' ? buf_printf(out, " %s", text) : r;
 }
 
 int top_line(struct buf *out, const struct top *t, const struct top_row *row, int width)
 {
-	bool bar = top_has_bar(t->view, width);
 	struct buf line;
 	int r;
 
 	buf_init(&line, 4096);
 	r = buf_printf(&line, "%5d %c%c", (int)row->pid, state_letter[row->state],
-		t->view == TOP_RATES && row->in_kernel ? '*' : ' ');
+		t->view == TOP_RATES && score_path_in_kernel(row->path) ? '*' : ' ');
 	if (r == 0)
 		r = put_column(&line, row->user, 8);
 	if (r == 0)
-		r = t->view == TOP_REGULAR ? regular_line(&line, t, row, bar) : rates_line(&line, row, bar);
+		r = t->view == TOP_REGULAR ? regular_line(&line, t, row, width)
+					   : rates_line(&line, row, width);
 	if (r == 0)
 		r = cells_put(out, line.data, width, false);
 	buf_done(&line);

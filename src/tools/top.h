@@ -20,10 +20,11 @@ struct top_row {
 	pid_t pid;
 	uint32_t id;
 	enum top_state state;
-	bool in_kernel; /* sendfile or kernel TLS */
+	enum score_path path; /* SCORE_PATH_NONE: no transfer */
 	uint64_t begin_ms, since_ms;
-	uint64_t done, size; /* bytes of the transfer */
-	double rate;         /* bytes per second, negative = not known */
+	uint64_t done, size;                 /* bytes of the transfer */
+	uint64_t from_done, from_elapsed_ms; /* the record from which the next poll computes the rate */
+	double rate;                         /* bytes per second, negative = not known */
 	char user[SCORE_USER_MAX];
 	char client[128], server[128], command[256]; /* fit for a terminal */
 };

@@ -121,8 +121,8 @@ static int put_command(struct buf *out, const struct shown *w)
 static int classic_line(
 	struct buf *out, const struct score_session *s, const struct shown *w, uint64_t now_ms)
 {
-	char time[FORMAT_TIME_MAX], percent[FORMAT_PERCENT_MAX];
-	struct format_transfer t = format_transfer(s);
+	char time[FORMAT_TIME_MAX], buf[FORMAT_PERCENT_MAX];
+	const char *percent = format_percent_shown(buf, s);
 	int r;
 
 	r = buf_printf(
@@ -133,8 +133,8 @@ static int classic_line(
 		return buf_puts(out, "(authenticating)");
 	if (s->idle)
 		return buf_printf(out, "%6s idle", format_duration(time, s->since_ms, now_ms));
-	if (format_kind(s->cmd) == FORMAT_DOWNLOAD)
-		r = buf_printf(out, "(%3s%%) ", format_percent_text(percent, t.done, t.size));
+	if (percent != NULL)
+		r = buf_printf(out, "(%3s%%) ", percent);
 	else
 		r = buf_puts(out, "(n/a) ");
 	return r < 0 ? r : put_command(out, w);
@@ -154,7 +154,7 @@ static int compat_line(struct buf *out, const struct score_session *s, const str
 		return buf_puts(out, "(authenticating)");
 	if (s->idle)
 		return buf_puts(out, "idle");
-	if (kind == FORMAT_DOWNLOAD && t.size > 0)
+	if ((kind == FORMAT_DOWNLOAD || kind == FORMAT_UPLOAD) && t.size > 0)
 		r = buf_printf(out, "(%s%%) ", format_percent_text(percent, t.done, t.size));
 	else if (kind == FORMAT_UPLOAD)
 		r = buf_puts(out, "(n/a) ");
@@ -206,7 +206,11 @@ static int classic_details(
 	if (r == 0)
 		r = item(out, style, "\t", "class: ", w->class_name, "");
 	(void)snprintf(id, sizeof(id), "%u", s->id); /* fits */
-	return r < 0 ? r : item(out, style, "\t", "session: ", id, "");
+	if (r == 0)
+		r = item(out, style, "\t", "session: ", id, "");
+	return r < 0 || !format_transfer(s).begun
+		       ? r
+		       : item(out, style, "\t", "source: ", score_path_name(s->path), "");
 }
 
 static int compat_details(

@@ -56,6 +56,8 @@ static void transfer(struct json *j, const struct score_session *s, uint64_t now
 			json_str(j, "transfer_completed", format_percent_text(percent, t.done, t.size));
 	} else if (kind == FORMAT_UPLOAD) {
 		json_bool(j, "uploading", true);
+		if (t.size > 0)
+			json_str(j, "transfer_completed", format_percent_text(percent, t.done, t.size));
 	}
 	if (!t.begun)
 		return;
