@@ -71,6 +71,17 @@ struct ftp_rate { /* TransferRate */
 	uint64_t bytes_per_sec; /* 0 = unlimited */
 	uint64_t free_bytes;
 	struct ftp_selector who;
+	uint64_t key; /* of the line: sections, commands and selector, not the number; never 0 */
+};
+
+enum ftp_total_kind { FTP_TOTAL_USER, FTP_TOTAL_CLASS, FTP_TOTAL_SERVER };
+struct ftp_rate_total { /* TransferRateTotal */
+	struct ftp_item item;
+	unsigned commands;        /* FTP_XFER_ bits */
+	uint64_t bytes_per_sec;   /* 0 = unlimited */
+	enum ftp_total_kind kind; /* who shares it */
+	struct ftp_selector who;
+	uint64_t key; /* as in ftp_rate */
 };
 
 struct ftp_max_size { /* MaxStoreFileSize, MaxRetrieveFileSize */
@@ -308,6 +319,7 @@ struct ftp_conf {
 	const char *store_unique_prefix;
 	struct ftp_max_size *max_store_size, *max_retrieve_size;
 	struct ftp_rate *rates;
+	struct ftp_rate_total *rate_totals;
 	struct ftp_sendfile sendfile;
 	bool mmap_engine;
 	struct ftp_mmap_file *mmap_files;

@@ -137,6 +137,22 @@ static void mistakes_are_named(void **state)
 		{"TransferRate RETR 5:x",
 			"fatal: TransferRate: 'x' is not a number of free bytes on line 1\n"},
 		{"TransferRate RETR 5 user", "fatal: TransferRate: wrong number of parameters on line 1\n"},
+		{"TransferRate RETR 5 user a, b",
+			"fatal: TransferRate: wrong number of parameters (syntax: TransferRate <commands> "
+			"<KiB per second>[:<free bytes>] [user|group|class <expression>]) on line 1\n"},
+		{"TransferRate RETR 1e3",
+			"fatal: TransferRate: '1e3' is not a rate in KiB per second on line 1\n"},
+		{"TransferRate RETR 5:-1",
+			"fatal: TransferRate: '-1' is not a number of free bytes on line 1\n"},
+		{"TransferRateTotal RETR 5",
+			"fatal: TransferRateTotal: wrong number of parameters (syntax: TransferRateTotal "
+			"<commands> <KiB per second> user|class|server [<expression>]) on line 1\n"},
+		{"TransferRateTotal RETR 5:9 server",
+			"fatal: TransferRateTotal: '5:9' is not a rate in KiB per second on line 1\n"},
+		{"TransferRateTotal RETR 5 server x",
+			"fatal: TransferRateTotal: 'server' takes no expression on line 1\n"},
+		{"TransferRateTotal RETR 5 group x", "fatal: TransferRateTotal: unknown value 'group', "
+						     "expected user, class or server on line 1\n"},
 		{"TransferRate RETR 5 host x", "fatal: TransferRate: unknown value 'host', expected user, "
 					       "group or class on line 1\n"},
 		{"MaxStoreFileSize 0 KB", "fatal: MaxStoreFileSize: bad size '0 KB' on line 1\n"},

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "ipc/rate_table.h"
 
 /* --- parse functions --- */
 
@@ -94,27 +95,44 @@ static int max_size(struct conf_call *c, void *dst)
 	return c->n_args > 2 ? ftp_call_selector(c, 2, true, &m->who) : 0;
 }
 
-/* "<KiB per second>[:<free bytes>]" */
-static int rate_number(struct conf_call *c, const char *s, struct ftp_rate *rate)
+/* "<KiB per second>", and where ret_free is not NULL "[:<free bytes>]". */
+static int rate_number(struct conf_call *c, const char *s, uint64_t *ret_bps, uint64_t *ret_free)
 {
-	const char *colon = strchr(s, ':');
+	const char *colon = ret_free != NULL ? strchr(s, ':') : NULL;
 	char number[40], *end;
 	double kib;
 
 	str_copy(number, sizeof(number), s);
-	number[strcspn(number, ":")] = '\0';
+	if (colon != NULL)
+		number[strcspn(number, ":")] = '\0';
 	kib = strtod(number, &end);
 	if (number[0] == '\0' || strspn(number, "0123456789.") != strlen(number) || *end != '\0' ||
 		!isfinite(kib) || (size_t)(end - number) != (colon != NULL ? (size_t)(colon - s) : strlen(s)))
 		return err_set(c->err, WE_CONFIG, "'%.60s' is not a rate in KiB per second", s);
 	if (kib > 1e12)
 		return err_set(c->err, WE_CONFIG, "'%.60s' is too large", s);
-	rate->bytes_per_sec = (uint64_t)(kib * 1024);
-	if (kib > 0 && rate->bytes_per_sec == 0)
-		rate->bytes_per_sec = 1;
-	if (colon != NULL && (str_to_u64(colon + 1, &rate->free_bytes) < 0 || rate->free_bytes > INT64_MAX))
+	*ret_bps = (uint64_t)(kib * 1024);
+	if (kib > 0 && *ret_bps == 0)
+		*ret_bps = 1;
+	if (colon != NULL && (str_to_u64(colon + 1, ret_free) < 0 || *ret_free > INT64_MAX))
 		return err_set(c->err, WE_CONFIG, "'%.60s' is not a number of free bytes", colon + 1);
 	return 0;
+}
+
+/* What a line is known by after its number has changed: where it stands, its commands, args[2] and on. */
+static uint64_t rate_line_key(const struct conf_call *c, unsigned commands)
+{
+	uint64_t key = rate_key_text(RATE_KEY_INIT, c->row->name);
+
+	for (const struct conf_section *s = c->section; s != NULL; s = s->parent) {
+		key = rate_key_bytes(key, &s->kind, sizeof(s->kind));
+		for (unsigned i = 0; i < s->n_args; i++)
+			key = rate_key_text(key, s->args[i]);
+	}
+	key = rate_key_bytes(key, &commands, sizeof(commands));
+	for (unsigned i = 2; i < c->n_args; i++)
+		key = rate_key_text(key, c->args[i]);
+	return key;
 }
 
 static int transfer_rate(struct conf_call *c, void *dst)
@@ -126,9 +144,32 @@ static int transfer_rate(struct conf_call *c, void *dst)
 		return err_set(c->err, WE_CONFIG, "wrong number of parameters");
 	r = ftp_call_xfer_commands(c, c->args[0], &rate->commands);
 	if (r == 0)
-		r = rate_number(c, c->args[1], rate);
+		r = rate_number(c, c->args[1], &rate->bytes_per_sec, &rate->free_bytes);
 	if (r == 0 && c->n_args > 2)
 		r = ftp_call_selector(c, 2, false, &rate->who);
+	rate->key = rate_line_key(c, rate->commands);
+	return r;
+}
+
+/* The expression is of the kind that shares the rate. */
+static int transfer_rate_total(struct conf_call *c, void *dst)
+{
+	static const struct conf_word kinds[] = {{"user", FTP_TOTAL_USER}, {"class", FTP_TOTAL_CLASS},
+		{"server", FTP_TOTAL_SERVER}, {NULL, 0}};
+	struct ftp_rate_total *total = dst;
+	int kind = 0, r;
+
+	r = ftp_call_xfer_commands(c, c->args[0], &total->commands);
+	if (r == 0)
+		r = rate_number(c, c->args[1], &total->bytes_per_sec, NULL);
+	if (r == 0)
+		r = conf_word_value(kinds, c->args[2], &kind, c->err);
+	if (r == 0 && kind == FTP_TOTAL_SERVER && c->n_args > 3)
+		r = err_set(c->err, WE_CONFIG, "'server' takes no expression");
+	if (r == 0 && c->n_args > 3)
+		r = ftp_call_selector(c, 2, false, &total->who);
+	total->kind = (enum ftp_total_kind)kind;
+	total->key = rate_line_key(c, total->commands);
 	return r;
 }
 
@@ -250,14 +291,36 @@ static const struct conf_row rows[] = {
 		CONF_LIST(struct ftp_conf, rates, struct ftp_rate),
 		.parse = transfer_rate,
 		.min_args = 2,
-		.max_args = 5,
+		.max_args = 4,
 		.scope = S_V_G_A_D_F,
 		.module = "mod_xfer.c",
 		.dflt_text = "none",
 		.syntax = "<commands> <KiB per second>[:<free bytes>] [user|group|class <expression>]",
-		.doc = "Speed of one transfer; the commands are out of APPE, RETR, STOR, STOU. 0: no limit. "
-		       "Zero-copy downloads stay "
-		       "in force."},
+		.doc = "Speed of one transfer; the commands are out of APPE, RETR, STOR, STOU. The rate may "
+		       "have a fraction; 0: no limit. The first free bytes are not slowed down. Of an "
+		       "expression "
+		       "of users or classes one has to fit, of groups all; !name means all but that one. "
+		       "The innermost scope counts, in it the first line that fits. Downloads in the kernel "
+		       "stay there, unless TransferOptions says CopyWhenThrottled. With MODE Z the bytes on "
+		       "the network count."},
+	{.name = "TransferRateTotal",
+		CONF_LIST(struct ftp_conf, rate_totals, struct ftp_rate_total),
+		.parse = transfer_rate_total,
+		.min_args = 3,
+		.max_args = 4,
+		.scope = S_V_G_A,
+		.module = "mod_wherry.c",
+		.dflt_text = "none",
+		.syntax = "<commands> <KiB per second> user|class|server [<expression>]",
+		.doc = "Speed of all transfers together of each user, of each class, or of the virtual "
+		       "server, "
+		       "in all processes; commands and rate as in TransferRate. With an expression only for "
+		       "the users or classes that it names. All lines that fit a transfer hold together, up "
+		       "to 8, "
+		       "and TransferRate with them; transfers of the same total take turns. A client "
+		       "without a class has no class total; anonymous clients are one user. "
+		       "A total outlives a reload; "
+		       "'wherryctl rates' changes its number while transfers run."},
 };
 
 const struct conf_table ftp_table_limits = {rows, ARRAY_LEN(rows), FTP_STORE_CONF};

@@ -319,6 +319,23 @@ const struct ftp_rate *policy_rate(
 	return best;
 }
 
+unsigned policy_rate_totals(const struct ftp_conf *conf, unsigned command, const struct ftp_subject *who,
+	const struct ftp_rate_total **ret_list, unsigned max)
+{
+	unsigned n = 0;
+
+	for (const struct ftp_item *i = conf->rate_totals != NULL ? &conf->rate_totals->item : NULL;
+		i != NULL && n < max; i = i->next) {
+		const struct ftp_rate_total *total = CONTAINER_OF(i, struct ftp_rate_total, item);
+
+		if ((total->commands & command) == 0 || !policy_selector_match(&total->who, who) ||
+			(total->kind == FTP_TOTAL_CLASS && who->class_name == NULL))
+			continue;
+		ret_list[n++] = total;
+	}
+	return n;
+}
+
 const struct ftp_max_size *policy_max_size(const struct ftp_max_size *list, const struct ftp_subject *who)
 {
 	const struct ftp_max_size *best = NULL;

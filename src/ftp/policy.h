@@ -91,6 +91,9 @@ bool policy_selector_match(const struct ftp_selector *sel, const struct ftp_subj
  * Highest level wins, at equal level the first match. */
 const struct ftp_rate *policy_rate(
 	const struct ftp_conf *conf, unsigned command, const struct ftp_subject *who);
+/* The TransferRateTotal lines for a transfer, innermost scope first; at most max. Returns how many. */
+unsigned policy_rate_totals(const struct ftp_conf *conf, unsigned command, const struct ftp_subject *who,
+	const struct ftp_rate_total **ret_list, unsigned max);
 /* The limit that counts out of conf->max_store_size or max_retrieve_size, or NULL; bytes may be UINT64_MAX
  * ('*'). */
 const struct ftp_max_size *policy_max_size(const struct ftp_max_size *list, const struct ftp_subject *who);

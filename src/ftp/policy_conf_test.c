@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "ftp/policy.h"
+#include "ftp/rates.h"
 
 static struct ftp_config *load(const char *text)
 {
@@ -184,6 +185,109 @@ static void rates_and_sizes_by_scope_and_user(void **state)
 	ftp_config_free(config);
 }
 
+static void a_transfer_rate_goes_by_user_group_or_class(void **state)
+{
+	static const struct {
+		const char *line, *user, *class_name;
+		bool hit;
+	} cases[] = {{"user alice,bob", "bob", NULL, true}, {"user alice,bob", "carol", NULL, false},
+		{"user !alice", "alice", NULL, false}, {"user !alice", "bob", NULL, true},
+		{"group staff,admin", "alice", NULL, true}, {"group staff,other", "alice", NULL, false},
+		{"group staff,!other", "alice", NULL, true}, {"group !staff", "alice", NULL, false},
+		{"class lan,wan", "alice", "wan", true}, {"class lan", "alice", "wan", false},
+		{"class !lan", "alice", "wan", true}, {"class lan", "alice", NULL, false}};
+	static const char *groups[] = {"staff", "admin"};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char text[200];
+		struct ftp_config *config;
+		struct ftp_subject who = {.user = cases[i].user,
+			.groups = groups,
+			.n_groups = 2,
+			.class_name = cases[i].class_name,
+			.authenticated = true};
+
+		(void)snprintf(text, sizeof(text), "TransferRate RETR 10 %s\n", cases[i].line);
+		config = load(text);
+		assert_int_equal(policy_rate(&config->servers[0]->scope->conf, FTP_XFER_RETR, &who) != NULL,
+			cases[i].hit);
+		ftp_config_free(config);
+	}
+}
+
+static void a_deeper_rate_replaces_also_by_none(void **state)
+{
+	struct ftp_config *config = load("<Global>\nTransferRate RETR 5\n</Global>\nTransferRate RETR 10\n"
+					 "<Directory /fast>\nTransferRate RETR 0\n</Directory>\n");
+	const struct ftp_scope *top = config->servers[0]->scope;
+	struct ftp_subject who = {.user = "alice", .authenticated = true};
+
+	assert_int_equal(policy_rate(&top->conf, FTP_XFER_RETR, &who)->bytes_per_sec, 10 * 1024);
+	assert_int_equal(policy_rate(&policy_scope_for_path(top, NULL, "/fast/x")->conf, FTP_XFER_RETR, &who)
+				 ->bytes_per_sec,
+		0);
+	ftp_config_free(config);
+}
+
+static const char *const totals =
+	"TransferRateTotal RETR 100 server\nTransferRateTotal RETR,STOR 50 user\n"
+	"TransferRateTotal RETR 30 class lan\nTransferRateTotal RETR 20 user alice\n"
+	"TransferRateTotal STOR 9 class\n<Global>\nTransferRateTotal RETR 200 server\n</Global>\n";
+
+static void all_totals_that_fit_apply(void **state)
+{
+	struct ftp_config *config = load(totals);
+	const struct ftp_conf *conf = &config->servers[0]->scope->conf;
+	struct ftp_subject who = {.user = "alice", .class_name = "lan", .authenticated = true};
+	const struct ftp_rate_total *list[8];
+
+	assert_int_equal(policy_rate_totals(conf, FTP_XFER_RETR, &who, list, 8), 5);
+	assert_int_equal(list[0]->bytes_per_sec, 100 * 1024);
+	assert_int_equal(list[4]->bytes_per_sec, 200 * 1024);
+	assert_int_equal(policy_rate_totals(conf, FTP_XFER_RETR, &who, list, 2), 2);
+	assert_int_equal(policy_rate_totals(conf, FTP_XFER_STOR, &who, list, 8), 2);
+	who.user = "bob";
+	who.class_name = NULL;
+	assert_int_equal(policy_rate_totals(conf, FTP_XFER_RETR, &who, list, 8), 3);
+	assert_int_equal(policy_rate_totals(conf, FTP_XFER_STOR, &who, list, 8), 1);
+	assert_int_equal(policy_rate_totals(conf, FTP_XFER_APPE, &who, list, 8), 0);
+	ftp_config_free(config);
+}
+
+static void a_total_is_shared_by_its_kind_and_outlives_a_reload(void **state)
+{
+	struct ftp_config *old = load(totals),
+			  *new = load("# another line\nTransferRateTotal RETR 77 server\n"
+				      "TransferRateTotal RETR,STOR 51 user\n");
+	const struct ftp_server *a = old->servers[0], *b = new->servers[0];
+	const struct ftp_rate_total *server = a->scope->conf.rate_totals;
+	const struct ftp_rate_total *user = (const struct ftp_rate_total *)server->item.next;
+	const struct ftp_rate_total *class = (const struct ftp_rate_total *)user->item.next;
+	struct ftp_subject alice = {.user = "alice", .class_name = "lan"},
+			   bob = {.user = "bob", .class_name = "lan"};
+
+	assert_true(ftp_rate_bucket(a, server, &alice) == ftp_rate_bucket(a, server, &bob));
+	assert_true(ftp_rate_bucket(a, class, &alice) == ftp_rate_bucket(a, class, &bob));
+	assert_true(ftp_rate_bucket(a, user, &alice) != ftp_rate_bucket(a, user, &bob));
+	assert_true(ftp_rate_bucket(a, user, &alice) != ftp_rate_bucket(a, server, &alice));
+	assert_true(ftp_rate_bucket(b, b->scope->conf.rate_totals, &bob) == ftp_rate_bucket(a, server, &bob));
+	assert_true(ftp_rate_key(a, server->key) == ftp_rate_key(b, b->scope->conf.rate_totals->key));
+	ftp_config_free(old);
+	ftp_config_free(new);
+}
+
+static void servers_have_totals_of_their_own(void **state)
+{
+	struct ftp_config *config = load("<Global>\nTransferRateTotal RETR 5 server\n</Global>\nPort 21\n"
+					 "<VirtualHost 192.0.2.1>\nPort 2121\n</VirtualHost>\n");
+	struct ftp_subject who = {.user = "alice"};
+
+	assert_int_equal(config->n_servers, 2);
+	assert_true(ftp_rate_bucket(config->servers[0], config->servers[0]->scope->conf.rate_totals, &who) !=
+		    ftp_rate_bucket(config->servers[1], config->servers[1]->scope->conf.rate_totals, &who));
+	ftp_config_free(config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +296,11 @@ int main(void)
 		cmocka_unit_test(an_outer_verb_beats_an_inner_ALL),
 		cmocka_unit_test(directories_by_path),
 		cmocka_unit_test(rates_and_sizes_by_scope_and_user),
+		cmocka_unit_test(a_transfer_rate_goes_by_user_group_or_class),
+		cmocka_unit_test(a_deeper_rate_replaces_also_by_none),
+		cmocka_unit_test(all_totals_that_fit_apply),
+		cmocka_unit_test(a_total_is_shared_by_its_kind_and_outlives_a_reload),
+		cmocka_unit_test(servers_have_totals_of_their_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
