@@ -12,6 +12,7 @@
 
 struct ftp_config;   /* ftp/conf.h */
 struct preloads;     /* vfs/preload.h */
+struct rate_table;   /* ipc/rate_table.h */
 struct score_region; /* score/score.h */
 
 struct proc_start {
@@ -25,6 +26,9 @@ struct proc_start {
 	/* login: listening sockets, non-blocking */
 	const int *listeners;
 	unsigned n_listeners;
+
+	/* session: rates shared with all others; NULL = TransferRateTotal is not kept (tests) */
+	struct rate_table *rates;
 
 	/* session: the identity, already taken on (uid, gid, groups) when session_main() runs */
 	const char *user;

@@ -148,6 +148,21 @@ static void answer_reload(struct master *m, struct buf *out)
 		(void)ctl_reply(out, true, "configuration %u is in force", m->gen->config->generation);
 }
 
+static void answer_rates(struct master *m, struct buf *out)
+{
+	struct err err = ERR_INIT;
+	unsigned n_new, n_gone;
+	int n = master_rates(m, &n_new, &n_gone, &err);
+
+	if (n < 0)
+		(void)ctl_reply(out, false, "%s", err.text);
+	else if (n_new + n_gone == 0)
+		(void)ctl_reply(out, true, "%d rate%s changed", n, n == 1 ? "" : "s");
+	else
+		(void)ctl_reply(out, true, "%d rate%s changed; %u new and %u removed lines wait for a reload",
+			n, n == 1 ? "" : "s", n_new, n_gone);
+}
+
 static void answer_shutdown(struct master *m, const struct ctl_words *w, struct buf *out)
 {
 	bool now = w->count > 1 && str_eq(w->word[1], "now");
@@ -197,6 +212,8 @@ static void answer(struct master *m, const struct ctl_words *w, struct buf *out)
 		answer_mmap(m, w, out);
 	else if (str_eq(w->word[0], "reload"))
 		answer_reload(m, out);
+	else if (str_eq(w->word[0], "rates"))
+		answer_rates(m, out);
 	else if (str_eq(w->word[0], "shutdown"))
 		answer_shutdown(m, w, out);
 	else

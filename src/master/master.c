@@ -129,6 +129,21 @@ int master_reload(struct master *m, struct err *err)
 	return 0;
 }
 
+int master_rates(struct master *m, unsigned *ret_new, unsigned *ret_gone, struct err *err)
+{
+	struct ftp_config *config;
+	int r = load(m, true, m->gen->config->generation, &config, err);
+
+	if (r < 0)
+		return r;
+	r = rates_apply(m, config, ret_new, ret_gone, err);
+	ftp_config_free(config);
+	if (r >= 0)
+		log_notice(&m->log, "%d rates changed; %u new and %u removed lines wait for a reload", r,
+			*ret_new, *ret_gone);
+	return r;
+}
+
 /* --- stopping --- */
 
 void master_stop(struct master *m, bool now, const char *text)
@@ -198,6 +213,7 @@ static void on_signal(void *arg, int signo)
 {
 	struct master *m = arg;
 	struct err err = ERR_INIT;
+	unsigned n_new, n_gone;
 
 	switch (signo) {
 	case SIGCHLD:
@@ -213,6 +229,10 @@ static void on_signal(void *arg, int signo)
 		break;
 	case SIGUSR1:
 		dump_state(m);
+		break;
+	case SIGUSR2:
+		if (master_rates(m, &n_new, &n_gone, &err) < 0)
+			log_err(&m->log, "%s; the rates in force stay", err.text);
 		break;
 	default:
 		break;
@@ -317,6 +337,7 @@ static int start(struct master *m, struct err *err)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	(void)signal(SIGPIPE, SIG_IGN);
 	r = load(m, false, 1, &config, err);
 	if (r < 0)
@@ -336,6 +357,8 @@ static int start(struct master *m, struct err *err)
 	r = listeners_update(m, config, err);
 	if (r == 0)
 		r = make_scoreboard(m, err);
+	if (r == 0)
+		r = rate_table_new(&m->rates, err);
 	if (r == 0 && config->controls_socket != NULL)
 		r = control_open(m, config->controls_socket, err);
 	if (r == 0 && config->pid_file != NULL)
@@ -356,6 +379,7 @@ static void finish(struct master *m)
 	control_close(m);
 	listeners_close(m);
 	score_close(m->board, true);
+	rate_table_free(m->rates);
 	if (m->pid_file_made != NULL && fstat(m->pid_fd, &pid_file) == 0)
 		fd_unlink_same(m->pid_file_made, &pid_file);
 	fd_close(&m->pid_fd);

@@ -8,6 +8,7 @@
  *   admit.c    the session table and the limits counted over it
  *   listen.c   listening sockets     logfile.c  log files     control.c  wherryctl's socket
  *   mapper.c   files mapped for the session processes
+ *   rates.c    new numbers for TransferRate without a reload
  *   shut.c     the shutdown message file     share.c, live.c  `wherryd share`
  */
 #ifndef MASTER_MASTER_H
@@ -24,6 +25,7 @@
 #include "base/log.h"
 #include "ftp/conf.h"
 #include "ipc/chan.h"
+#include "ipc/rate_table.h"
 #include "master/loop.h"
 #include "score/score.h"
 
@@ -115,6 +117,7 @@ struct master {
 	struct generation *gen; /* the current one */
 	struct msession *buckets[SESSION_BUCKETS];
 	struct score_board *board; /* NULL = none */
+	struct rate_table *rates;  /* NULL: there was no memory for it */
 	uint64_t next_scrub_ms;
 	struct ipc_scratch scratch;
 	unsigned next_child_id;
@@ -146,6 +149,9 @@ struct master {
  * without it when the start fails; why is then on standard error. Returns the exit status. */
 int master_run(const struct master_options *opt, int ready_fd);
 int master_reload(struct master *m, struct err *err);
+/* Read the configuration only for the numbers of its TransferRate and TransferRateTotal lines: they count at once
+ * for all sessions and transfers. Results as rates_apply(). */
+int master_rates(struct master *m, unsigned *ret_new, unsigned *ret_gone, struct err *err);
 /* now: end transfers too; else sessions finish what they do. text: reply line of the farewell without
  * code, NULL = default. */
 void master_stop(struct master *m, bool now, const char *text);
@@ -204,6 +210,13 @@ void logfiles_reopen(struct master *m);
 void logsink_select(const struct master *m, const struct ftp_config *config);
 /* The socket to syslog, which children inherit; -1 = not open. */
 int logsink_syslog_fd(void);
+
+/* --- rates.c --- */
+/* Publish the numbers of config for all generations in use. Returns how many lines have another number by that,
+ * or -errno. *ret_new, *ret_gone: lines that only config, or only the current configuration has; they are for the
+ * next reload. */
+int rates_apply(struct master *m, const struct ftp_config *config, unsigned *ret_new, unsigned *ret_gone,
+	struct err *err);
 
 /* --- control.c --- */
 int control_open(struct master *m, const char *path, struct err *err);

@@ -153,6 +153,7 @@ void newborn_run(struct master *m, const struct birth *b)
 		.chan_fd = b->chan_fd,
 		.config = c->gen->config,
 		.score = b->region,
+		.rates = c->role == IPC_SESSION ? m->rates : NULL,
 		.can_switch_uid = m->can_switch_uid,
 		.user = c->identity.user,
 		.root = c->identity.root,
@@ -173,6 +174,10 @@ void newborn_run(struct master *m, const struct birth *b)
 	else
 		score_forget(m->board);
 	m->board = NULL;
+	if (c->role == IPC_SESSION)
+		rate_table_child(m->rates);
+	else
+		rate_table_free(m->rates);
 	start.preloads = mapper_newborn(m, c);
 	close_others(m, b, start.preloads, listeners, &start.n_listeners);
 	/* Not master's own log: after a reload that is another generation's, whose number may soon be a

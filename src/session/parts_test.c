@@ -1,4 +1,4 @@
-/* The parts of the session process that know no session: filters, rates, address texts, port choice,
+/* The parts of the session process that know no session: filters, address texts, port choice,
  * upload files. */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,6 @@
 #include "session/hostport.h"
 #include "session/passive.h"
 #include "session/pipes.h"
-#include "session/rate.h"
 #include "session/store.h"
 
 /* --- ascii --- */
@@ -102,68 +101,6 @@ static void ascii_in_of_every_split(void **state)
 			assert_memory_equal(got, cases[t].file, len);
 		}
 	}
-}
-
-/* --- rate --- */
-
-/* A sender that always sends what it may, in steps of the waiting time: the bytes after 10 s are right
- * within 5 %. */
-static void rate_keeps_its_average(void **state)
-{
-	static const uint64_t rates[] = {500, 10 * 1024, 1000000, 300000000};
-
-	for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
-		uint64_t now = 1000000, sent = 0, bps = rates[i];
-		struct rate r;
-		size_t n;
-
-		rate_init(&r, bps, 0, now);
-		while (now < 11000000) {
-			n = rate_allow(&r, now, 1 << 30);
-			if (n == 0) {
-				assert_true(rate_wait_ms(&r, now) <= (bps < 8192 ? 2200 : 500));
-				now += rate_wait_ms(&r, now) * 1000;
-				continue;
-			}
-			rate_take(&r, n);
-			sent += n;
-		}
-		assert_true(sent <= bps * 10 + bps / 4 + 1024);
-		assert_true(sent + bps / 2 + 1024 >= bps * 10 * 95 / 100);
-	}
-}
-
-static void rate_free_bytes_are_not_paced(void **state)
-{
-	struct rate r;
-
-	rate_init(&r, 1000, 5000, 0);
-	assert_int_equal(rate_allow(&r, 0, 100000), 5000);
-	rate_take(&r, 5000);
-	assert_int_equal(rate_allow(&r, 0, 100000), 0);
-}
-
-static void rate_does_not_flood_after_a_pause(void **state)
-{
-	struct rate r;
-	uint64_t now = 100000000, got = 0;
-	size_t n;
-
-	rate_init(&r, 100000, 0, 0);
-	while ((n = rate_allow(&r, now, 1 << 30)) > 0) {
-		rate_take(&r, n);
-		got += n;
-	}
-	assert_true(got <= 100000 * RATE_BURST_MS / 1000);
-}
-
-static void rate_zero_is_unlimited(void **state)
-{
-	struct rate r;
-
-	rate_init(&r, 0, 0, 0);
-	assert_int_equal(rate_allow(&r, 0, 12345678), 12345678);
-	assert_int_equal(rate_wait_ms(&r, 0), 0);
 }
 
 /* --- addresses --- */
@@ -570,10 +507,6 @@ int main(void)
 		cmocka_unit_test(ascii_out_makes_crlf_of_bare_lf_only),
 		cmocka_unit_test(ascii_out_resumes_at_every_cut),
 		cmocka_unit_test(ascii_in_of_every_split),
-		cmocka_unit_test(rate_keeps_its_average),
-		cmocka_unit_test(rate_free_bytes_are_not_paced),
-		cmocka_unit_test(rate_does_not_flood_after_a_pause),
-		cmocka_unit_test(rate_zero_is_unlimited),
 		cmocka_unit_test(port_arguments),
 		cmocka_unit_test(eprt_arguments),
 		cmocka_unit_test(port_walk_tries_each_port_once),

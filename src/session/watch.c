@@ -90,6 +90,19 @@ void alarm_set(struct alarm *a, uint64_t ms)
 	(void)uv_timer_start(&a->handle, alarm_event, ms, 0); /* fails only for a handle being closed */
 }
 
+void alarm_set_near(struct alarm *a, uint64_t ms, uint64_t grid_ms)
+{
+	uint64_t at, now;
+
+	uv_update_time(a->handle.loop);
+	now = uv_now(a->handle.loop);
+	at = now + ms;
+	if (grid_ms)
+		at -= at % grid_ms;
+	ms = at > now ? at - now : 1;
+	(void)uv_timer_start(&a->handle, alarm_event, ms, 0); /* fails only for a handle being closed */
+}
+
 void alarm_stop(struct alarm *a)
 {
 	if (a)

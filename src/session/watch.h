@@ -23,7 +23,10 @@ void watch_free(struct watch **w);           /* NULL inside is fine; sets NULL *
 
 struct alarm *alarm_new(uv_loop_t *loop, alarm_fn *fn, void *arg); /* never NULL */
 void alarm_set(struct alarm *a, uint64_t ms); /* once, from now; replaces an earlier setting */
-void alarm_stop(struct alarm *a);             /* NULL is fine */
+/* As alarm_set(), but at the multiple of grid_ms (0 = none) of the loop's time before that, where other such alarms
+ * have theirs, so that one turn serves many. At least one millisecond from now. */
+void alarm_set_near(struct alarm *a, uint64_t ms, uint64_t grid_ms);
+void alarm_stop(struct alarm *a); /* NULL is fine */
 void alarm_free(struct alarm **a);
 
 #endif

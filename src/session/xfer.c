@@ -12,7 +12,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
-#include "ftp/policy.h"
 #include "session/ctrl.h"
 #include "session/data.h"
 #include "session/mapped.h"
@@ -133,6 +132,7 @@ static void xfer_finish(struct xfer *x)
 
 	watch_free(&x->watch);
 	alarm_free(&x->alarm);
+	rate_done(&x->rate, clock_us());
 	xfer_show_last(x);
 	/* Who said ABOR does not want what the kernel still holds. After other failures the client gets
 	 * what was sent. */
@@ -203,6 +203,30 @@ static void xfer_wait_net(struct xfer *x)
 	watch_set(x->watch, x->kind == XFER_UPLOAD ? UV_READABLE : UV_WRITABLE);
 }
 
+/* Bytes that this transfer can still use, as far as that is known. */
+static size_t xfer_left(const struct xfer *x)
+{
+	uint64_t n = x->kind == XFER_DOWNLOAD && x->size_known ? x->end - x->cur : POOL_SLICE;
+
+	return n < POOL_SLICE ? (size_t)n : POOL_SLICE;
+}
+
+/* How many may move now; 0: the transfer waits for that. */
+static size_t xfer_may(struct xfer *x)
+{
+	uint64_t now_us = clock_us();
+	size_t left = xfer_left(x), may;
+
+	xfer_rate_refresh(x, now_us);
+	may = rate_allow(&x->rate, now_us, left);
+	if (may == 0) {
+		xfer_enter(x, XFER_PACED);
+		watch_set(x->watch, 0);
+		alarm_set_near(x->alarm, rate_wait_ms(&x->rate, now_us, left), rate_grid_ms(&x->rate));
+	}
+	return may;
+}
+
 static bool download_all_sent(const struct xfer *x)
 {
 	return x->kind == XFER_DOWNLOAD && x->size_known && x->cur >= x->end && !x->deflated;
@@ -256,7 +280,7 @@ static void slice_account(struct xfer *x)
 		s->bytes_in += x->slice.file_bytes;
 	else
 		s->bytes_out += x->slice.file_bytes;
-	rate_take(&x->rate, (size_t)(x->deflated ? x->slice.net_bytes : x->slice.file_bytes));
+	rate_take(&x->rate, x->deflated ? x->slice.net_bytes : x->slice.file_bytes);
 	if (x->slice.net_bytes || x->slice.file_bytes) {
 		x->moved_ms = clock_ms();
 		x->memory_tries = 0;
@@ -269,7 +293,7 @@ static void slice_account(struct xfer *x)
 static void upload_wait(struct xfer *x)
 {
 	int before = x->lowat.mark;
-	int mark = x->rate.bps ? LOWAT_NONE : lowat_choose(&x->lowat, clock_ms());
+	int mark = rate_limit(&x->rate) ? LOWAT_NONE : lowat_choose(&x->lowat, clock_ms());
 
 	if (mark != before)
 		wire_lowat(&x->wire, mark);
@@ -303,7 +327,7 @@ static void slice_next(struct xfer *x)
 			xfer_sent(x);
 		else if (x->state == XFER_MOVING)
 			xfer_step(x);
-		else
+		else if (xfer_may(x))
 			xfer_wait_net(x); /* the next turn of the loop goes on; others have theirs before */
 		break;
 	case SLICE_WAIT_NET:
@@ -383,18 +407,16 @@ static uint64_t resident_bytes(struct xfer *x)
 /* The data socket is ready, or was never tried: move the next slice. */
 static void xfer_step(struct xfer *x)
 {
-	uint64_t now_us = clock_us(), resident;
+	uint64_t resident;
 	size_t may;
 
 	if (download_all_sent(x)) {
 		xfer_sent(x);
 		return;
 	}
-	may = rate_allow(&x->rate, now_us, POOL_SLICE);
-	if (may == 0) {
-		xfer_wait(x, XFER_PACED, rate_wait_ms(&x->rate, now_us) + 1);
+	may = xfer_may(x);
+	if (may == 0)
 		return;
-	}
 	x->slice.max = may;
 	x->slice.max_ms = POOL_MS;
 	resident = x->path == XFER_SENDFILE ? resident_bytes(x) : 0;
@@ -473,14 +495,17 @@ static void xfer_opened(void *arg, int fd, int error)
 		x->port = data_peer_port(s->data);
 		x->begun_ms = x->moved_ms = clock_ms();
 		timers_transfer(s);
+		xfer_rate_begin(x);
 		xfer_show_start(x); /* who has read the 150 sees it there */
 		xfer_say_150(x);
 		if (s->ctrl)
 			ctrl_flush(s->ctrl);
-		if (x->path == XFER_SENDFILE)
-			(void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on); /* only saves packets */
 		lowat_init(&x->lowat, x->begun_ms);
-		rate_init(&x->rate, x->rate.bps, x->rate.free_bytes, clock_us());
+		/* Saves packets; but the end of a piece under a rate must not wait for the next one. */
+		if (rate_limit(&x->rate))
+			(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		else if (x->path == XFER_SENDFILE)
+			(void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 		xfer_wait_net(x);
 		if (x->kind != XFER_UPLOAD)
 			xfer_step(x); /* a new socket takes bytes */
@@ -537,16 +562,6 @@ static enum ftp_result xfer_start(struct xfer *x)
 	return FTP_WAIT_DATA;
 }
 
-static void rate_choose(struct xfer *x, const struct ftp_conf *conf)
-{
-	const struct ftp_rate *rate = policy_rate(conf, xfer_command_bit(x->verb), &x->s->who);
-
-	if (!rate)
-		return;
-	x->rate.bps = rate->bytes_per_sec;
-	x->rate.free_bytes = rate->free_bytes;
-}
-
 /* Are line ends converted? */
 static bool converts(const struct session *s)
 {
@@ -574,7 +589,7 @@ enum ftp_result xfer_start_download(struct session *s, const struct xfer_downloa
 	x->file_size = x->size_known ? (int64_t)d->st->st_size : -1;
 	if (x->seekable)
 		(void)posix_fadvise(x->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
-	rate_choose(x, d->conf);
+	xfer_rate_choose(x, d->conf);
 	xfer_path_choose(x, d->conf);
 	return xfer_start(x);
 }
@@ -591,7 +606,7 @@ enum ftp_result xfer_start_upload(struct session *s, const struct xfer_upload *u
 	x->end = u->store->end;
 	x->size_known = x->end != UINT64_MAX;
 	x->planned = x->size_known ? x->end - x->start : u->store->announced;
-	rate_choose(x, u->conf);
+	xfer_rate_choose(x, u->conf);
 	xfer_path_choose(x, u->conf);
 	return xfer_start(x);
 }
@@ -634,5 +649,5 @@ uint64_t xfer_moved_ms(const struct session *s)
 
 	if (!x || !x->begun_ms || x->state == XFER_LINGER || x->state == XFER_FINISHING)
 		return 0;
-	return x->moved_ms;
+	return x->state == XFER_PACED ? clock_ms() : x->moved_ms; /* who is held up has not stalled */
 }

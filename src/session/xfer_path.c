@@ -63,7 +63,7 @@ static const char *copy_reason(const struct xfer *x, const struct ftp_conf *conf
 {
 	if (conf->sendfile.kind == FTP_SENDFILE_OFF)
 		return "config";
-	if (x->rate.bps && x->s->scope->conf.transfer_options & FTP_TRANSFER_COPY_THROTTLED)
+	if (xfer_rate_limited(x) && x->s->scope->conf.transfer_options & FTP_TRANSFER_COPY_THROTTLED)
 		return "rate";
 	if (x->ascii)
 		return "ascii";

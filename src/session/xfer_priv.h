@@ -33,7 +33,7 @@ enum xfer_state {
 	XFER_OPENING,   /* waits for the data connection */
 	XFER_WAITING,   /* waits for the data socket, or for memory or a FIFO by the alarm */
 	XFER_MOVING,    /* a slice runs in the pool */
-	XFER_PACED,     /* TransferRate */
+	XFER_PACED,     /* waits for TransferRate or its turn in a TransferRateTotal */
 	XFER_LINGER,    /* everything is sent; waits for the client to close */
 	XFER_FINISHING, /* the pool closes, renames or removes the file */
 	XFER_STATE_COUNT
@@ -75,6 +75,21 @@ struct slice {
 	uint64_t net_bytes;  /* out: moved, counted at the socket */
 	enum slice_end end;
 	int error; /* positive errno */
+};
+
+/* A line of the configuration and its number there; `wherryctl rates` may have set another one. */
+struct xfer_line {
+	uint64_t key, bps;
+};
+
+/* TransferRate and TransferRateTotal of a transfer. */
+struct xfer_limits {
+	struct xfer_line own;
+	uint64_t free_bytes;
+	struct xfer_line total[RATE_SHARES_MAX];
+	uint64_t bucket[RATE_SHARES_MAX];
+	unsigned n_totals;
+	uint32_t serial; /* of the numbers that were looked at */
 };
 
 struct xfer {
@@ -119,7 +134,8 @@ struct xfer {
 	dev_t dev;                   /* of the file, 0 = not a download */
 	const struct vfs_fstype *fs; /* of the file, NULL = not a download */
 	bool ended_once;             /* the kernel said end of file before it was */
-	struct rate rate;
+	struct xfer_limits limits;
+	struct rate rate;   /* since the data connection is open */
 	struct lowat lowat; /* upload */
 	bool spliced;       /* upload: bytes have taken the way through the pipe */
 
@@ -191,9 +207,16 @@ void xfer_control_list_drop(struct session *s); /* the client is gone */
 void xfer_say_150(struct xfer *x);
 void xfer_say_end(struct xfer *x);
 void xfer_show_start(struct xfer *x);
+void xfer_show_limit(struct xfer *x);
 void xfer_show_progress(struct xfer *x); /* after each slice */
 void xfer_show_last(struct xfer *x);     /* while the socket is still open */
 void xfer_record(struct xfer *x);
 unsigned xfer_command_bit(const char *verb); /* FTP_XFER_ */
+
+/* xfer_rate.c */
+void xfer_rate_choose(struct xfer *x, const struct ftp_conf *conf); /* conf: of the object; borrowed */
+bool xfer_rate_limited(const struct xfer *x);                       /* after that: is there any rate? */
+void xfer_rate_begin(struct xfer *x);                               /* the data connection is open */
+void xfer_rate_refresh(struct xfer *x, uint64_t now_us);            /* has master set other numbers? */
 
 #endif

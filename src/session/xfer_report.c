@@ -186,6 +186,11 @@ static void show_event(void *arg)
 	show_arm(x, now, x->shown_ms + SHOW_LATEST_MS);
 }
 
+void xfer_show_limit(struct xfer *x)
+{
+	score_set_rate_limit(x->s->slot, rate_limit(&x->rate));
+}
+
 void xfer_show_start(struct xfer *x)
 {
 	static const enum score_dir dir[] = {[XFER_DOWNLOAD] = SCORE_DOWNLOAD,
@@ -194,7 +199,7 @@ void xfer_show_start(struct xfer *x)
 
 	x->shown_path = path_of(x);
 	x->shown_ms = x->begun_ms;
-	score_set_rate_limit(x->s->slot, x->rate.bps);
+	xfer_show_limit(x);
 	score_xfer_start(x->s->slot, dir[x->kind], x->planned, x->shown_path);
 	x->shown_alarm = alarm_new(session_loop(x->s), show_event, x);
 	show_arm(x, x->shown_ms, x->shown_ms + SHOW_LATEST_MS);

@@ -36,6 +36,7 @@ static const struct tool tool = {"wherryctl",
 	"       kick session NUMBER       or one session (ftpwho -v shows its number)\n"
 	"       mmap list [--json]        files mapped by TransferMMapFile, and how they are used\n"
 	"       reload                    read the configuration again\n"
+	"       rates                     read only the numbers of TransferRate lines again\n"
 	"       shutdown [graceful|now]   stop, by default when the running sessions have ended",
 	options};
 
@@ -50,6 +51,7 @@ static const struct command {
 	{{"kick", "session"}, 3, 3},
 	{{"mmap", "list"}, 2, 2},
 	{{"reload", NULL}, 1, 1},
+	{{"rates", NULL}, 1, 1},
 	{{"shutdown", NULL}, 1, 1},
 	{{"shutdown", "graceful"}, 2, 2},
 	{{"shutdown", "now"}, 2, 2},
