@@ -38,12 +38,12 @@ static bool mapped_step(struct xfer *x)
 	if (n <= 0)
 		return false;
 	x->slice.net_bytes += (uint64_t)n;
+	x->slice.file_bytes += (uint64_t)n;
 	if (!map_intact(x->map->map, x->cur + (uint64_t)n)) {
 		x->slice.end = SLICE_EOF; /* the last page ended in NUL bytes that are not the file's */
 		return false;
 	}
 	x->cur += (uint64_t)n;
-	x->slice.file_bytes += (uint64_t)n;
 	return true;
 }
 
