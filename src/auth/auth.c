@@ -16,12 +16,14 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "ftp/conf.h"
+#include "ftp/tls_servers.h"
 #include "ipc/chan.h"
 #include "wherry_config.h"
 
 #define THREADS       "8" /* checks at a time: hashes cost processor, name services wait */
 #define RESOLVING_MAX 4   /* of these, waiting for DNS at most */
 #define PEER_JOBS_MAX 64  /* of one process: its further requests wait in its own memory */
+#define SIGN_MAX      1   /* signatures of one process until others have their turn */
 #define DNS_NAME_MAX  254 /* RFC 1035 2.3.4, with the NUL */
 
 struct auth;
@@ -33,7 +35,8 @@ struct peer {
 	struct ipc_chan chan;
 	uv_poll_t poll;
 	unsigned id;
-	unsigned jobs; /* in threads; the peer lives until they are back */
+	unsigned jobs;       /* in threads; the peer lives until they are back */
+	unsigned signed_now; /* signatures in this turn of the loop */
 	bool closed;
 };
 
@@ -43,6 +46,7 @@ struct auth {
 	struct decide_context ctx;
 	struct list peers;
 	struct peer *master;
+	struct tls_keys *keys; /* NULL = none */
 	struct ipc_scratch scratch;
 	unsigned jobs, resolving; /* in threads; of these, waiting for DNS */
 	struct log_ctx log;
@@ -327,6 +331,27 @@ static void on_resolve(struct peer *p, const struct ipc_resolve *q)
 	job_start(p, j, resolve_work);
 }
 
+/* --- signatures for TLS --- */
+
+/* At once, not in a thread: a millisecond at most, and the threads may be full of passwords. */
+static void on_sign_request(struct peer *p, const struct ipc_sign_request *q)
+{
+	uint8_t out[TLS_SIGN_OUT_MAX];
+	struct ipc_sign_reply a = {.request = q->request, .signature = {out, 0}};
+	int r = -ENOENT;
+
+	if (p->auth->keys != NULL)
+		r = tls_keys_sign(
+			p->auth->keys, q->key, q->kind, q->input.data, q->input.len, out, &a.signature.len);
+	if (r < 0) {
+		a.error = (uint32_t)-r;
+		log_warn(&p->auth->log,
+			"process %u asked for a signature that is not made (key %u, kind %u, %zu bytes): %s",
+			p->id, q->key, q->kind, q->input.len, err_text(r));
+	}
+	peer_send(p, IPC_SIGN_REPLY, &a);
+}
+
 /* --- channels --- */
 
 static struct peer *peer_new(struct auth *a, int fd, enum ipc_role role, unsigned id);
@@ -341,6 +366,14 @@ static int dispatch(struct peer *p, struct ipc_msg *m)
 		return 0;
 	case IPC_NAMES_PEER:
 		(void)peer_new(a, ipc_msg_take_fd(m), IPC_SESSION, m->peer.id);
+		return 0;
+	case IPC_KEYS_PEER:
+		(void)peer_new(a, ipc_msg_take_fd(m), m->keys_peer.session ? IPC_SESSION : IPC_LOGIN,
+			m->keys_peer.id);
+		return 0;
+	case IPC_SIGN_REQUEST:
+		on_sign_request(p, &m->sign_request);
+		p->signed_now++;
 		return 0;
 	case IPC_AUTH_REQUEST:
 		on_auth_request(p, &m->auth_request);
@@ -372,7 +405,8 @@ static void peer_ready(uv_poll_t *h, int status, int events)
 
 	if ((events & UV_WRITABLE) != 0)
 		r = ipc_chan_flush(&p->chan);
-	while (r >= 0 && p->chan.fd >= 0 && p->jobs < PEER_JOBS_MAX &&
+	p->signed_now = 0;
+	while (r >= 0 && p->chan.fd >= 0 && p->jobs < PEER_JOBS_MAX && p->signed_now < SIGN_MAX &&
 		(r = ipc_recv(&p->chan, &a->scratch, &m)) == 1) {
 		r = dispatch(p, &m);
 		ipc_msg_done(&m);
@@ -463,6 +497,7 @@ int auth_main(const struct proc_start *start)
 	list_init(&a->peers);
 	if (pam)
 		start_pam(a);
+	a->keys = ftp_tls_keys(start->config, &a->log); /* after the fork: the helper needs none */
 	(void)setenv("UV_THREADPOOL_SIZE", THREADS, 1);
 	if (uv_loop_init(&a->loop) < 0 || start->confine(start, -1, &err) < 0) {
 		log_err(&a->log, "auth process cannot start: %s", err.text);
@@ -481,6 +516,7 @@ out:
 		pam_helper_stop();
 #endif
 	auth_file_forget();
+	tls_keys_free(&a->keys);
 	free(a);
 	return status;
 }

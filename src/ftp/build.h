@@ -39,6 +39,10 @@ int ftp_build_limits(const struct conf_tree *tree, struct arena *a, const struct
 /* The list of what master maps: cfg->preloads. */
 int ftp_build_preloads(struct ftp_loader *l, const struct conf_tree *tree, struct ftp_config *cfg);
 
+/* Read the certificates of all servers with TLS, and free them. Forks, to open keys. */
+void ftp_build_tls(struct ftp_loader *l, const struct conf_tree *tree, struct ftp_config *cfg);
+void ftp_build_tls_free(struct ftp_config *cfg);
+
 /* Things that only look: users, files, logs (-t). */
 void ftp_check(struct ftp_loader *l, const struct conf_tree *tree, const struct ftp_config *cfg);
 /* AuthFileOptions SyntaxCheck, at every load. */

@@ -53,7 +53,7 @@ static int load(struct ftp_loader *l, unsigned generation, struct ftp_config **r
 	};
 	struct conf_tree *tree;
 	struct ftp_config *cfg;
-	int r = conf_parse(&ftp_language, &in, l->arena, &tree, err);
+	int r = conf_parse(opt->with_tls ? &ftp_language_tls : &ftp_language, &in, l->arena, &tree, err);
 
 	if (r < 0)
 		return r;
@@ -73,8 +73,12 @@ static int load(struct ftp_loader *l, unsigned generation, struct ftp_config **r
 		ftp_check_authfiles(l, tree, cfg);
 	if (opt->check_only && conf_errors(tree->parser, NULL) == 0)
 		ftp_check(l, tree, cfg);
-	if (conf_errors(tree->parser, err) > 0)
+	if (opt->files == NULL && conf_errors(tree->parser, NULL) == 0) /* last: it may ask for passphrases */
+		ftp_build_tls(l, tree, cfg);
+	if (conf_errors(tree->parser, err) > 0) {
+		ftp_build_tls_free(cfg);
 		return -WE_CONFIG;
+	}
 	*ret_config = cfg;
 	return 0;
 }
@@ -101,6 +105,7 @@ void ftp_config_free(struct ftp_config *c)
 {
 	if (c == NULL)
 		return;
+	ftp_build_tls_free(c);
 	arena_free(c->arena); /* c itself lies in it */
 }
 

@@ -16,7 +16,7 @@
 void ftp_keys_init(enum ipc_role self);
 /* The (new) socket to auth; given; -1 = none. Does not wait: a question that runs goes on with the old one. */
 void ftp_keys_set_channel(int fd);
-/* For tls_context_new(). Its sign() returns 0, -EAGAIN when auth is not there, -ETIMEDOUT, or what auth said; any
+/* For tls_context_new(). Its sign() returns 0, -ENOTCONN when auth is not there, -ETIMEDOUT, or what auth said; any
  * thread. */
 const struct tls_signer *ftp_keys_signer(void);
 

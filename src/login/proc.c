@@ -14,6 +14,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "ftp/extlogs.h"
+#include "ftp/keys.h"
+#include "ftp/tls_servers.h"
 #include "ipc/chan.h"
 #include "login/client.h"
 
@@ -354,6 +356,9 @@ static void master_message(struct proc *p, struct ipc_msg *m)
 	case IPC_AUTH_CHANNEL:
 		on_auth_channel(p, m);
 		break;
+	case IPC_KEYS_CHANNEL:
+		ftp_keys_set_channel(ipc_msg_take_fd(m));
+		break;
 	case IPC_LOG_REOPEN:
 		(void)ftp_logfile_reopen(p->start->config, m->log_reopen.index,
 			ipc_msg_take_fd(m)); /* else the old file goes on */
@@ -486,6 +491,7 @@ int login_main(const struct proc_start *start)
 	int r;
 
 	p->spare_fd = -1;
+	ftp_tls_start(start->config, IPC_LOGIN);
 	r = proc_init(p, start);
 	if (r < 0) {
 		log_err(&p->log, "login process cannot start: %s", uv_strerror(r));
@@ -499,5 +505,6 @@ int login_main(const struct proc_start *start)
 	(void)uv_run(&p->loop, UV_RUN_DEFAULT); /* until uv_stop() */
 	proc_done(p);
 	free(p);
+	ftp_tls_stop();
 	return EXIT_SUCCESS;
 }

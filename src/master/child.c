@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "ftp/tls_servers.h"
 #include "master/newborn.h"
 
 #define IDLE_EXIT_MS    10000 /* a session process ends this long after its last session */
@@ -126,26 +127,39 @@ static int spawn(struct master *m, enum ipc_role role, struct generation *g, con
 	return 0;
 }
 
+/* A socket pair between c and auth, told to both by these messages. */
+static int connect_pair(struct child *auth, enum ipc_type type_auth, const void *to_auth, struct child *c,
+	enum ipc_type type, const void *to_child)
+{
+	int fds[2], r = ipc_pair(fds);
+
+	if (r < 0)
+		return r;
+	r = child_send(auth, type_auth, to_auth, fds[0]);
+	if (r == 0)
+		r = child_send(c, type, to_child, fds[1]);
+	fd_close(&fds[0]);
+	fd_close(&fds[1]);
+	return r;
+}
+
 /* Connect c with the auth process of its generation: requests of a login process, names of a session
- * process. */
+ * process, signatures for both. */
 static void connect_auth(struct master *m, struct child *c)
 {
 	struct child *auth = c->gen->auth;
 	struct ipc_peer to_auth = {.id = c->id}, to_child;
+	struct ipc_keys_peer signer = {.id = c->id, .session = c->role == IPC_SESSION};
 	bool login = c->role == IPC_LOGIN;
-	int fds[2], r;
+	int r;
 
 	if (auth == NULL)
 		return; /* done when it has been restarted */
 	to_child.id = auth->id;
-	r = ipc_pair(fds);
-	if (r == 0) {
-		r = child_send(auth, login ? IPC_AUTH_PEER : IPC_NAMES_PEER, &to_auth, fds[0]);
-		if (r == 0)
-			r = child_send(c, login ? IPC_AUTH_CHANNEL : IPC_NAMES_CHANNEL, &to_child, fds[1]);
-		fd_close(&fds[0]);
-		fd_close(&fds[1]);
-	}
+	r = connect_pair(auth, login ? IPC_AUTH_PEER : IPC_NAMES_PEER, &to_auth, c,
+		login ? IPC_AUTH_CHANNEL : IPC_NAMES_CHANNEL, &to_child);
+	if (r == 0 && ftp_tls_wanted(c->gen->config))
+		r = connect_pair(auth, IPC_KEYS_PEER, &signer, c, IPC_KEYS_CHANNEL, &to_child);
 	if (r < 0)
 		log_err(&m->log, "cannot connect %s process %u with auth: %s", role_name(c->role), c->id,
 			err_text(r));

@@ -14,6 +14,8 @@
 #include "base/fd.h"
 #include "ftp/conf.h"
 #include "ftp/extlogs.h"
+#include "ftp/keys.h"
+#include "ftp/tls_servers.h"
 #include "session/access.h"
 #include "session/digest_cache.h"
 #include "session/iobuf.h"
@@ -154,6 +156,9 @@ static void message(struct session_proc *p, struct ipc_msg *m)
 	case IPC_NAMES_CHANNEL:
 		names_set_channel(fd);
 		return;
+	case IPC_KEYS_CHANNEL:
+		ftp_keys_set_channel(fd);
+		return;
 	case IPC_LOG_REOPEN:
 		log_reopen(p, m->log_reopen.index, fd);
 		return;
@@ -255,6 +260,7 @@ static int proc_init(struct session_proc *p, const struct proc_start *start)
 	(void)umask(0);                 /* modes are computed per session */
 	limits_set(p);
 	digest_prepare();
+	ftp_tls_start(start->config, IPC_SESSION);
 	ipc_chan_init(&p->chan, start->chan_fd, IPC_SESSION, IPC_MASTER);
 	p->scratch = xcalloc(1, sizeof *p->scratch);
 	r = mapped_init(p);
@@ -308,5 +314,6 @@ int session_main(const struct proc_start *start)
 		return 1;
 	(void)uv_run(&p.loop, UV_RUN_DEFAULT);
 	proc_done(&p);
+	ftp_tls_stop();
 	return 0;
 }

@@ -111,6 +111,8 @@ int tls_accept(struct tls_conn *c)
 	}
 	e = tls_conn_fault(c, r, errno, "TLS handshake");
 	r = tls_remote_error();
+	if (r == -EAGAIN) /* would be taken for "wait" */
+		r = -EIO;
 	if (r < 0 && e != -EAGAIN)
 		return err_set(
 			&c->err, -r, "TLS handshake: no signature from the auth process: %s", err_text(r));

@@ -336,6 +336,10 @@ static int fill(struct tls_context *c, const struct tls_config *conf, const stru
 	SSL_CTX_set_client_hello_cb(c->ctx, hello_seen, NULL);
 	if (conf->alpn)
 		SSL_CTX_set_alpn_select_cb(c->ctx, alpn_chosen, NULL);
+	if (conf->verify != TLS_VERIFY_OFF && c->material->cas == NULL)
+		return err_set(err, WE_CONFIG,
+			"client certificates cannot be verified: TLSCACertificateFile or "
+			"TLSCACertificatePath is missing");
 	r = dh_set(c, c->material, err);
 	return r < 0 ? r : certs_set(c, c->material, signer, err);
 }

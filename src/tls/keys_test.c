@@ -99,8 +99,6 @@ static void mistakes_in_files_are_named(void **state)
 	cases[n++].text = "no revocation list can be read";
 	cases[n].conf.dh_file = fx_path("ca.pem");
 	cases[n++].text = "no parameters can be read";
-	cases[n].conf.verify = TLS_VERIFY_ON;
-	cases[n++].text = "client certificates cannot be verified";
 	{
 		EVP_PKEY *k = fx_key(EVP_PKEY_ED25519);
 

@@ -455,10 +455,6 @@ static int load(
 		r = authorities_load(conf, m, err);
 	if (r == 0)
 		r = dh_load(conf, m, err);
-	if (r == 0 && conf->verify != TLS_VERIFY_OFF && m->cas == NULL)
-		r = err_set(err, WE_CONFIG,
-			"client certificates cannot be verified: TLSCACertificateFile or "
-			"TLSCACertificatePath is missing");
 	return r;
 }
 

@@ -1,4 +1,5 @@
-/* TLS for control and data connections (RFC 4217, RFC 8446), on OpenSSL. No other folder includes OpenSSL.
+/* TLS for control and data connections (RFC 4217, RFC 8446), on OpenSSL. Besides the hashes of src/session/digest.c nothing else includes
+ * OpenSSL.
  *
  * The ideas:
  *   - Private keys exist in the auth process only (struct tls_keys). Login and session processes have the
@@ -64,6 +65,7 @@ enum {                                          /* TLSOptions: bits of tls_confi
 enum tls_verify { TLS_VERIFY_OFF, TLS_VERIFY_OPTIONAL, TLS_VERIFY_ON };      /* TLSVerifyClient */
 enum tls_binding { TLS_BINDING_AUTO, TLS_BINDING_REQUIRE, TLS_BINDING_OFF }; /* TLSDataBinding */
 enum tls_offload { TLS_OFFLOAD_ON, TLS_OFFLOAD_OFF, TLS_OFFLOAD_TX_ONLY };   /* TLSKernelOffload */
+enum tls_shutdown { TLS_SHUTDOWN_STRICT, TLS_SHUTDOWN_LENIENT };             /* TLSDataShutdown */
 enum tls_verify_server { TLS_SERVER_VERIFY_ON, TLS_SERVER_VERIFY_OFF, TLS_SERVER_VERIFY_NO_REVERSE_DNS };
 
 /* TLSRequired, as the table of its values (RFC 4217 says nothing of it). Before the login, TLS is required
@@ -99,8 +101,8 @@ struct tls_config {
 	bool alpn;             /* TLSNextProtocol */
 	enum tls_binding binding;
 	enum tls_offload offload;
-	bool lenient_shutdown; /* TLSDataShutdown lenient: an upload's end without close_notify counts as end */
-	const char *user_name; /* TLSUserName: CommonName, EmailSubjAltName or an OID; NULL = none */
+	enum tls_shutdown shutdown; /* of uploads; the caller's to enforce */
+	const char *user_name;      /* TLSUserName: CommonName, EmailSubjAltName or an OID; NULL = none */
 };
 
 /* TLSSessionCache, of the whole daemon. */

@@ -1,0 +1,28 @@
+/* TLS of the servers of a configuration: what each process does with ftp_server.tls.
+ *
+ * Master has read the certificates with the configuration (ftp_config_load()). The auth process loads the keys, login and
+ * session make contexts when they need them.
+ */
+#ifndef FTP_TLS_SERVERS_H
+#define FTP_TLS_SERVERS_H
+
+#include "base/log.h"
+#include "ftp/conf.h"
+#include "ipc/message.h"
+
+/* Is there a server with TLS? */
+bool ftp_tls_wanted(const struct ftp_config *c);
+
+/* In auth, before it is confined: all keys. One that cannot be loaded (the file has changed since master looked) is
+ * logged and left out. NULL when there is none to load. */
+struct tls_keys *ftp_tls_keys(const struct ftp_config *c, const struct log_ctx *log);
+
+/* In login and session, before they are confined. Does nothing without TLS. */
+void ftp_tls_start(const struct ftp_config *c, enum ipc_role self);
+/* The context of that server, made when it is asked for first; kept until ftp_tls_stop(); borrowed. Any thread. 0, or with
+ * err -ENOENT: it has no TLS, -WE_CONFIG. c must be the configuration of the process. */
+int ftp_tls_context(const struct ftp_config *c, unsigned server, enum tls_role role,
+	struct tls_context **ret_ctx, struct err *err);
+void ftp_tls_stop(void);
+
+#endif
