@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 import time
+import zlib
 
 import pytest
 
@@ -201,6 +202,8 @@ DOWNLOADS = [  # name, configuration, commands before, file, source, does its si
     ("copied", "UseSendfile off\n", (), "big", "copy", True),
     ("ascii", "", ("TYPE A",), "text", "copy", True),
     ("rest", "", ("REST 3000000",), "big", "sendfile", True),
+    ("mapped", "UseSendfile off\nTransferMMapEngine on\n", (), "big", "mapped", True),
+    ("deflate", "DeflateEngine on\n", ("MODE Z",), "noise", "deflate", True),
     ("fifo", "", (), "fifo", "copy", False),
 ]
 
@@ -210,9 +213,10 @@ def test_a_download_tells_percent_rate_and_path(start, _name, conf, before, file
     s = start(conf, AllowRetrieveRestart="on")
     s.put("big", b"x" * (6 * MB))
     s.put("text", TEXT)
+    s.put("noise", os.urandom(6 * MB))
     os.mkfifo(s.home("alice", "fifo"))
     s.own(s.home("alice", "fifo"))
-    size = {"big": 6 * MB, "text": len(TEXT)}.get(file, 0) - (3 * MB if before == ("REST 3000000",) else 0)
+    size = {"big": 6 * MB, "noise": 6 * MB, "text": len(TEXT)}.get(file, 0) - (3 * MB if before == ("REST 3000000",) else 0)
     with Ftp(s.port, user="alice") as c, Watcher(s) as w:
         c.binary()
         for line in before:
@@ -243,27 +247,32 @@ def feed(path):
         f.write(b"y" * (6 * MB))
 
 
-UPLOADS = [("binary", "TYPE I", None), ("ascii", "TYPE A", None), ("announced", "TYPE I", 4 * MB)]
+UPLOADS = [("binary", "TYPE I", None), ("ascii", "TYPE A", None), ("announced", "TYPE I", 4 * MB), ("deflate", "MODE Z", None)]
 
 
-@pytest.mark.parametrize("_name, kind, size", UPLOADS, ids=[u[0] for u in UPLOADS])
-def test_an_upload_tells_rate_and_path_and_percent_if_announced(start, _name, kind, size):
-    s = start()
+@pytest.mark.parametrize("name, kind, size", UPLOADS, ids=[u[0] for u in UPLOADS])
+def test_an_upload_tells_rate_and_path_and_percent_if_announced(start, name, kind, size):
+    s = start("DeflateEngine on\n")
+    packer = zlib.compressobj()
+    pack = (lambda data: packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)) if name == "deflate" else bytes
     with Ftp(s.port, user="alice") as c, Watcher(s):
         c.expect(200, kind)
         if size:
             c.expect((200, 202), f"ALLO {size}")
         with c.start("STOR up") as data:
-            data.sendall(b"line of it\n" * (MB // 11))
+            data.sendall(pack(b"line of it\n" * (MB // 11)))
             r = wait_until(lambda: row(s) if row(s).get("transfer_bytes", 0) > 900_000 else None, "most of a million", 10)
-            assert r["uploading"] is True and r["source"] in ("copy", "splice") and r["rate_bps"] > 0, r
+            assert r["uploading"] is True and r["rate_bps"] > 0, r
+            assert r["source"] in ({"deflate"} if name == "deflate" else {"copy", "splice"}), r
             assert "acked_bytes" not in r and r.get("transfer_size") == size, r
             assert r.get("transfer_completed") == ("25" if size else None), r
             words = r"\( 25%\)" if size else r"\(n/a\)"
             assert re.search(words + r" STOR up$", who(s), re.M), who(s)
             words = " 25 " if size else r"\(n/a\) "
             assert re.search(rf"^ *\d+ U.*{words}", rates_view(s), re.M), rates_view(s)
+            data.sendall(packer.flush() if name == "deflate" else b"")
         c.expect(226)
+        c.expect(200, "MODE S")
         # ALLO was for that one.
         with c.start("STOR other") as data:
             data.sendall(b"x" * 1000)

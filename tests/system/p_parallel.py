@@ -1,8 +1,10 @@
 """Many sessions of one session process at once: every kind of transfer beside each other, in the loop and in pool
 threads. What arrives is compared byte by byte; built with ThreadSanitizer this is what shows races."""
+import hashlib
 import os
 import random
 import threading
+import zlib
 
 import pytest
 
@@ -10,7 +12,7 @@ from ftpclient import Closed, Ftp, read_all
 from servers import sha256
 
 CLIENTS = 8
-ROUNDS = 40
+ROUNDS = 25
 SIZE = 3_000_000
 CONF = """
 <Directory ~/copied>
@@ -22,21 +24,23 @@ CONF = """
 <Directory ~/hidden>
   HiddenStores on
 </Directory>
+DeflateEngine on
 DisplayFileTransfer @DIR@/transfer.txt
 ExtendedLog @DIR@/ext.log ALL
 """
+FOLDERS = ("plain", "copied", "chunked")
 TEXT = b"".join(b"line %d of many\r\n" % i for i in range(40000))
 
 
-@pytest.fixture(scope="module")
-def busy(module_start):
+@pytest.fixture(scope="module", params=["", "TransferMMapEngine on\n"], ids=["copied", "mapped"])
+def busy(module_start, request):
     s = module_start.prepare()
     with open(s.path("transfer.txt"), "w", encoding="ascii") as f:
         f.write("thank you\n")
-    s.configure(CONF, MaxInstances="none", AllowStoreRestart="on")
+    s.configure(CONF + request.param, MaxInstances="none", AllowStoreRestart="on")
     s.start()
     content = random.Random(5).randbytes(SIZE)
-    for folder in ("plain", "copied", "chunked"):
+    for folder in FOLDERS:
         s.put(f"{folder}/big", content)
         s.put(f"{folder}/text", TEXT.replace(b"\r\n", b"\n"))
     for i in range(300):
@@ -48,7 +52,7 @@ def busy(module_start):
 
 
 def download(c, s, r, _tag):
-    folder = r.choice(("plain", "copied", "chunked"))
+    folder = r.choice(FOLDERS)
     offset = r.choice((0, 0, 1, SIZE // 2, SIZE))
     c.expect(350, f"REST {offset}")
     assert c.read(f"RETR {folder}/big") == s.content[offset:]
@@ -79,6 +83,24 @@ def upload_text(c, s, _r, tag):
     c.write(f"STOR in/{tag}", TEXT)
     c.expect(200, "TYPE I")
     assert sha256(s.home("alice", "in", tag)) == sha256(TEXT.replace(b"\r\n", b"\n"))
+
+
+def deflated(c, s, r, tag):
+    c.expect(200, "MODE Z")
+    if r.random() < 0.5:
+        assert zlib.decompress(c.read(f"RETR {r.choice(FOLDERS)}/text")) == TEXT.replace(b"\r\n", b"\n")
+    else:
+        c.write(f"STOR in/{tag}", zlib.compress(s.content))
+        assert sha256(s.home("alice", "in", tag)) == sha256(s.content)
+        c.expect(250, f"DELE in/{tag}")
+    assert len(zlib.decompress(c.read("MLSD many"))) > 10_000
+    c.expect(200, "MODE S")
+
+
+def hashed(c, s, r, _tag):
+    command, kind = r.choice((("XCRC", None), ("XMD5", hashlib.md5), ("XSHA1", hashlib.sha1), ("XSHA256", hashlib.sha256)))
+    expected = f"{zlib.crc32(s.content):08X}" if kind is None else kind(s.content).hexdigest()
+    assert expected.lower() in c.expect((213, 250), f"{command} plain/big").text.lower()
 
 
 def listing(c, _s, r, _tag):
@@ -115,7 +137,7 @@ def small_commands(c, _s, r, tag):
     c.expect(250, "MLST plain/big")
 
 
-WORK = (download, download, download_text, upload, upload_text, listing, aborted, small_commands)
+WORK = (download, download, download_text, upload, upload_text, deflated, hashed, listing, aborted, small_commands)
 
 
 def work(s, number, errors):
