@@ -27,6 +27,7 @@
 #define LOOP_SLICE    (4 * 1024 * 1024) /* bytes sent in one turn of the loop */
 #define POOL_SLICE    (16 * 1024 * 1024)
 #define LOOP_MS       10                /* for a slice there: UseSendfile 1 B is many calls */
+#define DEFLATE_MS    20                /* in the pool, when it is the processor that is busy */
 #define POOL_MS       100               /* then others get the thread */
 #define RESIDENT_SPAN (4 * 1024 * 1024) /* bytes asked about at a time */
 #define READ_AHEAD    (8 * 1024 * 1024)
@@ -206,7 +207,8 @@ static void xfer_wait_net(struct xfer *x)
 /* Bytes that this transfer can still use, as far as that is known. */
 static size_t xfer_left(const struct xfer *x)
 {
-	uint64_t n = x->kind == XFER_DOWNLOAD && x->size_known ? x->end - x->cur : POOL_SLICE;
+	bool known = x->kind == XFER_DOWNLOAD && x->size_known && !x->deflated;
+	uint64_t n = known ? x->end - x->cur : POOL_SLICE;
 
 	return n < POOL_SLICE ? (size_t)n : POOL_SLICE;
 }
@@ -418,7 +420,7 @@ static void xfer_step(struct xfer *x)
 	if (may == 0)
 		return;
 	x->slice.max = may;
-	x->slice.max_ms = POOL_MS;
+	x->slice.max_ms = x->deflated ? DEFLATE_MS : POOL_MS;
 	resident = x->path == XFER_SENDFILE ? resident_bytes(x) : 0;
 	if (resident == 0) {
 		slice_in_pool(x);
