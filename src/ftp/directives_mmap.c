@@ -81,7 +81,8 @@ static const struct conf_row rows[] = {
 		       "of "
 		       "the file instead of by read(2): with UseSendfile off, encrypted without kernel TLS, "
 		       "or "
-		       "compressed. Files of TransferMMapFile have their mapping already, others get one for "
+		       "compressed. See NOTES for what it costs. Files of TransferMMapFile have their "
+		       "mapping already, others get one for "
 		       "the "
 		       "transfer. ASCII transfers, empty files and what is no regular file are read as ever. "
 		       "A "
@@ -120,7 +121,9 @@ static const struct conf_row rows[] = {
 		.dflt_text = "MaxFile=64GB",
 		.syntax = "[Populate] [Lock] [NoValidate] [HugePages] [Private] [MaxFile=<size>] "
 			  "[MaxTotal=<size>]",
-		.doc = "Populate reads files of TransferMMapFile into memory before the daemon serves. Lock "
+		.doc = "Populate reads files of TransferMMapFile into memory before the daemon serves, and "
+		       "while it reads "
+		       "its configuration again. Lock "
 		       "keeps "
 		       "in memory what was read of them (needs CAP_IPC_LOCK or RLIMIT_MEMLOCK). NoValidate "
 		       "serves "
