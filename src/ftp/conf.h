@@ -467,8 +467,9 @@ struct ftp_class {
 
 struct ftp_preload {
 	const char *path;
-	unsigned flags;   /* PRELOAD_ of vfs/preload.h */
-	const char *file; /* where the configuration names it */
+	unsigned flags;               /* PRELOAD_ of vfs/preload.h */
+	uint64_t max_file, max_total; /* bytes; 0 = no limit */
+	const char *file;             /* where the configuration names it */
 	unsigned line;
 };
 

@@ -30,11 +30,16 @@ static bool known(struct mapper *m, const char *path, const struct conf_pos *pos
 	return false;
 }
 
+static uint64_t max_file(const struct ftp_mmap_options *o)
+{
+	return o->max_file != 0 ? o->max_file : FTP_MMAP_MAX_FILE;
+}
+
 /* Can it be mapped, within the limits? If not, that has been said. */
 static bool usable(
 	struct mapper *m, const char *path, const struct ftp_mmap_options *o, const struct conf_pos *pos)
 {
-	uint64_t size = 0, max_file = o->max_file != 0 ? o->max_file : FTP_MMAP_MAX_FILE;
+	uint64_t size = 0;
 	struct err err = ERR_INIT;
 	int r = m->l->opt->files == NULL ? preload_check(path, &size, &err) : 0; /* else nothing to look at */
 
@@ -42,7 +47,7 @@ static bool usable(
 		conf_warn(m->tree->parser, pos, ROW, "%s, it is not mapped; named", err.text);
 	else if (r < 0)
 		conf_fail(m->tree->parser, pos, ROW, "%s", err.text);
-	else if (size > max_file)
+	else if (size > max_file(o))
 		conf_warn(m->tree->parser, pos, ROW,
 			"'%.250s' is larger than MaxFile, it is not mapped; named", path);
 	else if (o->max_total != 0 && m->total + size > o->max_total)
@@ -64,8 +69,9 @@ static void server_add(struct mapper *m, const struct ftp_conf *conf)
 
 		for (unsigned i = 0; i < f->n_paths; i++) {
 			if (!known(m, f->paths[i], &pos) && usable(m, f->paths[i], &conf->mmap_options, &pos))
-				m->cfg->preloads[m->cfg->n_preloads++] = (struct ftp_preload){
-					f->paths[i], conf->mmap_options.flags, pos.file, pos.line};
+				m->cfg->preloads[m->cfg->n_preloads++] = (struct ftp_preload){f->paths[i],
+					conf->mmap_options.flags, max_file(&conf->mmap_options),
+					conf->mmap_options.max_total, pos.file, pos.line};
 		}
 	}
 }

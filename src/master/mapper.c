@@ -34,16 +34,29 @@ struct entry {
 struct mapper {
 	struct preloads *table;
 	struct entry *entries;
+	const struct ftp_preload *limits; /* the same files in the configuration */
 	int inotify_fd;
 	struct loop_watch watch;
 };
 
-static uint64_t ms_min(uint64_t a, uint64_t b)
+static uint64_t min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
 
 /* --- watching --- */
+
+/* Nobody needs wd any more, unless another entry has the same directory. */
+static void unwatch(struct mapper *w, int wd)
+{
+	for (unsigned i = 0; i < w->table->n; i++) {
+		const struct entry *e = &w->entries[i];
+
+		if (wd < 0 || e->file_wd == wd || e->dir_wd[0] == wd || e->dir_wd[1] == wd)
+			return;
+	}
+	(void)inotify_rm_watch(w->inotify_fd, wd); /* gone with its file: fine */
+}
 
 static int watch_dir_of(struct mapper *w, const char *path)
 {
@@ -60,7 +73,7 @@ static int watch_dir_of(struct mapper *w, const char *path)
 static void entry_watch(struct mapper *w, unsigned i)
 {
 	const struct preload *p = &w->table->list[i];
-	struct entry *e = &w->entries[i];
+	struct entry *e = &w->entries[i], old = *e;
 
 	if (w->inotify_fd < 0 || (p->flags & PRELOAD_NO_VALIDATE) != 0)
 		return;
@@ -69,6 +82,9 @@ static void entry_watch(struct mapper *w, unsigned i)
 	e->file_wd = p->real != NULL ? inotify_add_watch(w->inotify_fd, p->real, FILE_EVENTS) : -1;
 	if (e->dir_wd[0] < 0 || (p->real != NULL && e->file_wd < 0))
 		log_debug(&master_the->log, 3, "xfer_mmap: cannot watch '%s': %s", p->path, strerror(errno));
+	unwatch(w, old.file_wd);
+	unwatch(w, old.dir_wd[0]);
+	unwatch(w, old.dir_wd[1]);
 }
 
 static void entry_changed(struct mapper *w, unsigned i)
@@ -80,7 +96,7 @@ static void entry_changed(struct mapper *w, unsigned i)
 		return;
 	if (e->first_ms == 0)
 		e->first_ms = now;
-	e->due_ms = ms_min(now + DEBOUNCE_MS, e->first_ms + DEBOUNCE_MAX_MS);
+	e->due_ms = min_u64(now + DEBOUNCE_MS, e->first_ms + DEBOUNCE_MAX_MS);
 }
 
 static bool concerns(const struct mapper *w, unsigned i, const struct inotify_event *ev)
@@ -131,12 +147,26 @@ static void log_mapped(const struct master *m, const struct preload *p, uint64_t
 			strerror(p->lock_error));
 }
 
+/* Bytes that entry i may have now: a file can grow after the configuration was checked. */
+static uint64_t size_allowed(const struct mapper *w, unsigned i)
+{
+	uint64_t others = 0, most = w->limits[i].max_total;
+
+	for (unsigned k = 0; k < w->table->n; k++)
+		others += k != i && w->table->list[k].mem != NULL ? w->table->list[k].id.size : 0;
+	if (most == 0)
+		return w->limits[i].max_file;
+	return min_u64(w->limits[i].max_file, others < most ? most - others : 1);
+}
+
 static int entry_map(struct master *m, struct mapper *w, unsigned i, bool wait, struct err *err)
 {
 	struct preload *p = &w->table->list[i];
 	uint64_t began = clock_ms();
-	int r = preload_map(p, wait, err);
+	int r;
 
+	p->max_size = size_allowed(w, i);
+	r = preload_map(p, wait, err);
 	if (r < 0)
 		return r;
 	preload_publish(w->table, p);
@@ -173,7 +203,7 @@ uint64_t mapper_tick(struct master *m, uint64_t now)
 		if (e->first_ms != 0 && e->due_ms <= now)
 			entry_remap(m, w, i);
 		if (e->first_ms != 0)
-			next = ms_min(next, e->due_ms);
+			next = min_u64(next, e->due_ms);
 	}
 	return next;
 }
@@ -197,6 +227,7 @@ int mapper_load(struct master *m, struct generation *g, bool strict, struct err 
 	}
 	if (r < 0)
 		return r;
+	w->limits = c->preloads;
 	w->entries = xcalloc(c->n_preloads, sizeof(*w->entries));
 	for (unsigned i = 0; i < c->n_preloads; i++) {
 		w->table->list[i].path = c->preloads[i].path;

@@ -354,7 +354,9 @@ static int start(struct master *m, struct err *err)
 	m->loop.on_signal = on_signal;
 	m->loop.on_turn = on_turn;
 	m->loop.arg = m;
-	r = listeners_update(m, config, err);
+	r = mapper_load(m, m->gen, true, err); /* before anybody can connect */
+	if (r == 0)
+		r = listeners_update(m, config, err);
 	if (r == 0)
 		r = make_scoreboard(m, err);
 	if (r == 0)
@@ -363,8 +365,6 @@ static int start(struct master *m, struct err *err)
 		r = control_open(m, config->controls_socket, err);
 	if (r == 0 && config->pid_file != NULL)
 		r = write_pid_file(m, config->pid_file, err);
-	if (r == 0)
-		r = mapper_load(m, m->gen, true, err);
 	if (r < 0)
 		return r;
 	mapper_watch(m, m->gen);

@@ -85,8 +85,10 @@ static struct preload *preload_of(struct xfer *x)
 		vfs_host_text(x->s->root, x->vpath, asked, sizeof asked));
 	if (!p || p->outdated)
 		return NULL;
+	/* What was mapped must be what this name was: by a link, somebody who may write here could have had another
+	 * file mapped under it, which the access rules know by its own name. */
 	if (p->flags & PRELOAD_NO_VALIDATE)
-		return x->cur < p->id.size ? p : NULL;
+		return str_eq(p->real, host) && x->cur < p->id.size ? p : NULL;
 	if (!preload_current(t, p)) {
 		log_debug(&x->s->log, 9, "xfer_mmap: '%s' has been mapped anew since", p->path);
 		preload_drop(p);

@@ -110,28 +110,44 @@ bool preload_current(const struct preloads *t, const struct preload *p)
 
 /* --- one file --- */
 
+/* A regular file for reading, or another file not at all: opening a device can already have an effect. fd: O_PATH,
+ * borrowed. */
+static int open_again(int fd, const char *real)
+{
+	char proc[32];
+	int r;
+
+	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd); /* always fits */
+	r = open(proc, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (r < 0 && errno == ENOENT) /* no /proc */
+		r = open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return r;
+}
+
 /* Open what path leads to. Returns the descriptor, with *ret_real (free()). */
-static int file_open(const char *path, char **ret_real, struct stat *ret_st, struct err *err)
+static int file_open(
+	const char *path, uint64_t max_size, char **ret_real, struct stat *ret_st, struct err *err)
 {
 	char *real = realpath(path, NULL);
-	auto_fd int fd = real != NULL ? open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
+	auto_fd int look = real != NULL ? open(real, O_PATH | O_CLOEXEC | O_NOFOLLOW) : -1;
 	int r = 0;
 
-	if (fd < 0 || fstat(fd, ret_st) < 0)
+	if (look < 0 || fstat(look, ret_st) < 0)
 		r = err_sys(err, errno, "cannot open '%.250s'", path);
 	else if (!S_ISREG(ret_st->st_mode))
 		r = err_set(err, WE_CONFIG, "'%.250s' is not a regular file", path);
 	else if (ret_st->st_size == 0)
 		r = err_set(err, ENODATA, "'%.250s' is empty", path);
+	else if (max_size != 0 && (uint64_t)ret_st->st_size > max_size)
+		r = err_set(err, WE_LIMIT, "'%.250s' is larger than TransferMMapOptions allow", path);
 	else if ((uint64_t)ret_st->st_size > SIZE_MAX / 2)
 		r = err_sys(err, EOVERFLOW, "cannot map '%.250s'", path);
-	if (r < 0) {
+	else if ((r = open_again(look, real)) < 0)
+		r = err_sys(err, errno, "cannot open '%.250s'", path);
+	if (r < 0)
 		free(real);
-		return r;
-	}
-	*ret_real = real;
-	r = fd;
-	fd = -1;
+	else
+		*ret_real = real;
 	return r;
 }
 
@@ -179,7 +195,7 @@ int preload_map(struct preload *p, bool wait, struct err *err)
 	struct stat st;
 	int r;
 
-	fresh.fd = file_open(p->path, &fresh.real, &st, err);
+	fresh.fd = file_open(p->path, p->max_size, &fresh.real, &st, err);
 	if (fresh.fd < 0)
 		return fresh.fd;
 	fresh.mem = file_map(fresh.fd, &st, p->flags);
@@ -213,7 +229,7 @@ int preload_check(const char *path, uint64_t *ret_size, struct err *err)
 	char *real = NULL;
 	struct stat st;
 	void *mem;
-	auto_fd int fd = file_open(path, &real, &st, err);
+	auto_fd int fd = file_open(path, 0, &real, &st, err);
 
 	free(real);
 	if (fd < 0) {

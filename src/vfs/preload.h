@@ -41,9 +41,10 @@ enum {
 struct preload {
 	const char *path; /* host path as configured */
 	unsigned flags;
-	char *real;      /* where path led when it was mapped; NULL = nothing is mapped */
-	const void *mem; /* id.size bytes */
-	int fd;          /* of the mapped file, close-on-exec */
+	uint64_t max_size; /* bytes; a larger file is not mapped */
+	char *real;        /* where path led when it was mapped; NULL = nothing is mapped */
+	const void *mem;   /* id.size bytes */
+	int fd;            /* of the mapped file, close-on-exec */
 	struct file_id id;
 	uint32_t gen;                   /* number of this mapping, from 1 */
 	uint64_t locked;                /* bytes */
@@ -68,7 +69,9 @@ void preloads_free(struct preloads *t); /* unmaps; NULL is fine */
 /* Map p->path by p->flags. What was mapped before is unmapped after success, and stays on failure; publish
  * with preload_publish().
  *   wait  Populate may block until all is read; else the reading is only begun
- * Errors with a sentence that names the path: -errno, -WE_CONFIG (not a regular file), -ENODATA (empty). */
+ * The path may lead through directories of users: nothing but a regular file is opened for reading, and who uses
+ * the mapping must be able to open what is mapped. Errors with a sentence that names the path: -errno, -WE_CONFIG
+ * (not a regular file), -ENODATA (empty), -WE_LIMIT (larger than max_size). */
 int preload_map(struct preload *p, bool wait, struct err *err);
 void preload_unmap(struct preload *p); /* nothing mapped: fine */
 /* Master: tell the children that their mapping of p, if any, is not the one that counts. */

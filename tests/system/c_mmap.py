@@ -2,10 +2,12 @@
 import contextlib
 import json
 import os
+import random
 import re
 import signal
 import subprocess
 import threading
+import zlib
 
 import pytest
 
@@ -33,7 +35,7 @@ def starter(start, conf, name="big", data=None, **more):
     s = start.prepare()
     data = content(3 * MIB) if data is None else data
     s.put(name, data)
-    s.configure(conf.replace("@FILE@", path_of(s, name)), **more)
+    s.configure(conf.replace("@FILE@", path_of(s, name)).replace("@PORT@", str(s.port)), **more)
     return s.start("-d", "10"), data
 
 
@@ -81,12 +83,15 @@ def traced(pid, calls, out):
 
 @pytest.mark.root
 @pytest.mark.needs("strace")
-def test_a_preloaded_file_is_sent_without_reading_it(start):
-    s, data = starter(start, COPIED + "TransferMMapFile @FILE@\nTransferRate RETR 4000\n")
+@pytest.mark.parametrize("mode", ["S", "Z"])
+def test_a_preloaded_file_is_sent_without_reading_it(start, mode):
+    s, data = starter(start, COPIED + "DeflateEngine on\nTransferMMapFile @FILE@\nTransferRate RETR 4000\n")
     with Ftp(s.port, user="alice") as c:
         pid = sessions(s)[0]
+        c.expect(200, "MODE " + mode)
         with traced(pid, "read,pread64,preadv,preadv2,sendfile,splice,mmap,sendto", s.path("trace")):
-            assert retr(c) == data
+            got = retr(c)
+            assert (zlib.decompress(got) if mode == "Z" else got) == data
         calls = s.text("trace")
         assert "sendto(" in calls
         assert not re.search(r"pread64\(|preadv2?\(|sendfile\(|splice\(", calls), calls
@@ -323,20 +328,26 @@ def test_a_reload_goes_on_without_a_file_that_is_gone(start):
 CUTS = {"to nothing": 0, "to the middle": 7 * MIB + 123, "in the last page": 20 * MIB - 5}
 
 
+@pytest.mark.parametrize("mode", ["S", "Z"])
 @pytest.mark.parametrize("size", CUTS.values(), ids=CUTS.keys())
 @pytest.mark.parametrize("preload", ["", "TransferMMapFile @FILE@\n", "TransferMMapOptions NoValidate\nTransferMMapFile @FILE@\n"],
                          ids=["own", "preload", "novalidate"])
-def test_a_file_that_is_cut_ends_its_transfer_and_nothing_else(start, size, preload):
-    s, data = starter(start, COPIED + "TransferRate RETR 100000:1000000\n" + preload, data=content(20 * MIB))
+def test_a_file_that_is_cut_ends_its_transfer_and_nothing_else(start, size, preload, mode):
+    # not to be deflated, or the socket would take all of it at once
+    data = random.Random(1).randbytes(20 * MIB) if mode == "Z" else content(20 * MIB)
+    s, data = starter(start, COPIED + "DeflateEngine on\nTransferRate RETR 100000:1000000\n" + preload, data=data)
     with Ftp(s.port, user="alice") as c:
         pids = sessions(s)
+        c.expect(200, "MODE " + mode)
         with c.binary().start("RETR big") as sock:
             got = sock.recv(1000)
             cut(s.home("alice", "big"), size)
             got += read_all(sock)
         c.expect(451)
+        got = zlib.decompressobj().decompress(got) if mode == "Z" else got
         good = min(len(got), size)
         assert got[:good] == data[:good]
+        c.expect(200, "MODE S")
         assert sessions(s) == pids
         c.expect(200, "NOOP")
         s.put("other", b"still alive")
@@ -453,6 +464,88 @@ def test_numbers_of_preloads_are_read_only_in_sessions(start):
             text = f.read()
     rows = re.findall(r"^\S+ (\S{4}) .*wherry-preloads.*\n(?:[A-Z]\w+:.*\n)*?VmFlags:(.*)$", text, re.M)
     assert rows and all(mode == "r--s" and " mw" not in flags for mode, flags in rows), rows
+
+
+def test_with_novalidate_no_name_leads_to_another_file(start):
+    """Who can write where a preload is cannot have another file mapped, and then read it under that name."""
+    s, _ = starter(start, COPIED + "TransferMMapOptions NoValidate\nTransferMMapFile @FILE@\n"
+                   "<Directory @DIR@/home/alice/shut>\n<Limit RETR>\nDenyAll\n</Limit>\n</Directory>\n")
+    s.put("shut/secret", b"not for RETR")
+    outside = s.path("outside")
+    with open(outside, "wb") as f:
+        f.write(b"everyone may read it, but not by FTP")
+    for number, target in enumerate(("shut/secret", outside), 2):
+        os.unlink(s.home("alice", "big"))
+        os.symlink(target, s.home("alice", "big"))
+        s.reload()
+        wait_until(lambda: f"configuration {number} is in force" in s.text("system.log"), "the reload")
+        os.unlink(s.home("alice", "big"))
+        s.put("big", b"my own")
+        with Ftp(s.port, user="alice") as c:
+            assert retr(c) == b"my own"
+
+
+def test_a_file_is_found_by_the_names_that_lead_to_it(start):
+    s = start.prepare()
+    data = content(MIB)
+    s.put("v1", data)
+    os.symlink("v1", s.home("alice", "latest"))
+    os.symlink("latest", s.home("alice", "other"))
+    s.configure(COPIED + "TransferMMapFile @DIR@/home/alice/latest\n")
+    s.start("-d", "10")
+    with Ftp(s.port, user="alice") as c:
+        for name in ("v1", "latest", "other", "./latest"):
+            assert retr(c, name) == data
+        assert preloads(s)[0]["hits"] == 4
+        s.put("v2", data[::-1])
+        os.unlink(s.home("alice", "latest"))
+        os.symlink("v2", s.home("alice", "latest"))
+        assert retr(c, "latest") == data[::-1]
+    wait_until(lambda: preloads(s)[0]["generation"] == 2, "the link's new target is mapped")
+    s.add_user("late", home=s.home("alice"), uid=s.users["alice"][0], gid=s.users["alice"][1])
+    with Ftp(s.port, user="late") as c:
+        assert retr(c, "v2") == data[::-1]
+    assert preloads(s)[0]["hits"] == 5
+
+
+def test_limits_hold_when_a_file_grows_later(start):
+    s, data = starter(start, COPIED + "TransferMMapOptions MaxFile=4MB\nTransferMMapFile @FILE@\n")
+    assert preloads(s)[0]["size"] == len(data)
+    replace(s, data * 2)
+    wait_until(lambda: preloads(s)[0]["size"] == 0, "it is unmapped")
+    with Ftp(s.port, user="alice") as c:
+        assert retr(c) == data * 2
+
+
+def test_the_engine_is_that_of_the_host_that_the_client_chose(start):
+    s, data = starter(start, "UseSendfile off\n<VirtualHost 127.0.0.1>\nPort @PORT@\nServerAlias mapped.example\n"
+                      "TransferMMapEngine on\nUseSendfile off\nAuthUserFile @DIR@/passwd\nRequireValidShell off\n"
+                      "AuthOrder mod_auth_file.c\nDefaultRoot ~\n</VirtualHost>\n")
+    with Ftp(s.port) as c:
+        c.expect(220, "HOST mapped.example")
+        c.login("alice")
+        assert retr(c) == data
+        assert "'/big' is mapped for this transfer" in s.text("system.log")
+    before = s.text("system.log").count("is mapped for this transfer")
+    with Ftp(s.port, user="alice") as c:
+        assert retr(c) == data
+    assert s.text("system.log").count("is mapped for this transfer") == before
+
+
+def test_an_aborted_transfer_leaves_nothing_mapped(start):
+    s, data = starter(start, COPIED + "TransferRate RETR 1000:1000000\n", data=content(20 * MIB))
+    with Ftp(s.port, user="alice") as c:
+        sock = c.binary().start("RETR big")
+        sock.recv(1000)
+        assert mappings(sessions(s)[0], "/big")
+        c.send("ABOR")
+        c.expect(426)
+        c.expect(226)
+        sock.close()
+        assert not mappings(sessions(s)[0], "/big")
+        c.expect(350, f"REST {19 * MIB}")
+        assert c.read("RETR big") == data[19 * MIB:]
+    assert "is not in this process's list" not in s.text("system.log"), "of system calls"
 
 
 # --- the configuration
