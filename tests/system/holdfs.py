@@ -66,7 +66,7 @@ class HoldFs:
         for path, content in files.items():
             self.add(path, content)
         self.lock = threading.Condition()
-        self.held, self.waiting, self.counts = set(), 0, {}
+        self.held, self.waiting, self.counts = {}, 0, {}
         self.fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
         options = f"fd={self.fd},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions"
         if libc.mount(b"testfs", os.fsencode(mountpoint), b"fuse", 0, options.encode()) != 0:
@@ -89,9 +89,10 @@ class HoldFs:
 
     # -- holding
 
-    def hold(self, path, *operations):
+    def hold(self, path, *operations, seconds=None):
+        """seconds: only so long, each."""
         with self.lock:
-            self.held.update((path, op) for op in operations)
+            self.held.update({(path, op): seconds for op in operations})
 
     def release(self):
         with self.lock:
@@ -133,16 +134,18 @@ class HoldFs:
             with self.lock:
                 self.counts[name] = self.counts.get(name, 0) + 1
                 held = (path, name) in self.held
+                seconds = self.held.get((path, name))
             if held:
-                threading.Thread(target=self.later, args=(path, name, op, unique, node, body), daemon=True).start()
+                threading.Thread(target=self.later, args=(path, name, seconds, op, unique, node, body),
+                                 daemon=True).start()
             else:
                 self.answer(op, unique, node, body)
 
-    def later(self, path, name, op, unique, node, body):
+    def later(self, path, name, seconds, op, unique, node, body):
         with self.lock:
             self.waiting += 1
             self.lock.notify_all()
-            self.lock.wait_for(lambda: (path, name) not in self.held)
+            self.lock.wait_for(lambda: (path, name) not in self.held, seconds)
             self.waiting -= 1
         self.answer(op, unique, node, body)
 
