@@ -294,9 +294,11 @@ static void slice_account(struct xfer *x)
  * small anyway. */
 static void upload_wait(struct xfer *x)
 {
-	int before = x->lowat.mark;
-	int mark = rate_limit(&x->rate) ? LOWAT_NONE : lowat_choose(&x->lowat, clock_ms());
+	int before = x->lowat.mark, mark;
 
+	if (rate_limit(&x->rate))
+		lowat_init(&x->lowat, clock_ms());
+	mark = lowat_choose(&x->lowat, clock_ms());
 	if (mark != before)
 		wire_lowat(&x->wire, mark);
 	xfer_wait_net(x);
