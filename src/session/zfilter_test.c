@@ -229,7 +229,8 @@ static void noise_is_stored_and_text_after_it_compressed(void **state)
 
 	for (unsigned level = 0; level <= ZFILTER_LEVEL_MAX; level++) {
 		z = deflated(level, noise, 65536, true);
-		assert_true(z.n < noise.n + noise.n / 1000);
+		/* What zlib compresses in vain has nearly twice the overhead of what it stores. */
+		assert_true(z.n < noise.n + noise.n / (level > 2 ? 4000 : 1000));
 		free(z.p);
 	}
 	add_kind(&in, TEXT, 2000000);
