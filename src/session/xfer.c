@@ -209,7 +209,11 @@ static size_t xfer_left(const struct xfer *x)
 {
 	bool known = x->kind == XFER_DOWNLOAD && x->size_known && !x->deflated;
 	uint64_t n = known ? x->end - x->cur : POOL_SLICE;
+	int waiting;
 
+	/* The last piece of an upload is rarely a whole one, and its end is worth nothing. */
+	if (x->kind == XFER_UPLOAD && rate_limit(&x->rate) && ioctl(x->wire.sock, FIONREAD, &waiting) == 0)
+		n = waiting > 0 ? (uint64_t)waiting : 1;
 	return n < POOL_SLICE ? (size_t)n : POOL_SLICE;
 }
 

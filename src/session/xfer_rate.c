@@ -9,13 +9,13 @@
 #include "session/xfer_priv.h"
 
 /* Of an upload, what the kernel takes in before we do: bytes worth this time, so that the sender sees the rate
- * and not a buffer being filled; enough for a quarter of a second's round trip. */
-#define RCVBUF_MS  250
+ * and not a buffer being filled; enough for half a second's round trip. */
+#define RCVBUF_MS  500
 #define RCVBUF_MIN ((uint64_t)64 * 1024)
 #define RCVBUF_MAX ((uint64_t)4 * 1024 * 1024) /* above, the kernel's own choice does no harm */
 
 /* Each piece wakes a thread of the pool, and the buffer hides how large it is. */
-#define UPLOAD_PIECE_MS 100
+#define UPLOAD_PIECE_MS 200
 
 static uint64_t number_now(const struct xfer *x, const struct xfer_line *line)
 {
