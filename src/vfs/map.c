@@ -132,6 +132,11 @@ static int window_at(struct map *m, uint64_t off, struct window **ret_w)
 	if (!window_has(&m->window[m->last], off)) {
 		if (!window_has(&m->window[!m->last], off)) {
 			r = window_open(m, &m->window[!m->last], off);
+			if (r == -ENOMEM) { /* few addresses: then one window must do */
+				window_drop(&m->window[0]);
+				window_drop(&m->window[1]);
+				r = window_open(m, &m->window[!m->last], off);
+			}
 			if (r < 0)
 				return r;
 		}

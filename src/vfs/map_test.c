@@ -320,15 +320,51 @@ static void other_bus_errors_end_the_process_as_ever(void **state)
 	assert_int_equal(signal_that_ends(sent_by_a_process), SIGBUS);
 }
 
+/* Let this process have so many bytes of addresses more. */
+static void limit_addresses(size_t more)
+{
+	struct rlimit few;
+	size_t pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (!f || fscanf(f, "%zu", &pages) != 1)
+		abort();
+	(void)fclose(f);
+	few.rlim_cur = few.rlim_max = pages * (size_t)sysconf(_SC_PAGESIZE) + more;
+	(void)setrlimit(RLIMIT_AS, &few);
+}
+
 static void without_addresses(void)
 {
-	struct rlimit few = {64 << 20, 64 << 20};
 	int fd = file_new(VFS_MAP_WINDOW, false);
 	struct map *m;
 
-	(void)setrlimit(RLIMIT_AS, &few);
+	limit_addresses(VFS_MAP_WINDOW / 2);
 	if (map_open(fd, VFS_MAP_WINDOW, 0, 0, &m) == -ENOMEM)
 		(void)raise(SIGUSR1);
+}
+
+static void with_addresses_for_one_window(void)
+{
+	int fd = file_new(5 * VFS_MAP_WINDOW, false);
+	struct map *m;
+	uint64_t off = 0;
+	ssize_t n;
+
+	limit_addresses(VFS_MAP_WINDOW * 3 / 2);
+	if (map_open(fd, 5 * VFS_MAP_WINDOW, 0, 0, &m) < 0)
+		return;
+	while ((n = map_read(m, off, buf, sizeof buf)) > 0)
+		off += (uint64_t)n;
+	if (n == 0 && off == 5 * VFS_MAP_WINDOW)
+		(void)raise(SIGUSR1);
+}
+
+static void one_window_is_enough(void **state)
+{
+	if (SANITIZED) /* their shadow needs more */
+		skip();
+	assert_int_equal(signal_that_ends(with_addresses_for_one_window), SIGUSR1);
 }
 
 static void what_cannot_be_mapped_is_an_error_number(void **state)
@@ -371,6 +407,7 @@ int main(void)
 		cmocka_unit_test(cutting_the_file_under_its_reader_ends_nobody),
 		cmocka_unit_test(guards_of_threads_do_not_mix),
 		cmocka_unit_test(other_bus_errors_end_the_process_as_ever),
+		cmocka_unit_test(one_window_is_enough),
 		cmocka_unit_test(what_cannot_be_mapped_is_an_error_number),
 		cmocka_unit_test(memory_of_somebody_else_is_read_and_left_mapped),
 	};

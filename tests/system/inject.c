@@ -1,4 +1,4 @@
-/* Preloaded into the server by inject.py: lets sendfile(2), pread(2) and cachestat(2) fail as a shared page says,
+/* Preloaded into the server by inject.py: lets sendfile(2), pread(2), mmap(2) and cachestat(2) fail as a shared page says,
  * and counts. Never allocates or opens after the start: the processes are confined.
  */
 #include <dlfcn.h>
@@ -9,11 +9,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #define NR_CACHESTAT 451
+#define MAP_LEAST    (1 << 20)
 
 /* The same fields in the same order in inject.py. */
 struct rule {
@@ -30,6 +32,7 @@ struct plan {
 	_Atomic uint32_t loop_calls;     /* of them, in the first thread of a process */
 	_Atomic uint32_t cold_calls;     /* of these, for bytes that were not in memory */
 	_Atomic uint32_t preads;
+	struct rule map; /* mmap(2) of files for reading, at least MAP_LEAST bytes */
 };
 
 static struct plan none, *plan = &none;
@@ -147,4 +150,25 @@ long syscall(long number, ...)
 		return -1;
 	}
 	return real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+static void *map(void *at, size_t n, int prot, int flags, int fd, off64_t off)
+{
+	if (fd >= 0 && prot == PROT_READ && n >= MAP_LEAST && hits(&plan->map)) {
+		errno = (int)atomic_load(&plan->map.error);
+		return MAP_FAILED;
+	}
+	if (!real_syscall) /* before start() */
+		real_syscall = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+	return (void *)real_syscall(SYS_mmap, at, n, prot, flags, fd, off);
+}
+
+void *mmap(void *at, size_t n, int prot, int flags, int fd, off_t off)
+{
+	return map(at, n, prot, flags, fd, off);
+}
+
+void *mmap64(void *at, size_t n, int prot, int flags, int fd, off64_t off)
+{
+	return map(at, n, prot, flags, fd, off);
 }

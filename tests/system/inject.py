@@ -14,7 +14,7 @@ import subprocess
 ALWAYS = 0xFFFFFFFF
 HERE = os.path.dirname(os.path.abspath(__file__))
 FIELDS = {"sendfile": 0, "pread": 16, "no_cachestat": 32, "calls": 36, "largest": 40, "loop_calls": 44, "cold_calls": 48,
-          "preads": 52}
+          "preads": 52, "map": 56}
 
 
 class Inject:
@@ -52,6 +52,10 @@ class Inject:
 
     def pread(self, after=0, times=ALWAYS, error=0, most=ALWAYS):
         self._rule("pread", after, times, error, most)
+
+    def map(self, after=0, times=ALWAYS, error=0):
+        """Mappings of a MiB or more of files, for reading."""
+        self._rule("map", after, times, error, ALWAYS)
 
     def no_cachestat(self, off=True):
         self._put("no_cachestat", int(off))
