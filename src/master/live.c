@@ -18,12 +18,15 @@
 #define PLAIN_EVERY 4 /* on no terminal: a running transfer's line every that many refreshes */
 #define SHOWN_MAX   1024
 #define BAR_CELLS   24
+#define SPAN_MIN_MS 200 /* between two records, for a rate that is not mere noise */
 
 struct shown { /* what was last seen of a session, for its rate */
 	uint32_t id;
 	bool seen;
-	uint64_t done, at_ms, began; /* bytes then; clock then; since_ms of its command */
-	unsigned age;                /* refreshes of this transfer */
+	uint64_t done, elapsed_ms; /* the record of progress that the rate was taken at */
+	uint64_t rate;             /* bytes per second */
+	uint64_t began;            /* since_ms of its command */
+	unsigned age;              /* refreshes of this transfer */
 };
 
 struct live {
@@ -97,18 +100,28 @@ static const char *progress_bar(uint64_t done, uint64_t size, char bar[BAR_CELLS
 	return bar;
 }
 
-static void transfer_line(
-	const struct score_session *s, const struct shown *old, uint64_t now, char *dst, size_t size)
+/* Rates are taken between records of progress, at their own times: they come less often than we look when little
+ * moves. */
+static void rate_take_record(struct shown *old, const struct score_session *s)
+{
+	uint64_t span;
+
+	if (s->xfer_elapsed_ms < old->elapsed_ms || s->xfer_done < old->done) /* another transfer */
+		old->done = old->elapsed_ms = old->rate = 0;
+	span = s->xfer_elapsed_ms - old->elapsed_ms;
+	if (span < SPAN_MIN_MS)
+		return;
+	old->rate = (s->xfer_done - old->done) * 1000 / span;
+	old->done = s->xfer_done;
+	old->elapsed_ms = s->xfer_elapsed_ms;
+}
+
+static void transfer_line(const struct score_session *s, const struct shown *old, char *dst, size_t size)
 {
 	char name[128], done[32], total[32], rate[32], bar[BAR_CELLS + 1];
-	uint64_t span = now - old->at_ms, moved = s->xfer_done >= old->done ? s->xfer_done - old->done : 0;
 
-	if (old->at_ms == 0 || span == 0) {
-		moved = s->xfer_done;
-		span = s->xfer_elapsed_ms != 0 ? s->xfer_elapsed_ms : 1;
-	}
 	amount(s->xfer_done, done, sizeof(done));
-	amount(moved * 1000 / span, rate, sizeof(rate));
+	amount(old->rate, rate, sizeof(rate));
 	amount(s->xfer_size, total, sizeof(total));
 	(void)str_escape(s->arg, name, sizeof(name));
 	if (s->xfer_size != 0)
@@ -144,25 +157,25 @@ static int collect(void *arg, const struct score_session *s)
 	return 0;
 }
 
-static void print_running(struct live *l, const struct score_session *s, struct shown *old, uint64_t now)
+static void print_running(struct live *l, const struct score_session *s, struct shown *old)
 {
-	bool transferring = s->xfer_active && s->dir != SCORE_NO_TRANSFER;
+	bool transferring = s->xfer_active && s->xfer_current && s->dir != SCORE_NO_TRANSFER;
 	char line[1024];
 
 	old->seen = true;
 	if (s->since_ms != old->began) {
 		old->began = s->since_ms;
-		old->done = old->at_ms = old->age = 0;
+		old->done = old->elapsed_ms = old->rate = old->age = 0;
 	}
-	if (transferring)
-		transfer_line(s, old, now, line, sizeof(line));
-	else
+	if (transferring) {
+		rate_take_record(old, s);
+		transfer_line(s, old, line, sizeof(line));
+	} else {
 		session_line(s, line, sizeof(line));
+	}
 	if (l->terminal || (transferring && old->age % PLAIN_EVERY == PLAIN_EVERY - 1))
 		print_running_line(l, line);
 	old->age++;
-	old->done = s->xfer_done;
-	old->at_ms = now;
 }
 
 static void forget_gone(struct live *l)
@@ -251,7 +264,7 @@ uint64_t live_tick(struct master *m, uint64_t now)
 		struct shown *old = shown_of(l, l->sessions[i].id);
 
 		if (old != NULL)
-			print_running(l, &l->sessions[i], old, now);
+			print_running(l, &l->sessions[i], old);
 	}
 	forget_gone(l);
 	(void)fflush(stdout); /* a closed standard output is no reason to stop serving */
