@@ -28,6 +28,10 @@ int tls_conn_new(struct tls_context *ctx, int fd, const struct tls_conn_options 
 		return -ENOMEM;
 	}
 	tls_context_apply(ctx, c->ssl);
+#ifdef SSL_OP_ENABLE_KTLS
+	if (c->opt.no_kernel)
+		(void)SSL_clear_options(c->ssl, SSL_OP_ENABLE_KTLS);
+#endif
 	(void)SSL_set_num_tickets(c->ssl, c->opt.tickets);
 	if (ctx->role == TLS_DATA_CLIENT)
 		SSL_set_connect_state(c->ssl);
@@ -80,6 +84,24 @@ int tls_conn_fault(struct tls_conn *c, int result, int saved_errno, const char *
 	return err_set(&c->err, WE_CLOSED, "%s: the connection was closed without close_notify", doing);
 }
 
+/* OpenSSL answers a request for new keys, sooner or later, and goes on with keys that the kernel does not have: nothing
+ * that is sent behind that answer can be understood. */
+static void message_seen(int sent, int version, int type, const void *data, size_t n, SSL *ssl, void *arg)
+{
+	struct tls_conn *c = arg;
+	const uint8_t *p = data;
+
+	if (sent && type == SSL3_RT_HANDSHAKE && n > 0 && p[0] == SSL3_MT_KEY_UPDATE) {
+		c->failed = true;
+		(void)err_set(&c->err, EPROTO, "the peer wants new keys, which the kernel cannot take");
+	}
+}
+
+bool tls_rekey_asked(const struct tls_conn *c)
+{
+	return c->ktls_tx && SSL_get_key_update_type(c->ssl) != SSL_KEY_UPDATE_NONE;
+}
+
 static void handshake_over(struct tls_conn *c)
 {
 	c->done = true;
@@ -87,6 +109,10 @@ static void handshake_over(struct tls_conn *c)
 	c->ktls_tx = BIO_get_ktls_send(SSL_get_wbio(c->ssl));
 	c->ktls_rx = BIO_get_ktls_recv(SSL_get_rbio(c->ssl));
 #endif
+	if (c->ktls_tx) {
+		SSL_set_msg_callback(c->ssl, message_seen);
+		SSL_set_msg_callback_arg(c->ssl, c);
+	}
 	if (c->from_cache != NULL && SSL_session_reused(c->ssl) && c->opt.sessions != NULL)
 		tls_sessions_add(c->opt.sessions, c->from_cache, true);
 	SSL_SESSION_free(c->from_cache);

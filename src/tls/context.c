@@ -354,7 +354,6 @@ int tls_context_new(const struct tls_config *conf, struct tls_material *material
 	c->refs = 1;
 	c->role = role;
 	c->options = conf->options;
-	c->offload = conf->offload;
 	c->material = material != NULL ? tls_material_ref(material) : NULL;
 	if (material == NULL && role != TLS_DATA_CLIENT)
 		r = err_set(err, WE_CONFIG, "there is no certificate");

@@ -82,6 +82,26 @@ static size_t take_ahead(struct tls_conn *c, size_t n)
 	return taken;
 }
 
+/* The kernel encrypts: no record waits in OpenSSL, which would also keep a pointer to the caller's bytes. */
+static ssize_t kernel_write(struct tls_conn *c, const void *buf, size_t n)
+{
+	ssize_t r;
+
+	if (c->written < WARM_BYTES && n > RECORD_SMALL)
+		n = RECORD_SMALL; /* each call is a record at least */
+	r = send(c->fd, buf, n, MSG_NOSIGNAL);
+	if (r > 0) {
+		c->written += (size_t)r;
+		return r;
+	}
+	if (r == 0 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOMEM) {
+		c->wants = POLLOUT;
+		return -EAGAIN;
+	}
+	c->failed = true;
+	return err_sys(&c->err, errno, "writing to a TLS connection");
+}
+
 /* One record at most. Bytes (> 0), or as tls_write(). */
 static ssize_t record_write(struct tls_conn *c, const char *p, size_t n)
 {
@@ -102,21 +122,6 @@ static ssize_t record_write(struct tls_conn *c, const char *p, size_t n)
 	return e;
 }
 
-/* The kernel encrypts: no record waits in OpenSSL, which would also keep a pointer to the caller's bytes. */
-static ssize_t kernel_write(struct tls_conn *c, const void *buf, size_t n)
-{
-	ssize_t r = send(c->fd, buf, n, MSG_NOSIGNAL);
-
-	if (r > 0)
-		return r;
-	if (r == 0 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOMEM) {
-		c->wants = POLLOUT;
-		return -EAGAIN;
-	}
-	c->failed = true;
-	return err_sys(&c->err, errno, "writing to a TLS connection");
-}
-
 ssize_t tls_write(struct tls_conn *c, const void *buf, size_t n)
 {
 	const char *p = buf;
@@ -128,11 +133,9 @@ ssize_t tls_write(struct tls_conn *c, const void *buf, size_t n)
 	r = flush(c);
 	if (r < 0)
 		return r;
-	if (c->ktls_tx)
-		return kernel_write(c, buf, n);
 	done = take_ahead(c, n);
 	while (done < n) {
-		r = record_write(c, p + done, n - done);
+		r = c->ktls_tx ? kernel_write(c, p + done, n - done) : record_write(c, p + done, n - done);
 		if (r <= 0)
 			break;
 		done += (size_t)r;
@@ -157,6 +160,7 @@ ssize_t tls_sendfile(struct tls_conn *c, int file, uint64_t *off, size_t n)
 	e = errno;
 	ERR_clear_error();
 	if (r >= 0) {
+		c->written += (size_t)r;
 		*off += (uint64_t)r;
 		return r;
 	}

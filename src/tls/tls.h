@@ -64,8 +64,12 @@ enum {                                          /* TLSOptions: bits of tls_confi
 
 enum tls_verify { TLS_VERIFY_OFF, TLS_VERIFY_OPTIONAL, TLS_VERIFY_ON };      /* TLSVerifyClient */
 enum tls_binding { TLS_BINDING_AUTO, TLS_BINDING_REQUIRE, TLS_BINDING_OFF }; /* TLSDataBinding */
-enum tls_offload { TLS_OFFLOAD_ON, TLS_OFFLOAD_OFF, TLS_OFFLOAD_TX_ONLY };   /* TLSKernelOffload */
-enum tls_shutdown { TLS_SHUTDOWN_STRICT, TLS_SHUTDOWN_LENIENT };             /* TLSDataShutdown */
+enum tls_offload {
+	TLS_OFFLOAD_ON,
+	TLS_OFFLOAD_OFF,
+	TLS_OFFLOAD_TX_ONLY                                      /* downloads only */
+};                                                               /* TLSKernelOffload */
+enum tls_shutdown { TLS_SHUTDOWN_STRICT, TLS_SHUTDOWN_LENIENT }; /* TLSDataShutdown */
 enum tls_verify_server { TLS_SERVER_VERIFY_ON, TLS_SERVER_VERIFY_OFF, TLS_SERVER_VERIFY_NO_REVERSE_DNS };
 
 /* TLSRequired, as the table of its values (RFC 4217 says nothing of it). Before the login, TLS is required
@@ -240,6 +244,9 @@ struct tls_conn_options {
 	 * and listings; 0 for uploads, because a client that closes without having read a ticket resets the
 	 * connection, and the end of its upload is lost. A resumed handshake sends at most one. */
 	unsigned tickets;
+	/* Encrypt in this process whatever the kernel could do. For uploads with TLS_OFFLOAD_TX_ONLY; for a transfer near the
+	 * limit of a key (about 380 GB), which the kernel cannot change; for a peer with which tls_rekey_asked(). */
+	bool no_kernel;
 	/* TLS_CONTROL: the context for the name that the client asks for (SNI, lower case, at most 255 bytes, only
 	 * letters, digits, '.', '-', '_'), NULL when there is none: then the handshake goes on with the present one,
 	 * or with TLS_OPT_STRICT_SNI ends. Returned context: borrowed. Not called with TLS_OPT_IGNORE_SNI. */
@@ -303,6 +310,9 @@ const char *tls_error(const struct tls_conn *c);
 bool tls_resumed(const struct tls_conn *c); /* a session of tls_conn_options.sessions (or .cache) */
 bool tls_ktls_tx(const struct tls_conn *c);
 bool tls_ktls_rx(const struct tls_conn *c);
+/* Has the peer asked for new keys (TLS 1.3, KeyUpdate)? The kernel cannot change them: the first request stays without
+ * an answer, a second one ends the connection with -EPROTO. Always false without kernel TLS. */
+bool tls_rekey_asked(const struct tls_conn *c);
 /* The context in use: another than at first when the SNI hook gave one. Borrowed. */
 struct tls_context *tls_conn_context(const struct tls_conn *c);
 

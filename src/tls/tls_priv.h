@@ -82,7 +82,6 @@ struct tls_context {
 	unsigned verify_depth;
 	unsigned long ssl_options;
 	unsigned options; /* TLS_OPT_ */
-	enum tls_offload offload;
 };
 
 /* Put what ctx says on ssl. */
