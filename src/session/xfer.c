@@ -31,6 +31,7 @@
 #define POOL_MS       100               /* then others get the thread */
 #define RESIDENT_SPAN (4 * 1024 * 1024) /* bytes asked about at a time */
 #define READ_AHEAD    (8 * 1024 * 1024)
+#define UPLOAD_STEP   1024 /* bytes worth a turn under a rate */
 #define SHORT_WAIT_MS 100
 #define MEMORY_TRIES  20
 #define PLACE_WRITING ((uint64_t)1 << 63)
@@ -211,9 +212,10 @@ static size_t xfer_left(const struct xfer *x)
 	uint64_t n = known ? x->end - x->cur : POOL_SLICE;
 	int waiting;
 
-	/* The last piece of an upload is rarely a whole one, and its end is worth nothing. */
+	/* The last piece of an upload is rarely a whole one, and its end is worth nothing. But not byte by byte: the
+	 * wire may hold more than the socket. */
 	if (x->kind == XFER_UPLOAD && rate_limit(&x->rate) && ioctl(x->wire.sock, FIONREAD, &waiting) == 0)
-		n = waiting > 0 ? (uint64_t)waiting : 1;
+		n = waiting > UPLOAD_STEP ? (uint64_t)waiting : UPLOAD_STEP;
 	return n < POOL_SLICE ? (size_t)n : POOL_SLICE;
 }
 

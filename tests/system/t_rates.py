@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+import zlib
 
 import pytest
 
@@ -315,3 +316,21 @@ def test_a_total_outlives_a_reload(start):
             flow = Flow(x, y)
             flow.check(400 * KIB, flow.run(2))
     assert min(flow.bytes) * 2 > max(flow.bytes), flow.bytes
+
+
+@pytest.mark.parametrize("command", ["RETR", "STOR"])
+def test_under_mode_z_the_bytes_on_the_network_count(start, command):
+    s = start(TransferRate=f"{command} 200", DeflateEngine="on")
+    for content, quick in ((bytes(10_000_000), True), (os.urandom(300_000), False)):
+        s.put("f", content)
+        with Ftp(s.port, user="alice") as c:
+            c.binary().expect(200, "MODE Z")
+            began = time.monotonic()
+            if command == "RETR":
+                assert zlib.decompress(c.read("RETR f")) == content
+            else:
+                c.write("STOR g", zlib.compress(content))
+                with open(s.home("alice", "g"), "rb") as f:
+                    assert f.read() == content
+            seconds = time.monotonic() - began
+        assert seconds < 20 if quick else seconds > 300_000 / (200 * KIB) * 0.95
