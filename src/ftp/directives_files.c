@@ -242,9 +242,12 @@ static const struct conf_row rows[] = {
 		.dflt = "on",
 		.syntax = "on|off|<percent>%|<number> <unit>",
 		.doc = "Whether downloads are sent by the kernel without copying, and in parts of what size: "
-		       "a share of the file or "
-		       "a number of B KB MB GB TB. 1 means on, 0 means off. "
-		       "With off, uploads are copied through the process too."},
+		       "a share of the whole file (at least 4096 bytes) or a number of B KB MB GB TB. 1, 0% "
+		       "and 0 KB "
+		       "mean on, 0 means off. Of network and FUSE file systems a part is at most 1 MiB. What "
+		       "the "
+		       "kernel does not send is copied. With off, uploads are copied through the process "
+		       "too."},
 };
 
 const struct conf_table ftp_table_files = {rows, ARRAY_LEN(rows), FTP_STORE_CONF};

@@ -171,14 +171,22 @@ static void linger_event(struct xfer *x)
 		xfer_finish(x);
 }
 
+/* TCP options only save packets or time: without them it goes on. A socket that was shut down cannot be uncorked. */
+static void tcp_option(struct xfer *x, int option, int value)
+{
+	if (setsockopt(x->wire.sock, IPPROTO_TCP, option, &value, sizeof value) < 0 &&
+		(value || errno != EINVAL))
+		log_notice(&x->s->log, "cannot set TCP option %d of the data connection: %s", option,
+			strerror(errno));
+}
+
 /* Everything is in the kernel: end the stream and wait for the client to close, so that 226 means that it
  * has the bytes. */
 static void xfer_sent(struct xfer *x)
 {
 	uint32_t ms = x->s->scope->conf.timeout_linger_ms;
-	int off = 0;
 
-	(void)setsockopt(x->wire.sock, IPPROTO_TCP, TCP_CORK, &off, sizeof off);
+	tcp_option(x, TCP_CORK, 0);
 	xfer_enter(x, XFER_LINGER);
 	/* It fails when the client has closed already: it had its reasons, all bytes were on their way. */
 	if (shutdown(x->wire.sock, SHUT_WR) < 0 || !ms) {
@@ -246,6 +254,11 @@ static bool upload_short(const struct xfer *x)
 	return x->size_known && x->store->offset < x->end;
 }
 
+static bool is_local_peer(const struct session *s)
+{
+	return addr_is_loopback(&s->peer) || addr_host_equal(&s->peer, &s->local);
+}
+
 /* The source has ended. A download that was promised more is broken off: the file was cut while it was
  * being sent. */
 static void slice_ended(struct xfer *x)
@@ -255,9 +268,10 @@ static void slice_ended(struct xfer *x)
 	else if (x->kind == XFER_UPLOAD)
 		xfer_finish(x);
 	else if (x->kind == XFER_DOWNLOAD && x->size_known && x->cur < x->end) {
-		log_notice(&x->s->log, "'%s' became shorter while it was sent: %llu bytes missing%s",
-			x->vpath, (unsigned long long)(x->end - x->cur),
-			addr_is_loopback(&x->s->peer) ? " (does the client store it onto itself?)" : "");
+		log_notice(&x->s->log,
+			"'%s' became shorter while it was sent: %llu bytes of %llu were there%s", x->vpath,
+			(unsigned long long)(x->cur - x->start), (unsigned long long)(x->end - x->start),
+			is_local_peer(x->s) ? " (does the client store it onto itself?)" : "");
 		xfer_fail(x, EIO, false);
 	} else
 		xfer_sent(x);
@@ -323,6 +337,14 @@ static void upload_late(struct xfer *x)
 	wire_lowat(&x->wire, x->lowat.mark);
 }
 
+static void slice_failed(struct xfer *x, bool net)
+{
+	log_notice(&x->s->log, "%s of '%s' is broken off after %llu bytes, the %s failed: %s", x->verb,
+		x->vpath ? x->vpath : x->name, (unsigned long long)x->done, net ? "connection" : "file",
+		err_text(x->slice.error));
+	xfer_fail(x, x->slice.error, net);
+}
+
 /* What a slice says about going on. */
 static void slice_next(struct xfer *x)
 {
@@ -353,10 +375,8 @@ static void slice_next(struct xfer *x)
 		slice_ended(x);
 		break;
 	case SLICE_NET:
-		xfer_fail(x, x->slice.error, true);
-		break;
 	case SLICE_FILE:
-		xfer_fail(x, x->slice.error, false);
+		slice_failed(x, x->slice.end == SLICE_NET);
 		break;
 	}
 }
@@ -492,7 +512,7 @@ static void xfer_opened(void *arg, int fd, int error)
 {
 	struct xfer *x = arg;
 	struct session *s = x->s;
-	int on = 1, r;
+	int r;
 
 	session_ref(s);
 	alarm_stop(x->alarm);
@@ -513,9 +533,9 @@ static void xfer_opened(void *arg, int fd, int error)
 		lowat_init(&x->lowat, x->begun_ms);
 		/* Saves packets; but the end of a piece under a rate must not wait for the next one. */
 		if (rate_limit(&x->rate))
-			(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+			tcp_option(x, TCP_NODELAY, 1);
 		else if (x->path == XFER_SENDFILE)
-			(void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+			tcp_option(x, TCP_CORK, 1);
 		xfer_wait_net(x);
 		if (x->kind != XFER_UPLOAD)
 			xfer_step(x); /* a new socket takes bytes */

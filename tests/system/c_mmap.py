@@ -387,7 +387,7 @@ def test_a_file_that_is_cut_ends_its_transfer_and_nothing_else(start, size, prel
         c.expect(200, "NOOP")
         s.put("other", b"still alive")
         assert c.read("RETR other") == b"still alive"
-    assert re.search(r"\d+ bytes missing|became shorter", s.text("system.log"))
+    assert "became shorter" in s.text("system.log")
     assert " 0 * i\n" in s.text("xferlog")
 
 

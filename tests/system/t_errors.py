@@ -120,6 +120,7 @@ def test_a_lost_connection_is_the_end(site, name, after):
     site.client.expect(426)
     assert CONTENT.startswith(got) and len(got) < len(CONTENT)
     assert site.inject.calls == after + 1 and site.logged("copying") == 0
+    assert site.logged("is broken off after %d bytes, the connection failed" % len(got)) == 1
     fields = site.xferlog(1)
     assert fields[-1] == "i" and int(fields[7]) == len(got)
     site.inject.reset()
