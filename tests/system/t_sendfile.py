@@ -3,6 +3,7 @@ import mmap
 import os
 import random
 import re
+import zlib
 
 import pytest
 
@@ -36,7 +37,7 @@ def run(start, library, extra="", **values):
 @pytest.fixture(scope="module")
 def forms(module_start, library):
     """Each form in the .ftpaccess of a directory of its own."""
-    server, inject = run(module_start, library)
+    server, inject = run(module_start, library, "DeflateEngine on")
     for i, (form, _) in enumerate(FORMS):
         server.put(f"{i}/.ftpaccess", f"UseSendfile {form}\n".encode())
         server.put(f"{i}/f", CONTENT)
@@ -236,6 +237,19 @@ def test_type_a_copies_and_type_i_sends_again(forms):
             c.read("RETR binary")
             assert last_path(server, "/binary") == reason
             assert (inject.calls == 0) == (type_ == "A")
+
+
+def test_mode_z_copies_and_mode_s_sends_again(forms):
+    server, inject = forms
+    with Ftp(server.port, user="alice") as c:
+        c.binary()
+        for mode, said in (("Z", "copying, reason: deflate"), ("S", "the kernel")):
+            inject.reset()
+            c.expect(200, "MODE " + mode)
+            got = c.read("RETR binary")
+            assert (zlib.decompress(got) if mode == "Z" else got) == CONTENT
+            assert last_path(server, "/binary") == said
+            assert (inject.calls == 0) == (mode == "Z")
 
 
 def test_an_empty_rest_sends_nothing(forms):
