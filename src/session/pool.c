@@ -215,6 +215,8 @@ static void pool_woken(uv_async_t *async)
 
 void pool_add(struct pool *p, struct pool_task *t)
 {
+	bool must_wait;
+
 	t->added_ms = clock_ms();
 	t->asked = false;
 	t->where = 0;
@@ -223,13 +225,14 @@ void pool_add(struct pool *p, struct pool_task *t)
 		place_ask(t);
 	list_add(&p->waiting, &t->link);
 	p->n_waiting++;
-	if (p->n_waiting <= p->idle)
+	must_wait = p->n_waiting > p->idle;
+	if (!must_wait)
 		(void)pthread_cond_signal(&p->more);
 	else if (p->threads < p->base)
 		(void)thread_start(p); /* without any thread the tick tries again */
 	else if (p->stalled)
 		stall_look(p);
-	if (!uv_is_active((uv_handle_t *)&p->tick))
+	if (must_wait && !uv_is_active((uv_handle_t *)&p->tick))
 		(void)uv_timer_start(&p->tick, pool_tick, TICK_MS, TICK_MS);
 	pool_unlock(p);
 }
