@@ -39,7 +39,7 @@ static void quiet(void *arg, const struct log_ctx *ctx, int level, int debug_lev
 static int auth_start(void **state)
 {
 	struct proc_start start = {.role = IPC_AUTH, .id = 1, .confine = confine};
-	struct ftp_config_options opt = {.name = "t", .with_tls = true};
+	struct ftp_config_options opt = {.name = "t"};
 	char text[400];
 	struct err err = ERR_INIT;
 	int fds[2];

@@ -53,7 +53,7 @@ static int load(struct ftp_loader *l, unsigned generation, struct ftp_config **r
 	};
 	struct conf_tree *tree;
 	struct ftp_config *cfg;
-	int r = conf_parse(opt->with_tls ? &ftp_language_tls : &ftp_language, &in, l->arena, &tree, err);
+	int r = conf_parse(&ftp_language, &in, l->arena, &tree, err);
 
 	if (r < 0)
 		return r;

@@ -513,7 +513,6 @@ struct ftp_config_options {
 	const char *server_addr; /* -S, or NULL */
 	int family;              /* AF_UNSPEC, AF_INET (-4), AF_INET6 (-6) */
 	bool check_only;         /* -t: also look up users, open auth files, ... but create nothing */
-	bool with_tls;           /* tests: take the directives of mod_tls, before the server does */
 	bool reload;             /* HUP: names that do not resolve are warnings */
 	const struct ftp_config
 		*old; /* with reload: the generation in use, whose addresses stay for such names */

@@ -53,8 +53,6 @@ static void mistakes_are_named(void **state)
 						     "but not supported by this version on line 1\n"},
 		{"QuotaLog x", "fatal: QuotaLog: directive of mod_quotatab.c is known but not supported by "
 			       "this version on line 1\n"},
-		{"TLSRequired on", "fatal: TLSRequired: directive of mod_tls.c is known but not supported by "
-				   "this version on line 1\n"},
 		{"<Anonymous /a>\nPort 1\n</Anonymous>",
 			"fatal: Port: directive not allowed in <Anonymous> context on line 2\n"},
 		{"<Directory /a>\nTimeoutIdle 1\n</Directory>",

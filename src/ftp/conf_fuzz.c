@@ -114,8 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct files f = {.n = 0};
 	struct conf_files files = {&f, look, list, file_read};
-	struct ftp_config_options opt = {
-		.name = "main", .files = &files, .resolve = resolve, .family = 0, .with_tls = true};
+	struct ftp_config_options opt = {.name = "main", .files = &files, .resolve = resolve, .family = 0};
 	struct ftp_config *c = NULL;
 	struct ftp_report *report = ftp_report_new();
 	const char *p = (const char *)data, *end = p + size;

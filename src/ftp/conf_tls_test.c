@@ -25,7 +25,7 @@ static int no_names(const char *name, int family, struct addr *ret_addrs, unsign
 /* @D in text is the directory of the certificates. What there was to say: "<fatal|warning>: ... on line <n>". */
 static char *problems(const char *text, struct ftp_config **ret_config)
 {
-	struct ftp_config_options opt = {.name = "t", .resolve = no_names, .with_tls = true};
+	struct ftp_config_options opt = {.name = "t", .resolve = no_names};
 	struct ftp_report *r = ftp_report_new();
 	struct ftp_config *c = NULL;
 	char *out = NULL, *whole = xcalloc(1, strlen(text) * 40 + 1), *at;
@@ -71,10 +71,10 @@ static struct ftp_config *load(const char *text)
 
 static void the_tables_are_sorted_documented_and_known(void **state)
 {
-	const struct conf_table *tables[] = {&ftp_table_tls, &ftp_table_tls_daemon, &ftp_table_tls_off};
+	const struct conf_table *tables[] = {&ftp_table_tls, &ftp_table_tls_daemon};
 	struct err err = ERR_INIT;
 
-	if (conf_tables_check(&ftp_language_tls, &err) < 0)
+	if (conf_tables_check(&ftp_language, &err) < 0)
 		fail_msg("%s", err.text);
 	for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
 		for (unsigned i = 0; i < tables[t]->n_rows; i++) {
@@ -92,7 +92,7 @@ static void the_tables_are_sorted_documented_and_known(void **state)
 
 		if (!str_eq(ftp_known[k].module, "mod_tls.c"))
 			continue;
-		if (conf_row_find(&ftp_language_tls, ftp_known[k].name, CONF_KIND_SERVER, &other) == NULL)
+		if (conf_row_find(&ftp_language, ftp_known[k].name, CONF_KIND_SERVER, &other) == NULL)
 			fail_msg("%s has no row", ftp_known[k].name);
 	}
 }

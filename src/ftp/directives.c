@@ -14,36 +14,23 @@
 const char *const ftp_modules[] = {"mod_core.c", "mod_auth.c", "mod_auth_file.c", "mod_auth_pam.c",
 	"mod_auth_unix.c", "mod_cap.c", "mod_ctrls.c", "mod_deflate.c", "mod_delay.c", "mod_digest.c",
 	"mod_facts.c", "mod_lang.c", "mod_log.c", "mod_ls.c", "mod_site.c", "mod_site_misc.c", "mod_wherry.c",
-	"mod_xfer.c", "mod_xfer_mmap.c",
-#if FTP_TLS_READY
-	"mod_tls.c",
-#endif
-	NULL};
+	"mod_xfer.c", "mod_tls.c", "mod_tls_shmcache.c", "mod_xfer_mmap.c", NULL};
 
-#define TABLES                                                                                               \
-	&ftp_table_daemon, &ftp_table_server, &ftp_table_auth, &ftp_table_limits, &ftp_table_files,          \
-		&ftp_table_filters, &ftp_table_lists, &ftp_table_logs, &ftp_table_noeffect, &ftp_table_own,  \
-		&ftp_table_body, &ftp_table_digest, &ftp_table_mmap
+static const struct conf_table *const tables[] = {&ftp_table_daemon, &ftp_table_server, &ftp_table_auth,
+	&ftp_table_limits, &ftp_table_files, &ftp_table_filters, &ftp_table_lists, &ftp_table_logs,
+	&ftp_table_noeffect, &ftp_table_own, &ftp_table_body, &ftp_table_digest, &ftp_table_mmap,
+	&ftp_table_tls, &ftp_table_tls_daemon};
 
-static const struct conf_table *const tables_tls[] = {TABLES, &ftp_table_tls, &ftp_table_tls_daemon};
-#if FTP_TLS_READY
-static const struct conf_table *const tables_now[] = {TABLES, &ftp_table_tls, &ftp_table_tls_daemon};
-#else
-static const struct conf_table *const tables_now[] = {TABLES, &ftp_table_tls_off};
-#endif
-
-#define LANGUAGE(t)                                                                                          \
-	{                                                                                                    \
-		.tables = t, .n_tables = ARRAY_LEN(t),                                                       \
-		.store_size = {[FTP_STORE_CONF] = sizeof(struct ftp_conf),                                   \
-			[FTP_STORE_OWN] = sizeof(struct ftp_own),                                            \
-			[FTP_STORE_DAEMON] = sizeof(struct ftp_config),                                      \
-			[FTP_STORE_BODY] = sizeof(struct ftp_body)},                                         \
-		.modules = ftp_modules, .known = ftp_known                                                   \
-	}
-
-const struct conf_language ftp_language = LANGUAGE(tables_now);
-const struct conf_language ftp_language_tls = LANGUAGE(tables_tls);
+const struct conf_language ftp_language = {
+	.tables = tables,
+	.n_tables = ARRAY_LEN(tables),
+	.store_size = {[FTP_STORE_CONF] = sizeof(struct ftp_conf),
+		[FTP_STORE_OWN] = sizeof(struct ftp_own),
+		[FTP_STORE_DAEMON] = sizeof(struct ftp_config),
+		[FTP_STORE_BODY] = sizeof(struct ftp_body)},
+	.modules = ftp_modules,
+	.known = ftp_known,
+};
 
 struct ftp_logfile *ftp_logfile_get(struct ftp_loader *l, const char *path)
 {

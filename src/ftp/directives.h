@@ -48,16 +48,10 @@ struct ftp_loader {
 	bool access;         /* .ftpaccess: nothing may be opened, nothing is kept outside the arena */
 };
 
-/* Does the server speak TLS? The last step of bringing TLS in makes this 1: then the directives of mod_tls are there
- * instead of refused. */
-#define FTP_TLS_READY 0
-
-/* What is served; and with the directives of mod_tls in any case, for tests. */
-extern const struct conf_language ftp_language, ftp_language_tls;
+extern const struct conf_language ftp_language;
 extern const struct conf_table ftp_table_daemon, ftp_table_server, ftp_table_auth, ftp_table_limits,
 	ftp_table_files, ftp_table_filters, ftp_table_lists, ftp_table_logs, ftp_table_noeffect,
-	ftp_table_own, ftp_table_body, ftp_table_digest, ftp_table_mmap, ftp_table_tls, ftp_table_tls_daemon,
-	ftp_table_tls_off;
+	ftp_table_own, ftp_table_body, ftp_table_digest, ftp_table_mmap, ftp_table_tls, ftp_table_tls_daemon;
 /* Generated from known_directives.tsv. */
 extern const struct conf_known ftp_known[];
 /* Modules that <IfModule> finds. */

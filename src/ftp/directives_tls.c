@@ -693,18 +693,5 @@ static const struct conf_row daemon_rows[] = {
 		       "data connections resume sessions without it."},
 };
 
-/* While login and session do not speak TLS yet. */
-static const char *const off_words[] = {"off", "no", "false", "0", NULL};
-static const struct conf_row off_rows[] = {
-	{.name = "TLSEngine",
-		NOEFFECT(1),
-		.only = off_words,
-		.scope = S_V_G,
-		.syntax = "off",
-		.reason = "TLS is not supported by this version",
-		.doc = "Whether TLS is offered."},
-};
-
 const struct conf_table ftp_table_tls = {rows, ARRAY_LEN(rows), FTP_STORE_CONF};
 const struct conf_table ftp_table_tls_daemon = {daemon_rows, ARRAY_LEN(daemon_rows), FTP_STORE_DAEMON};
-const struct conf_table ftp_table_tls_off = {off_rows, ARRAY_LEN(off_rows), FTP_STORE_OWN};

@@ -54,6 +54,15 @@ const char *line_pending(const struct line_reader *r, size_t *ret_len)
 	return *ret_len > 0 ? r->in.data + r->start : "";
 }
 
+void line_drop(struct line_reader *r)
+{
+	if (r->in.data != NULL)
+		wipe(r->in.data, r->in.len);
+	buf_clear(&r->in);
+	r->start = r->scanned = 0;
+	r->discarding = false;
+}
+
 /* Length of the pending input up to its first LF, or -1. */
 static ssize_t line_end(struct line_reader *r)
 {

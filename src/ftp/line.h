@@ -68,6 +68,9 @@ size_t line_room(struct line_reader *r);
  * reader changes. To be called between commands. */
 const char *line_pending(const struct line_reader *r, size_t *ret_len);
 
+/* Forget these bytes. */
+void line_drop(struct line_reader *r);
+
 /* The next command, if its line is complete. LINE_TOO_LONG is returned once for a line, as soon as it is
  * known. */
 enum line_result line_next(struct line_reader *r, struct line_cmd *ret_cmd);

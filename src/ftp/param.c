@@ -102,3 +102,41 @@ int param_utf8(struct buf *out, const struct line_cmd *cmd, const char *args, co
 	*utf8_off = off;
 	return reply(out, 200, "UTF8 set to %s", off ? "off" : "on");
 }
+
+int param_pbsz(struct buf *out, const struct line_cmd *cmd, bool secure)
+{
+	struct line_word w;
+	uint64_t n;
+	char text[24];
+
+	if (!secure)
+		return reply(out, 503, "PBSZ not allowed on insecure control connection");
+	if (line_words(cmd->arg, &w, 1) != 1 || w.len >= sizeof(text))
+		return reply(out, 501, "Invalid number of parameters");
+	memcpy(text, w.text, w.len);
+	text[w.len] = '\0';
+	if (str_to_u64(text, &n) < 0)
+		return reply(out, 501, "PBSZ: '%s' is not a number", text);
+	return n == 0 ? reply(out, 200, "PBSZ 0 successful") : reply(out, 200, "PBSZ=0 successful");
+}
+
+int param_prot(
+	struct buf *out, const struct line_cmd *cmd, bool secure, enum tls_data_need need, bool *prot_private)
+{
+	struct line_word w;
+
+	if (line_words(cmd->arg, &w, 1) != 1)
+		return reply(out, 501, "Invalid number of parameters");
+	if (!secure)
+		return reply(out, 503, "PROT not allowed on insecure control connection");
+	if (word_is(&w, "C") || word_is(&w, "P")) {
+		bool private = word_is(&w, "P");
+
+		if (need == (private ? TLS_DATA_FORBIDDEN : TLS_DATA_REQUIRED))
+			return reply(out, 534, "Unwilling to accept security parameters");
+		*prot_private = private;
+		return reply(out, 200, "Protection set to %s", private ? "Private" : "Clear");
+	}
+	return reply(out, word_is(&w, "S") || word_is(&w, "E") ? 536 : 504, "PROT %.*s unsupported",
+		(int)(w.len < ECHO_MAX ? w.len : ECHO_MAX), w.text);
+}

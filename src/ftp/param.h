@@ -25,6 +25,13 @@ int param_utf8(struct buf *out, const struct line_cmd *cmd, const char *args, co
 /* Is it `OPTS UTF8` (or UTF-8)? Then what follows the word, else NULL. */
 const char *param_utf8_args(const struct line_cmd *cmd);
 
+/* PBSZ (RFC 4217 9). secure: the control connection has, or before CCC had, TLS. */
+int param_pbsz(struct buf *out, const struct line_cmd *cmd, bool secure);
+/* PROT (RFC 4217 9): C or P for later data connections, as far as TLSRequired lets it be. need: of the scope in
+ * force. */
+int param_prot(struct buf *out, const struct line_cmd *cmd, bool secure, enum tls_data_need need,
+	bool *prot_private);
+
 /* "500 '<line>' not understood", for a wrong number of arguments, and "501 '<line>' not understood" for
  * OPTS. */
 int param_not_understood(struct buf *out, unsigned code, const struct line_cmd *cmd);

@@ -35,6 +35,17 @@ const struct ftp_verb ftp_verbs[] = {
 		.replies = {502},
 	},
 	{
+		.name = "ADAT",
+		.limit = "ADAT",
+		.arg = VERB_ARG_IGNORED,
+		.usage = "<sp> base64",
+		.summary = "security data: TLS needs none",
+		.rfc = "2228 3",
+		.flags = VERB_PRELOGIN | VERB_POSTLOGIN | VERB_TLS,
+		.log_classes = VERB_LOG_SEC,
+		.replies = {503},
+	},
+	{
 		.name = "ALLO",
 		.limit = "ALLO",
 		.arg = VERB_ARG_WORDS,
@@ -56,6 +67,30 @@ const struct ftp_verb ftp_verbs[] = {
 		.groups = LIMIT_W,
 		.log_classes = VERB_LOG_WRITE,
 		.replies = {150, 226, 425, 426, 450, 451, 452, 550, 551, 552, 553, 554},
+	},
+	{
+		.name = "AUTH",
+		.limit = "AUTH",
+		.arg = VERB_ARG_OPT_TEXT,
+		.usage = "<sp> TLS|SSL",
+		.summary = "protect the control connection",
+		.rfc = "4217 4",
+		.flags = VERB_PRELOGIN | VERB_POSTLOGIN | VERB_TLS,
+		.log_classes = VERB_LOG_SEC,
+		.feat = "AUTH TLS",
+		.replies = {234, 431, 503, 504, 534},
+	},
+	{
+		.name = "CCC",
+		.limit = "CCC",
+		.arg = VERB_ARG_NONE,
+		.usage = "",
+		.summary = "end the protection of the control connection",
+		.rfc = "4217 8",
+		.flags = VERB_PRELOGIN | VERB_POSTLOGIN | VERB_TLS,
+		.log_classes = VERB_LOG_SEC,
+		.feat = "CCC",
+		.replies = {200, 533, 534},
 	},
 	{
 		.name = "CDUP",
@@ -80,6 +115,17 @@ const struct ftp_verb ftp_verbs[] = {
 		.log_classes = VERB_LOG_MISC,
 		.feat = "CLNT",
 		.replies = {200},
+	},
+	{
+		.name = "CONF",
+		.limit = "CONF",
+		.arg = VERB_ARG_IGNORED,
+		.usage = "<sp> base64",
+		.summary = "protected command: not with TLS",
+		.rfc = "2228 3",
+		.flags = VERB_PRELOGIN | VERB_POSTLOGIN | VERB_TLS,
+		.log_classes = VERB_LOG_SEC,
+		.replies = {503},
 	},
 	{
 		.name = "CSID",
@@ -116,6 +162,17 @@ const struct ftp_verb ftp_verbs[] = {
 		.groups = LIMIT_W,
 		.log_classes = VERB_LOG_WRITE,
 		.replies = {250, 450, 550},
+	},
+	{
+		.name = "ENC",
+		.limit = "ENC",
+		.arg = VERB_ARG_IGNORED,
+		.usage = "<sp> base64",
+		.summary = "protected command: not with TLS",
+		.rfc = "2228 3",
+		.flags = VERB_PRELOGIN | VERB_POSTLOGIN | VERB_TLS,
+		.log_classes = VERB_LOG_SEC,
+		.replies = {503},
 	},
 	{
 		.name = "EPRT",
@@ -277,6 +334,17 @@ const struct ftp_verb ftp_verbs[] = {
 		.replies = {213, 550},
 	},
 	{
+		.name = "MIC",
+		.limit = "MIC",
+		.arg = VERB_ARG_IGNORED,
+		.usage = "<sp> base64",
+		.summary = "protected command: not with TLS",
+		.rfc = "2228 3",
+		.flags = VERB_PRELOGIN | VERB_POSTLOGIN | VERB_TLS,
+		.log_classes = VERB_LOG_SEC,
+		.replies = {503},
+	},
+	{
 		.name = "MKD",
 		.limit = "MKD",
 		.arg = VERB_ARG_PATH,
@@ -383,6 +451,18 @@ const struct ftp_verb ftp_verbs[] = {
 		.replies = {227, 425},
 	},
 	{
+		.name = "PBSZ",
+		.limit = "PBSZ",
+		.arg = VERB_ARG_WORDS,
+		.usage = "<sp> 0",
+		.summary = "protection buffer size",
+		.rfc = "4217 9",
+		.flags = VERB_PRELOGIN | VERB_POSTLOGIN | VERB_TLS,
+		.log_classes = VERB_LOG_SEC,
+		.feat = "PBSZ",
+		.replies = {200, 503},
+	},
+	{
 		.name = "PORT",
 		.limit = "PORT",
 		.arg = VERB_ARG_WORDS,
@@ -392,6 +472,18 @@ const struct ftp_verb ftp_verbs[] = {
 		.flags = VERB_POSTLOGIN,
 		.log_classes = VERB_LOG_MISC,
 		.replies = {200},
+	},
+	{
+		.name = "PROT",
+		.limit = "PROT",
+		.arg = VERB_ARG_WORDS,
+		.usage = "<sp> C|P",
+		.summary = "protection of data connections",
+		.rfc = "4217 9",
+		.flags = VERB_PRELOGIN | VERB_POSTLOGIN | VERB_TLS,
+		.log_classes = VERB_LOG_SEC,
+		.feat = "PROT",
+		.replies = {200, 503, 504, 534, 536},
 	},
 	{
 		.name = "PWD",
@@ -920,6 +1012,11 @@ const struct ftp_verb *verb_find_limit(const char *name)
 	if (str_starts(name, "SITE_"))
 		return verb_find_site(name + 5, strlen(name + 5));
 	return verb_find(name);
+}
+
+bool verb_offered(const struct ftp_verb *v, const struct ftp_conf *conf)
+{
+	return (v->flags & VERB_TLS) == 0 || conf->tls.engine;
 }
 
 unsigned verb_index(const struct ftp_verb *v)

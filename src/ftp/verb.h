@@ -43,7 +43,8 @@ enum verb_flags {
 	VERB_ENDS_RENAME = 64,      /* forgets a pending RNFR (commands.md 5) */
 	VERB_NOT_IMPLEMENTED = 128, /* known and refused with 502; HELP marks it with '*' */
 	VERB_MULTI_WORD_PATH = 256, /* words first, the rest verbatim is a path (MFMT, SITE CHMOD) */
-	VERB_NAMES = 512            /* makes, renames or removes a name: PathAllowFilter, PathDenyFilter */
+	VERB_NAMES = 512,           /* makes, renames or removes a name: PathAllowFilter, PathDenyFilter */
+	VERB_TLS = 1024             /* exists only where TLSEngine is on */
 };
 
 /* Groups of <Limit> a command belongs to (config.md 6.1). Commands without VERB_LIMIT_ALL are limited only
@@ -114,6 +115,8 @@ const struct ftp_verb *verb_find(const char *name);
 const struct ftp_verb *verb_find_site(const char *name, size_t len);
 /* The row by the name used in <Limit>: "RETR", "SITE_CHMOD"; or NULL. */
 const struct ftp_verb *verb_find_limit(const char *name);
+/* Does a server with this configuration have the command? One it has not is answered like an unknown one. */
+bool verb_offered(const struct ftp_verb *v, const struct ftp_conf *conf);
 /* Position in ftp_verbs, for tables beside it. */
 unsigned verb_index(const struct ftp_verb *v);
 

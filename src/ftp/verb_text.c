@@ -133,6 +133,8 @@ static int feat_rows(struct buf *out, const struct ftp_verb *v, const struct ver
 	buf_init(&line, FEAT_LINE_MAX);
 	for (; v->name != NULL && r == 0; v++) {
 		buf_clear(&line);
+		if (!verb_offered(v, st->conf))
+			continue;
 		if (v->feat_fn != NULL ? v->feat_fn(st, &line) : v->feat != NULL)
 			r = reply_line(out, "%s", v->feat_fn != NULL ? line.data : v->feat);
 	}
@@ -155,7 +157,7 @@ int verb_feat(struct buf *out, const struct verb_state *st)
 
 /* --- HELP --- */
 
-static int help_table(struct buf *out, const struct ftp_verb *v)
+static int help_table(struct buf *out, const struct ftp_verb *v, const struct ftp_conf *conf)
 {
 	char line[HELP_PER_LINE * 16];
 	int r = 0;
@@ -163,11 +165,14 @@ static int help_table(struct buf *out, const struct ftp_verb *v)
 	while (v->name != NULL && r == 0) {
 		size_t used = 0, end = 0;
 
-		for (unsigned i = 0; i < HELP_PER_LINE && v->name != NULL; i++, v++) {
+		for (unsigned i = 0; i < HELP_PER_LINE && v->name != NULL; v++) {
 			bool missing = (v->flags & VERB_NOT_IMPLEMENTED) != 0;
 			int n = snprintf(
 				line + used, sizeof(line) - used, "%s%s", v->name, missing ? "*" : "");
 
+			if (!verb_offered(v, conf))
+				continue;
+			i++;
 			end = used + (size_t)n;
 			used += (size_t)snprintf(
 					line + end, sizeof(line) - end, "%*s", n < 8 ? 8 - n : 1, "") +
@@ -202,7 +207,7 @@ int verb_site_help(struct buf *out, const char *arg, const struct ftp_conf *conf
 	}
 	r = reply_first(out, 214, "The following SITE commands are recognized (* =>'s unimplemented):");
 	if (r == 0)
-		r = help_table(out, ftp_site_verbs);
+		r = help_table(out, ftp_site_verbs, conf);
 	return r == 0 ? help_end(out, conf) : r;
 }
 
@@ -219,7 +224,7 @@ int verb_help(struct buf *out, const char *arg, const struct ftp_conf *conf)
 			name[i] = ascii_upper(word.text[i]);
 		name[i] = '\0';
 		v = verb_find(name);
-		if (v == NULL || word.len > LINE_VERB_MAX)
+		if (v == NULL || word.len > LINE_VERB_MAX || !verb_offered(v, conf))
 			return reply(out, 502, "Unknown command '%s'", arg);
 		if (v->arg == VERB_ARG_SUB && str_eq(name, "SITE"))
 			return verb_site_help(
@@ -228,6 +233,6 @@ int verb_help(struct buf *out, const char *arg, const struct ftp_conf *conf)
 	}
 	r = reply_first(out, 214, "The following commands are recognized (* =>'s unimplemented):");
 	if (r == 0)
-		r = help_table(out, ftp_verbs);
+		r = help_table(out, ftp_verbs, conf);
 	return r == 0 ? help_end(out, conf) : r;
 }

@@ -27,7 +27,10 @@
 	F(IPC_U32, type, p sid, 0), F(IPC_U32, type, p generation, 0), F(IPC_BOOL, type, p type_ascii, 0),   \
 		F(IPC_BOOL, type, p utf8_off, 0), F(IPC_BOOL, type, p quiet, 0),                             \
 		F(IPC_U32, type, p telnet, 0), F(IPC_STR, type, p clnt, LINE_MAX_BYTES),                     \
-		F(IPC_STR, type, p client_name, NAME_MAX_BYTES), F(IPC_BYTES, type, p input, 65536)
+		F(IPC_STR, type, p client_name, NAME_MAX_BYTES), F(IPC_BYTES, type, p input, 65536),         \
+		F(IPC_BOOL, type, p secure, 0), F(IPC_BOOL, type, p prot_private, 0),                        \
+		F(IPC_STR, type, p tls_text, LINE_MAX_BYTES), F(IPC_STR, type, p tls_env, 8192),             \
+		F(IPC_BYTES, type, p tls_sessions, 24 * 1024), F(IPC_BYTES, type, p tls_peer, 32)
 
 static const struct ipc_field connect_fields[] = {F(IPC_U32, struct ipc_connect, cid, 0),
 	F(IPC_ADDR, struct ipc_connect, peer, 0), F(IPC_ADDR, struct ipc_connect, local, 0), END};
@@ -142,6 +145,8 @@ static const struct ipc_permit permits[IPC_TYPE_COUNT] = {
 	ROW(KEYS_PEER, M, A, IPC_FD_NEEDED, keys_peer_fields, struct ipc_keys_peer),
 	ROW(KEYS_CHANNEL, M, L | S, IPC_FD_NEEDED, peer_fields, struct ipc_peer),
 	ROW(SIGN_REQUEST, L | S, A, IPC_FD_NONE, sign_request_fields, struct ipc_sign_request),
+	ROW(CCC, S, M, IPC_FD_NONE, sid_fields, struct ipc_sid),
+	ROW(CLEAR, M, L, IPC_FD_NONE, sid_fields, struct ipc_sid),
 	ROW(SIGN_REPLY, A, L | S, IPC_FD_NONE, sign_reply_fields, struct ipc_sign_reply),
 	ROW(MAP_USED, S, M, IPC_FD_NONE, map_used_fields, struct ipc_map_used),
 };

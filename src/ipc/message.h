@@ -75,6 +75,9 @@ enum ipc_type {
 	IPC_SIGN_REPLY,
 	/* session -> master */
 	IPC_MAP_USED, /* a download used a preloaded mapping, or found it outdated */
+	/* CCC: the login process is to end the TLS of a control connection that it relays */
+	IPC_CCC,   /* session -> master, after the reply was written */
+	IPC_CLEAR, /* master -> login */
 	IPC_TYPE_COUNT
 };
 
@@ -119,6 +122,14 @@ struct ipc_handoff {
 	const char *client_name; /* verified DNS name, or "" */
 	struct ipc_bytes
 		input; /* bytes read but not yet executed, after Telnet filtering; opaque to master */
+	/* TLS on the control connection; the descriptor is then one end of a socket pair, at whose other end login
+	 * goes on speaking TLS with the client. */
+	bool secure;
+	bool prot_private;             /* PROT P */
+	const char *tls_text;          /* tls_describe_text(), "" = none */
+	const char *tls_env;           /* StdEnvVars, ExportCertData: NAME=value, each ended by LF */
+	struct ipc_bytes tls_sessions; /* tls_sessions_export(): what data connections may resume */
+	struct ipc_bytes tls_peer;     /* SHA-256 of the client's certificate, or empty */
 };
 
 enum ipc_verdict {
@@ -233,7 +244,7 @@ struct ipc_xfer_verdict {
 	uint32_t refused; /* 0: go on; 1: limit per user; 2: limit per host */
 };
 
-struct ipc_sid { /* XFER_DONE, SESSION_END, ACTIVE_REQUEST */
+struct ipc_sid { /* XFER_DONE, SESSION_END, ACTIVE_REQUEST, CCC, CLEAR */
 	uint32_t sid;
 };
 

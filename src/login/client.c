@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,12 +11,22 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "login/secure.h"
 
 #define READ_BYTES 4096 /* at one wake-up, so that one client's flood does not keep the others waiting */
+
+static void check_empty(void *arg)
+{
+	struct client_table *t = arg;
+
+	if (t->count == 0 && t->relays.count == 0 && t->empty != NULL)
+		t->empty(t->arg);
+}
 
 void client_table_init(struct client_table *t, uv_loop_t *loop, const struct login_env *env)
 {
 	memset(t, 0, sizeof(*t));
+	relay_table_init(&t->relays, loop, check_empty, t);
 	t->loop = loop;
 	t->env = env;
 	for (unsigned i = 0; i < CLIENT_BUCKETS; i++) {
@@ -66,29 +77,71 @@ static void client_close(struct client *cl)
 	(void)uv_poll_stop(&cl->poll); /* cannot fail */
 	uv_close((uv_handle_t *)&cl->poll, handle_closed);
 	uv_close((uv_handle_t *)&cl->timer, handle_closed);
+	if (cl->relay_fd >= 0) {
+		int r = relay_start(&t->relays, cl->relay_sid, cl->fd, cl->secure, cl->relay_fd);
+
+		if (r < 0)
+			log_err(&cl->conn.log, "cannot carry the control connection: %s", uv_strerror(r));
+		cl->fd = cl->relay_fd = -1;
+		cl->secure = NULL;
+	}
+	login_secure_free(&cl->secure);
 	fd_close(&cl->fd);
 	list_del(&cl->cid_link);
 	list_del(&cl->sid_link);
 	login_conn_done(&cl->conn);
 	t->count--;
-	if (t->count == 0 && t->empty != NULL)
-		t->empty(t->arg);
+	check_empty(t);
+}
+
+/* --- bytes: in clear, or through TLS. Both return bytes, 0 = the end, or -errno --- */
+
+static ssize_t net_send(struct client *cl, const void *p, size_t n)
+{
+	ssize_t k;
+
+	cl->tls_waits = 0;
+	if (!cl->encrypted) {
+		k = send(cl->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		return k < 0 ? -errno : k;
+	}
+	k = tls_write(cl->secure->tls, p, n);
+	if (k == -EAGAIN)
+		cl->tls_waits = tls_wants(cl->secure->tls);
+	return k;
+}
+
+static ssize_t net_recv(struct client *cl, void *p, size_t n)
+{
+	ssize_t k;
+
+	if (cl->encrypted && !cl->shut) {
+		k = tls_read(cl->secure->tls, p, n);
+		return k == -WE_CLOSED ? 0 : k;
+	}
+	k = recv(cl->fd, p, n, MSG_DONTWAIT);
+	return k < 0 ? -errno : k;
+}
+
+static void lost(struct client *cl, ssize_t error)
+{
+	login_conn_broken(&cl->conn, err_text((int)error), clock_ms());
 }
 
 /* Send what there is, until it is gone or the socket is full. */
 static void output_send(struct client *cl)
 {
 	while (cl->conn.out.len > 0 && cl->conn.state != LOGIN_GONE) {
-		ssize_t k = send(cl->fd, cl->conn.out.data, cl->conn.out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t k = net_send(cl, cl->conn.out.data, cl->conn.out.len);
 
 		if (k >= 0) {
 			login_conn_sent(&cl->conn, (size_t)k, clock_ms());
 			continue;
 		}
-		if (errno == EINTR)
+		if (k == -EINTR)
 			continue;
-		if (errno != EAGAIN && errno != EWOULDBLOCK)
-			login_conn_broken(&cl->conn, strerror(errno), clock_ms());
+		if (k != -EAGAIN)
+			lost(cl, k);
 		return;
 	}
 }
@@ -101,15 +154,97 @@ static void input_read(struct client *cl)
 
 	if (want == 0)
 		return;
-	k = recv(cl->fd, bytes, want < sizeof(bytes) ? want : sizeof(bytes), MSG_DONTWAIT);
+	k = net_recv(cl, bytes, want < sizeof(bytes) ? want : sizeof(bytes));
 	if (k > 0) {
 		login_conn_input(&cl->conn, bytes, (size_t)k, clock_ms());
 		wipe(bytes, (size_t)k); /* may have been a password */
 	} else if (k == 0) {
 		login_conn_eof(&cl->conn, clock_ms());
-	} else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-		login_conn_broken(&cl->conn, strerror(errno), clock_ms());
+	} else if (k != -EAGAIN && k != -EINTR) {
+		lost(cl, k);
 	}
+}
+
+/* --- TLS --- */
+
+static void urgent_inline(int fd, int on)
+{
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)); /* an improvement only */
+}
+
+static void handshake_failed(struct client *cl, const char *why)
+{
+	login_conn_tls_failed(&cl->conn, why, clock_ms());
+	login_secure_free(&cl->secure);
+	output_send(cl);
+}
+
+static void handshake_done(struct client *cl)
+{
+	char text[512];
+	char *env = login_secure_env_text(cl->secure, &cl->conn.server->scope->conf);
+
+	cl->encrypted = true;
+	urgent_inline(cl->fd, 1);
+	login_conn_secured(
+		&cl->conn, tls_describe_text(cl->secure->tls, text, sizeof(text)), env, clock_ms());
+	free(env);
+	output_send(cl);
+}
+
+/* A client that sends a Telnet Synch beside the TLS stream must not break it: an urgent byte in the handshake is
+ * kept out of it (tls.md 7). */
+static void handshake(struct client *cl)
+{
+	const char *why = NULL;
+	struct err err = ERR_INIT;
+	int r = 0;
+
+	cl->tls_waits = 0;
+	if (cl->secure == NULL) {
+		urgent_inline(cl->fd, 0);
+		r = login_secure_new(&cl->conn, cl->fd, &cl->secure, &err);
+		why = err.text;
+	}
+	if (r == 0)
+		r = login_secure_step(cl->secure, &cl->conn, &why);
+	if (r == -EAGAIN)
+		cl->tls_waits = tls_wants(cl->secure->tls);
+	else if (r < 0)
+		handshake_failed(cl, why);
+	else
+		handshake_done(cl);
+}
+
+int client_hand_over(struct client *cl, struct ipc_chan *master, const struct ipc_handoff *m)
+{
+	struct ipc_handoff h = *m;
+	uint8_t fingerprint[TLS_FINGERPRINT_BYTES];
+	struct buf sessions;
+	int fds[2], r;
+
+	if (!cl->encrypted)
+		return ipc_send(master, IPC_HANDOFF, m, cl->fd);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	buf_init(&sessions, TLS_SESSIONS_EXPORT_MAX);
+	r = tls_sessions_export(cl->secure->sessions, &sessions);
+	h.tls_sessions = (struct ipc_bytes){sessions.data, sessions.len};
+	if (tls_peer_fingerprint(cl->secure->tls, fingerprint))
+		h.tls_peer = (struct ipc_bytes){fingerprint, sizeof(fingerprint)};
+	if (r == 0)
+		r = ipc_send(master, IPC_HANDOFF, &h, fds[1]);
+	if (sessions.data != NULL)
+		wipe(sessions.data, sessions.len);
+	buf_done(&sessions);
+	fd_close(&fds[1]);
+	if (r < 0) {
+		fd_close(&fds[0]);
+		return r;
+	}
+	cl->relay_fd = fds[0];
+	cl->relay_sid = m->sid;
+	return 0;
 }
 
 static void on_socket(uv_poll_t *h, int status, int events)
@@ -118,7 +253,7 @@ static void on_socket(uv_poll_t *h, int status, int events)
 
 	if (status < 0) { /* libuv's word for EPOLLERR: a reset */
 		login_conn_broken(&cl->conn, "connection reset", clock_ms());
-	} else if ((events & UV_READABLE) != 0) {
+	} else if ((events & UV_READABLE) != 0 && cl->conn.state != LOGIN_SECURING) {
 		input_read(cl);
 	}
 	client_update(cl);
@@ -152,7 +287,17 @@ void client_update(struct client *cl)
 	if (cl->fd < 0)
 		return;
 	output_send(cl);
+	if (cl->conn.state == LOGIN_SECURING && cl->conn.out.len == 0)
+		handshake(cl);
+	/* What TLS has taken from the socket does not make it readable again. */
+	while (cl->encrypted && !cl->shut && tls_pending(cl->secure->tls) > 0 &&
+		login_conn_wants_input(&cl->conn) > 0) {
+		input_read(cl);
+		output_send(cl);
+	}
 	if (cl->conn.state == LOGIN_LINGERING && !cl->shut) {
+		if (cl->encrypted)
+			(void)tls_shutdown(cl->secure->tls); /* the client will see the end in any case */
 		cl->shut = true;
 		(void)shutdown(cl->fd, SHUT_WR); /* a client that is gone already is noticed below */
 	}
@@ -162,7 +307,9 @@ void client_update(struct client *cl)
 	}
 	if (login_conn_wants_input(&cl->conn) > 0)
 		events |= UV_READABLE;
-	if (cl->conn.out.len > 0)
+	if (cl->tls_waits != 0)
+		events |= cl->tls_waits == POLLIN ? UV_READABLE : UV_WRITABLE;
+	else if (cl->conn.out.len > 0)
 		events |= UV_WRITABLE;
 	if (events == 0)
 		(void)uv_poll_stop(&cl->poll);
@@ -203,6 +350,7 @@ static struct client *client_make(struct client_table *t, int fd)
 	cl->handles = 2;
 	cl->table = t;
 	cl->fd = fd;
+	cl->relay_fd = -1;
 	list_init(&cl->sid_link);
 	if (++t->last_cid == 0)
 		t->last_cid = 1;

@@ -5,7 +5,9 @@
 #include <uv.h>
 
 #include "base/list.h"
+#include "ipc/chan.h"
 #include "login/conn.h"
+#include "login/relay.h"
 
 #define CLIENT_BUCKETS 512 /* of the lists by cid and by sid */
 
@@ -15,7 +17,8 @@ struct client_table {
 	struct list by_cid[CLIENT_BUCKETS], by_sid[CLIENT_BUCKETS];
 	unsigned count;
 	uint32_t last_cid;
-	void (*empty)(void *arg); /* called when the last one has gone; may be NULL */
+	struct relay_table relays; /* those that have logged in over TLS */
+	void (*empty)(void *arg);  /* called when the last one has gone, relays included; may be NULL */
 	void *arg;
 };
 
@@ -24,6 +27,11 @@ struct client {
 	struct client_table *table;
 	struct login_conn conn;
 	int fd;
+	struct secure *secure; /* TLS, NULL = none */
+	bool encrypted;        /* the handshake is done */
+	short tls_waits;       /* POLLIN or POLLOUT that TLS needs before it goes on, 0 = none */
+	int relay_fd; /* our end of the session's control connection, -1 = it got the socket itself */
+	uint32_t relay_sid;
 	bool shut;        /* our side is closed for writing */
 	unsigned handles; /* of libuv, not yet closed */
 	uv_poll_t poll;
@@ -40,6 +48,9 @@ bool client_adopt(struct client_table *t, int fd, const struct ipc_adopt *m);
 struct client *client_by_cid(const struct client_table *t, uint32_t cid); /* or NULL */
 struct client *client_by_sid(const struct client_table *t, uint32_t sid); /* or NULL */
 struct client *client_of(const struct login_conn *c);
+
+/* Send HANDOFF to master with the client's socket, or over TLS with one end of a relay. 0 or negative. */
+int client_hand_over(struct client *cl, struct ipc_chan *master, const struct ipc_handoff *m);
 
 /* Master has admitted it: from now on it is found by its sid. */
 void client_admit(struct client *cl, const struct ipc_admit *m);

@@ -219,8 +219,7 @@ static int host_find(struct login_conn *c, const char *host, const struct ftp_se
 	return 0;
 }
 
-/* Go on under another server's rules. False when master cannot be told. */
-static bool server_switch(struct login_conn *c, const struct ftp_server *server, uint64_t now_ms)
+bool login_server_switch(struct login_conn *c, const struct ftp_server *server, uint64_t now_ms)
 {
 	struct ipc_host m = {.sid = c->sid, .server = server->index};
 
@@ -251,6 +250,15 @@ static void host_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 	}
 	memcpy(host, w.text, w.len);
 	host[w.len] = '\0';
+	if (c->secure && c->sni == NULL) {
+		(void)reply(&c->out, 503, "Bad sequence of commands");
+		return;
+	}
+	if (c->secure &&
+		!str_eq_nocase(host, c->sni)) { /* the certificate was for that name (RFC 7151 3.2.2) */
+		(void)reply(&c->out, 504, "%s: Unknown hostname provided", host);
+		return;
+	}
 	if (host_find(c, host, &server) < 0)
 		return;
 	if (server == NULL || !policy_login_connect(&who, server->scope, NULL) ||
@@ -258,7 +266,7 @@ static void host_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 		(void)reply(&c->out, 504, "%s: Unknown hostname provided", host);
 		return;
 	}
-	if (server_switch(c, server, now_ms))
+	if (login_server_switch(c, server, now_ms))
 		(void)reply(&c->out, 220, "HOST command successful");
 }
 
@@ -327,10 +335,80 @@ static void rein_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 		(void)reply(&c->out, 501, "Invalid number of parameters");
 		return;
 	}
-	if (!server_switch(c, c->home_server, now_ms))
+	if (c->secure) { /* nothing could say what of the TLS connection is to be forgotten */
+		(void)reply(&c->out, 502, "REIN command not implemented");
+		return;
+	}
+	if (!login_server_switch(c, c->home_server, now_ms))
 		return;
 	login_reset(c);
 	(void)reply(&c->out, 220, "Service ready for new user.");
+}
+
+/* --- TLS (RFC 4217, RFC 2228) --- */
+
+static void auth_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	const char *mech = cmd->arg;
+	bool tls = str_eq_nocase(mech, "TLS") || str_eq_nocase(mech, "TLS-C");
+	bool ssl = str_eq_nocase(mech, "SSL") || str_eq_nocase(mech, "TLS-P");
+
+	if (c->secure)
+		(void)reply(&c->out, 503, "Unwilling to accept second AUTH");
+	else if (cmd->arg_len == 0)
+		(void)reply(&c->out, 504, "AUTH requires at least one argument");
+	else if (!tls && !ssl)
+		(void)reply(&c->out, 504, "AUTH %.*s unsupported", 64, mech);
+	else if (c->server->tls == NULL)
+		(void)reply(&c->out, 431, "Necessary security resource unavailable");
+	else {
+		(void)reply(&c->out, 234, "AUTH %s successful", mech);
+		login_reset(c); /* what was said in clear does not count (RFC 4217 4) */
+		c->prot_private = ssl;
+		login_enter(c, LOGIN_SECURING, now_ms);
+	}
+}
+
+/* Before the login there is nothing that clear text could be good for. */
+static void ccc_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	if (c->secure)
+		(void)reply(&c->out, 534, "Unwilling to accept security parameters");
+	else
+		(void)reply(&c->out, 533, "CCC not allowed on insecure control connection");
+}
+
+static void no_adat_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	(void)reply(&c->out, 503, "%s is not used with TLS", cmd->verb);
+}
+
+static void pbsz_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	(void)param_pbsz(&c->out, cmd, c->secure);
+}
+
+static void prot_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	(void)param_prot(&c->out, cmd, c->secure, conf_of(c)->tls_required.data, &c->prot_private);
+}
+
+/* TLSRequired: is the command to wait until there is TLS? With AllowPerUser that is decided after the login. */
+static bool needs_tls(const struct login_conn *c, const struct ftp_verb *verb)
+{
+	static const char *const clear[] = {"AUTH", "CLNT", "FEAT", "HOST", "NOOP", "QUIT", "SYST"};
+	enum tls_control_need need = conf_of(c)->tls_required.control;
+
+	if (c->secure || !conf_of(c)->tls.engine || need == TLS_CONTROL_OPTIONAL)
+		return false;
+	if (need == TLS_CONTROL_LOGIN)
+		return str_eq(verb->name, "USER") || str_eq(verb->name, "PASS") || str_eq(verb->name, "ACCT");
+	if ((conf_of(c)->tls.options & TLS_OPT_PER_USER) != 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(clear); i++)
+		if (str_eq(verb->name, clear[i]))
+			return false;
+	return true;
 }
 
 static void stat_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
@@ -362,14 +440,22 @@ static void type_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 
 const struct login_command_row login_commands[] = {
 	{"ACCT", acct_run},
+	{"ADAT", no_adat_run},
+	{"AUTH", auth_run},
+	{"CCC", ccc_run},
 	{"CLNT", clnt_run},
+	{"CONF", no_adat_run},
+	{"ENC", no_adat_run},
 	{"FEAT", feat_run},
 	{"HELP", help_run},
 	{"HOST", host_run},
 	{"LANG", lang_run},
+	{"MIC", no_adat_run},
 	{"NOOP", noop_run},
 	{"OPTS", opts_run},
 	{"PASS", pass_run},
+	{"PBSZ", pbsz_run},
+	{"PROT", prot_run},
 	{"QUIT", quit_run},
 	{"REIN", rein_run},
 	{"STAT", stat_run},
@@ -410,10 +496,14 @@ void login_command(struct login_conn *c, const struct line_cmd *cmd, uint64_t no
 							 : str_escape(cmd->arg, text, sizeof(text)));
 	while (row->verb != NULL && !str_eq(row->verb, cmd->verb))
 		row++;
-	if (verb == NULL)
+	if (verb == NULL || !verb_offered(verb, conf_of(c)))
 		(void)reply_unknown(&c->out, cmd);
 	else if (row->verb == NULL)
 		(void)reply(&c->out, 530, "Please login with USER and PASS");
+	else if (needs_tls(c, verb))
+		(void)reply(&c->out, 550, "SSL/TLS required on the control channel");
+	else if (forbidden(c, verb) && (verb->flags & VERB_TLS) != 0)
+		(void)reply(&c->out, 534, "Unwilling to accept security parameters");
 	else if (forbidden(c, verb))
 		(void)reply(&c->out, 550, "%s: Operation not permitted", verb->name);
 	else if ((verb->flags & VERB_SECRET) == 0 && cmd->arg_len > 0 &&

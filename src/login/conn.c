@@ -16,7 +16,7 @@
 
 const char *login_state_name(enum login_state state)
 {
-	static const char *const names[LOGIN_STATE_COUNT] = {"admitting", "resolving", "commands",
+	static const char *const names[LOGIN_STATE_COUNT] = {"admitting", "resolving", "securing", "commands",
 		"authenticating", "delaying", "handing over", "closing", "lingering", "gone"};
 
 	return names[state];
@@ -30,6 +30,10 @@ void login_enter(struct login_conn *c, enum login_state state, uint64_t now_ms)
 	switch (state) {
 	case LOGIN_RESOLVING:
 		c->due_ms = now_ms + LOGIN_RESOLVE_MS;
+		break;
+	case LOGIN_SECURING:
+		if (c->server->scope->conf.tls.handshake_ms > 0)
+			c->due_ms = now_ms + c->server->scope->conf.tls.handshake_ms;
 		break;
 	case LOGIN_CLOSING:
 		c->due_ms = now_ms + LOGIN_CLOSE_MS;
@@ -122,7 +126,10 @@ void login_conn_done(struct login_conn *c)
 	login_wipe_string(&c->clnt);
 	login_wipe_string(&c->password);
 	free(c->client_name);
-	c->client_name = NULL;
+	free(c->sni);
+	free(c->tls_text);
+	free(c->tls_env);
+	c->client_name = c->sni = c->tls_text = c->tls_env = NULL;
 	line_done(&c->in);
 	buf_done(&c->out);
 }
@@ -141,6 +148,10 @@ static void hand_over(struct login_conn *c, uint64_t now_ms)
 		.telnet = telnet_pack(&c->telnet),
 		.clnt = c->clnt != NULL ? c->clnt : "",
 		.client_name = c->client_name != NULL ? c->client_name : "",
+		.secure = c->secure,
+		.prot_private = c->prot_private,
+		.tls_text = c->tls_text,
+		.tls_env = c->tls_env,
 	};
 
 	m.input.data = line_pending(&c->in, &m.input.len);
@@ -302,9 +313,70 @@ static void open_session(struct login_conn *c, uint64_t now_ms)
 		return;
 	log_info(&c->log, "FTP session opened.");
 	show(c);
+	if (c->server->scope->conf.tls.engine &&
+		(c->server->scope->conf.tls.options & TLS_OPT_USE_IMPLICIT_SSL) != 0) {
+		c->implicit = true;
+		c->prot_private = true;
+		login_enter(c, LOGIN_SECURING, now_ms);
+		return;
+	}
 	login_greet(c);
 	login_enter(c, LOGIN_COMMANDS, now_ms);
 	advance(c, now_ms);
+}
+
+/* --- TLS --- */
+
+/* What was read behind AUTH came in clear and may be another's (command injection): it is not executed. */
+static void drop_clear_input(struct login_conn *c)
+{
+	size_t n;
+
+	(void)line_pending(&c->in, &n);
+	if (n == 0)
+		return;
+	log_notice(&c->log, "%zu bytes that came in clear before the TLS handshake are thrown away", n);
+	line_drop(&c->in);
+}
+
+void login_conn_secured(struct login_conn *c, const char *text, const char *env, uint64_t now_ms)
+{
+	drop_clear_input(c);
+	c->secure = true;
+	c->telnet = (struct telnet){0};
+	telnet_set_off(&c->telnet, telnet_charset_needs_off(c->server->scope->conf.encoding_client));
+	free(c->tls_text);
+	free(c->tls_env);
+	c->tls_text = xstrdup(text);
+	c->tls_env = env != NULL ? xstrdup(env) : NULL;
+	log_info(&c->log, "%s", text);
+	score_set_protocol(c->score, "ftps");
+	if (c->implicit)
+		login_greet(c);
+	login_enter(c, LOGIN_COMMANDS, now_ms);
+	advance(c, now_ms);
+}
+
+void login_conn_tls_failed(struct login_conn *c, const char *why, uint64_t now_ms)
+{
+	log_notice(&c->log, "TLS handshake failed: %s", why);
+	if (c->implicit)
+		login_enter(c, LOGIN_GONE, now_ms); /* a plain reply would mean nothing to it */
+	else
+		login_conn_end(c, "421 TLS handshake failed", now_ms);
+}
+
+const struct ftp_server *login_conn_sni(struct login_conn *c, const char *name, uint64_t now_ms)
+{
+	const struct ftp_server *server = ftp_server_by_name(c->env->config, &c->local, name);
+	struct ftp_subject who = login_subject(c);
+
+	free(c->sni);
+	c->sni = xstrdup(name);
+	if (server == NULL || server->tls == NULL || !policy_login_connect(&who, server->scope, NULL) ||
+		!login_server_switch(c, server, now_ms))
+		return NULL;
+	return server;
 }
 
 void login_conn_adopt(struct login_conn *c, const struct login_env *env, uint32_t cid,
@@ -447,6 +519,8 @@ void login_conn_tick(struct login_conn *c, uint64_t now_ms)
 	if (c->state == LOGIN_RESOLVING) {
 		log_debug(&c->log, 3, "no answer about the client's name, going on without it");
 		open_session(c, now_ms);
+	} else if (c->state == LOGIN_SECURING) {
+		login_conn_tls_failed(c, "it took too long", now_ms);
 	} else if (c->state == LOGIN_DELAYING) {
 		login_refuse(c, now_ms);
 		advance(c, now_ms);

@@ -6,14 +6,16 @@
  *   - read more while login_conn_wants_input()
  *   - call login_conn_tick() at login_conn_deadline()
  *   - after any call look at conn->state: LOGIN_LINGERING shut the socket down for writing; LOGIN_GONE
- *     close and free
+ *     close and free; LOGIN_SECURING with nothing in conn->out: do the TLS handshake, and from then on all
+ *     bytes go through TLS
  *
  *     ADMITTING --ADMIT--> COMMANDS --PASS--> AUTHENTICATING --LOGIN_RESULT--> HANDING_OVER --sent--> GONE
  *         |                  |    ^                 |
  *         |                  |    +--- DELAYING <---+ AUTH_FAILED
  *         +------------------+------------+---------> CLOSING --flushed--> LINGERING --> GONE
  *
- * With UseReverseDNS on, RESOLVING stands between ADMITTING and COMMANDS.
+ * With UseReverseDNS on, RESOLVING stands between ADMITTING and COMMANDS. AUTH TLS leads from COMMANDS to SECURING and
+ * back, implicit TLS from ADMITTING (RESOLVING) to SECURING to COMMANDS.
  *
  * Times are milliseconds of the monotonic clock. Output is bounded: while a client does not read its replies,
  * its commands wait; TimeoutLogin ends it.
@@ -50,6 +52,7 @@ struct login_conn;
 enum login_state {
 	LOGIN_ADMITTING,      /* CONNECT is with master; nothing is read */
 	LOGIN_RESOLVING,      /* UseReverseDNS: the client's name is with auth; nothing is read */
+	LOGIN_SECURING,       /* TLS handshake, when what was said before has been sent; nothing is read */
 	LOGIN_COMMANDS,       /* commands are executed */
 	LOGIN_AUTHENTICATING, /* PASS is with auth (or waits for auth to be there); commands wait */
 	LOGIN_DELAYING,       /* it failed; the answer waits for its time */
@@ -75,10 +78,11 @@ struct login_ops {
 struct login_env {
 	const struct ftp_config *config;
 	const struct login_ops *ops;
-	void *arg;                  /* for ops */
-	struct score_region *score; /* may be NULL */
-	const struct log_ctx *log;  /* of the process */
-	struct extlogs *extlogs;    /* may be NULL */
+	void *arg;                   /* for ops */
+	struct score_region *score;  /* may be NULL */
+	const struct log_ctx *log;   /* of the process */
+	struct extlogs *extlogs;     /* may be NULL */
+	struct tls_cache *tls_cache; /* what later logins may resume; may be NULL */
 };
 
 struct login_conn {
@@ -104,6 +108,13 @@ struct login_conn {
 	bool utf8_off;   /* OPTS UTF8 OFF */
 	bool quiet;      /* password with '-' */
 	char *clnt;      /* CLNT, or NULL */
+
+	bool secure;       /* TLS is on */
+	bool implicit;     /* ... since before the greeting */
+	bool prot_private; /* PROT P */
+	char *sni;         /* name that the client asked for in the handshake, or NULL */
+	char *tls_text;    /* tls_describe_text(), for logs; or NULL */
+	char *tls_env;     /* for the session's environment; or NULL */
 
 	char *user;         /* USER, or NULL */
 	char *password;     /* only while it waits for auth to be there */
@@ -144,6 +155,14 @@ void login_conn_failed(struct login_conn *c, const struct ipc_auth_failed *m, ui
 /* auth is there (again): a waiting request is sent. auth is gone: a request that it had fails. */
 void login_conn_auth_ready(struct login_conn *c, uint64_t now_ms);
 void login_conn_auth_lost(struct login_conn *c, uint64_t now_ms);
+/* TLS. The owner asks for the context of conn->server, does the handshake, and tells how it ended. text and env as in
+ * struct ipc_handoff; env may be NULL. A failed handshake is answered in clear: the owner forgets TLS before.
+ */
+void login_conn_secured(struct login_conn *c, const char *text, const char *env, uint64_t now_ms);
+void login_conn_tls_failed(struct login_conn *c, const char *why, uint64_t now_ms);
+/* In the handshake the client has named a host (lower case). The server that it chose, which is c's from now
+ * on; NULL when none has that name. */
+const struct ftp_server *login_conn_sni(struct login_conn *c, const char *name, uint64_t now_ms);
 /* Say this reply line and close. */
 void login_conn_end(struct login_conn *c, const char *reply_line, uint64_t now_ms);
 

@@ -10,6 +10,8 @@ const char *login_state_name(enum login_state state);
 
 /* Execute one command. Appends replies to c->out and may change the state. */
 void login_command(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms);
+/* Go on under another server's rules. False when master cannot be told: the connection ends. */
+bool login_server_switch(struct login_conn *c, const struct ftp_server *server, uint64_t now_ms);
 /* The 220 lines. */
 void login_greet(struct login_conn *c);
 /* The answer to a failed login, whose time has come; closes after the last attempt. */

@@ -152,7 +152,10 @@ static int to_master(void *arg, const struct login_conn *c, enum ipc_type type, 
 
 	if (p->master == NULL)
 		return -WE_CLOSED;
-	r = ipc_send(&p->master->chan, type, msg, type == IPC_HANDOFF ? client_of(c)->fd : -1);
+	if (type == IPC_HANDOFF)
+		r = client_hand_over(client_of(c), &p->master->chan, msg);
+	else
+		r = ipc_send(&p->master->chan, type, msg, -1);
 	channel_arm(p->master);
 	return r;
 }
@@ -309,7 +312,7 @@ static void on_retire(struct proc *p, const struct ipc_retire *q)
 			q->text[0] != '\0' ? q->text : "Service not available, closing control connection");
 		client_each(&p->clients, end_client, line);
 	}
-	if (p->clients.count == 0)
+	if (p->clients.count == 0 && p->clients.relays.count == 0)
 		uv_stop(&p->loop);
 }
 
@@ -362,6 +365,9 @@ static void master_message(struct proc *p, struct ipc_msg *m)
 	case IPC_LOG_REOPEN:
 		(void)ftp_logfile_reopen(p->start->config, m->log_reopen.index,
 			ipc_msg_take_fd(m)); /* else the old file goes on */
+		break;
+	case IPC_CLEAR:
+		relay_clear(&p->clients.relays, m->sid.sid);
 		break;
 	case IPC_RETIRE:
 		on_retire(p, &m->retire);
@@ -436,6 +442,7 @@ static int proc_init(struct proc *p, const struct proc_start *start)
 		return r;
 	p->env.extlogs = extlogs_new(start->config);
 	extlogs_prepare(p->env.extlogs);
+	p->env.tls_cache = tls_cache_new(&start->config->tls_cache);
 	client_table_init(&p->clients, &p->loop, &p->env);
 	p->clients.empty = stop_when_empty;
 	p->clients.arg = p;
@@ -473,6 +480,7 @@ static void conn_drop(struct login_conn *c, void *arg, uint64_t now_ms)
 static void proc_done(struct proc *p)
 {
 	client_each(&p->clients, conn_drop, NULL);
+	relay_end_all(&p->clients.relays);
 	listeners_close(p);
 	channel_close(&p->auth);
 	channel_close(&p->master);
@@ -482,6 +490,7 @@ static void proc_done(struct proc *p)
 	fd_close(&p->spare_fd);
 	free(p->listeners);
 	extlogs_free(&p->env.extlogs);
+	tls_cache_free(&p->env.tls_cache);
 }
 
 int login_main(const struct proc_start *start)

@@ -117,6 +117,24 @@ static void fill_start(const struct msession *s, const struct ipc_handoff *h, st
 	st->connected_wall_ms = s->connected_wall_ms;
 }
 
+/* The session has said that it ends the protection of its control connection; who carries that must do it. */
+static void on_ccc(struct master *m, struct child *c, const struct ipc_sid *q)
+{
+	struct msession *s = own_session(m, c, q->sid);
+
+	if (s == NULL || s->relay == 0)
+		return;
+	LIST_EACH(it, tmp, &m->children)
+	{
+		struct child *login = LIST_OBJ(it, struct child, link);
+
+		if (login->role == IPC_LOGIN && login->id == s->relay)
+			(void)child_send(
+				login, IPC_CLEAR, q, -1); /* a dead one takes its connections with it */
+	}
+	s->relay = 0;
+}
+
 static int is_stream_socket(int fd)
 {
 	int type = 0;
@@ -151,6 +169,7 @@ static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
 		keep(&s->client_name, msg->handoff.client_name);
 		msession_move(s, to);
 		s->state = MSESSION_ACTIVE;
+		s->relay = msg->handoff.secure ? c->id : 0;
 		live_login(m, s);
 	}
 	if (r < 0) {
@@ -359,6 +378,9 @@ static int dispatch(struct master *m, struct child *c, struct ipc_msg *msg)
 		return mapper_used(m, c->gen, &msg->map_used);
 	case IPC_REIN:
 		return on_rein(m, c, msg);
+	case IPC_CCC:
+		on_ccc(m, c, &msg->sid);
+		return 0;
 	case IPC_ACTIVE_REQUEST:
 		on_active_request(m, c, &msg->sid);
 		return 0;

@@ -87,6 +87,7 @@ struct msession {
 	const struct ftp_class *class; /* NULL = none */
 	struct addr peer, local;
 	uint64_t connected_wall_ms;
+	unsigned relay;        /* id of the login process that carries its TLS, 0 = none */
 	uint32_t xfer_command; /* FTP_XFER_ bit of the counted transfer, 0 = none */
 	char *client_name; /* verified DNS name as login said, for the way back (REIN); owned, NULL = none */
 	/* from the grant; strings owned */

@@ -159,8 +159,9 @@ static int add_sockets(scmp_filter_ctx ctx, enum ipc_role role)
 {
 	int r;
 
-	if (role == IPC_LOGIN)
-		return 0;
+	if (role == IPC_LOGIN) /* the way to a session whose control connection has TLS */
+		return seccomp_rule_add(
+			ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 	if (role == IPC_AUTH)
 		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 0);
 	r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_INET));

@@ -94,6 +94,12 @@ static int out_send(struct ctrl *c)
 		buf_consume(&c->out, (size_t)n);
 		c->stuck_since_ms = 0;
 	}
+	if (c->clearing) {
+		struct ipc_sid m = {.sid = c->s->sid};
+
+		c->clearing = false;
+		proc_send(c->s->proc, IPC_CCC, &m);
+	}
 	buf_done(&c->out); /* idle connections keep no memory */
 	buf_init(&c->out, CTRL_OUT_MAX);
 	return 0;
@@ -126,6 +132,11 @@ void ctrl_close(struct ctrl *c)
 	c->alarm = alarm_new(session_loop(c->s), close_timeout, c);
 	alarm_set(c->alarm, CTRL_CLOSE_MS);
 	ctrl_flush(c);
+}
+
+void ctrl_clear(struct ctrl *c)
+{
+	c->clearing = true;
 }
 
 void ctrl_leave(struct ctrl *c)

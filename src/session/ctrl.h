@@ -38,6 +38,7 @@ struct ctrl {
 	bool leaving;            /* closing, but then the client goes back to a login process */
 	struct alarm *alarm;     /* the end of closing */
 	uint64_t raw_in, raw_out;
+	bool clearing; /* CCC: tell master when out is empty */
 };
 
 struct ipc_handoff;
@@ -54,6 +55,9 @@ void ctrl_flush(struct ctrl *c);
 void ctrl_close(struct ctrl *c);
 /* Send what waits, then call session_give_back(). */
 void ctrl_leave(struct ctrl *c);
+
+/* CCC: when what waits is sent, login is to end the TLS of the connection. */
+void ctrl_clear(struct ctrl *c);
 
 /* The next whole line that waits in the input, without its end; empty ones are skipped. NULL when there is
  * none. Borrowed until bytes come or go. */

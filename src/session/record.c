@@ -33,7 +33,7 @@ static void record_who(const struct session *s, struct log_record *rec, char *lo
 	rec->local_port = addr_port(&s->local);
 	rec->server_name = conf->server_name;
 	rec->fqdn = s->server->fqdn;
-	rec->protocol = "ftp";
+	rec->protocol = s->secure ? "ftps" : "ftp";
 	rec->anon_password = s->anonymous ? s->email : NULL;
 	rec->user = s->user;
 	rec->sent_user = s->sent_user;
@@ -133,7 +133,7 @@ void record_xfer(struct session *s, const struct record_xfer *x)
 					 : XFERLOG_OUT,
 		.anonymous = s->anonymous,
 		.user = s->anonymous ? s->email : s->user,
-		.service = "ftp",
+		.service = s->secure ? "ftps" : "ftp",
 		.complete = x->complete,
 	};
 	int r;

@@ -11,6 +11,7 @@
 #include "session/data.h"
 #include "session/proc.h"
 #include "session/record.h"
+#include "session/secure.h"
 #include "session/session_priv.h"
 #include "session/xfer_priv.h"
 
@@ -177,7 +178,7 @@ static const struct ftp_verb *verb_of_line(struct session *s, const struct line_
 	const struct ftp_verb *v = verb_find(line->verb);
 	const char *protocol;
 
-	if (v)
+	if (v && verb_offered(v, &s->scope->conf))
 		return v;
 	protocol = verb_foreign_protocol(line->verb);
 	if (protocol) {
@@ -199,6 +200,10 @@ static bool limit_ok(struct session *s, const struct ftp_verb *v)
 	if (v->arg == VERB_ARG_PATH || v->arg == VERB_ARG_OPT_PATH || v->arg == VERB_ARG_SUB ||
 		v->flags & VERB_MULTI_WORD_PATH || session_verb_allowed(s, v->name))
 		return true;
+	if (v->flags & VERB_TLS) {
+		session_reply(s, 534, "Unwilling to accept security parameters");
+		return false;
+	}
 	session_reply(s,
 		data                           ? 501
 		: strcmp(v->name, "RANG") == 0 ? 552
@@ -228,6 +233,8 @@ static enum ftp_result command_run(struct session *s, const struct ftp_verb *v, 
 		session_reply(s, 550, "%s: Forbidden command argument", line->arg);
 		return FTP_DONE;
 	}
+	if (v->flags & VERB_TRANSFER && v->arg != VERB_ARG_PATH && !secure_data_allowed(s, &s->scope->conf))
+		return FTP_DONE;
 	if (v->flags & VERB_ENDS_RENAME) {
 		free(s->rename_from);
 		s->rename_from = NULL;

@@ -131,6 +131,17 @@ struct session {
 	uint64_t files_in, files_out, bytes_in, bytes_out;
 	uint64_t raw_in, raw_out;
 
+	/* TLS: secure.h */
+	bool secure;       /* the control connection has TLS, or had it before CCC */
+	bool tls_cleared;  /* CCC */
+	bool prot_private; /* PROT P */
+	bool has_tls_peer;
+	bool tls_unbound_logged;
+	uint8_t tls_peer[32]; /* SHA-256 of the client's certificate */
+	struct tls_sessions
+		*tls_sessions; /* what data connections may resume; NULL: the login was in clear */
+	char *tls_text, *tls_env;
+
 	struct session_command cmd;
 	struct ctrl *ctrl;
 	struct data *data;

@@ -18,6 +18,7 @@
 #include "session/mapped.h"
 #include "session/proc.h"
 #include "session/record.h"
+#include "session/secure.h"
 #include "session/session_priv.h"
 #include "session/zfilter.h"
 
@@ -68,7 +69,7 @@ static void slot_set(struct session *s, const struct ipc_session_start *m)
 	score_set_client(s->slot, &s->peer, s->client_name);
 	score_set_server(s->slot, &s->local, s->scope->conf.server_name);
 	score_set_class(s->slot, s->who.class_name);
-	score_set_protocol(s->slot, "ftp");
+	score_set_protocol(s->slot, s->secure ? "ftps" : "ftp");
 	score_set_user(s->slot, s->user, s->uid, s->gid);
 	score_set_cwd(s->slot, s->cwd);
 }
@@ -214,6 +215,15 @@ static const struct ftp_server *server_of(const struct session_proc *p, const st
 	return c->servers[m->grant.server];
 }
 
+/* TLSRequired of the <Anonymous> that was logged into, or with TLSOptions AllowPerUser of the server: login could not
+ * know, or did not ask. */
+static bool control_needs_tls(const struct session *s)
+{
+	const struct ftp_conf *conf = &s->scope->conf;
+
+	return conf->tls.engine && !s->secure && conf->tls_required.control == TLS_CONTROL_REQUIRED;
+}
+
 void session_new(struct session_proc *p, const struct ipc_session_start *m, int fd)
 {
 	const struct ftp_server *server = server_of(p, m);
@@ -238,6 +248,7 @@ void session_new(struct session_proc *p, const struct ipc_session_start *m, int 
 	s->cwd = xstrdup("/");
 	who_set(s, m);
 	params_set(s, &m->handoff);
+	r = secure_take(s, &m->handoff);
 	s->log = (struct log_ctx){.parent = &p->log, .user = s->user, .client = s->peer_text, .sid = s->sid};
 	slot_set(s, m);
 	mapped_session(s);
@@ -245,13 +256,19 @@ void session_new(struct session_proc *p, const struct ipc_session_start *m, int 
 	p->n_sessions++;
 	s->data = data_new(s);
 	s->timers = timers_new(s);
-	r = ctrl_open(s, fd, &m->handoff, &s->ctrl);
+	if (r < 0)
+		fd_close(&fd);
+	else
+		r = ctrl_open(s, fd, &m->handoff, &s->ctrl);
 	if (r < 0) {
 		log_err(&s->log, "cannot take over the control connection: %s", err_text(r));
 		session_control_lost(s);
 	} else if (!p->root)
 		session_refuse(s);
-	else if (p->root_via_link && !s->scope->conf.allow_chroot_symlinks) {
+	else if (control_needs_tls(s)) {
+		log_notice(&s->log, "TLSRequired: a login in clear is refused");
+		session_refuse(s);
+	} else if (p->root_via_link && !s->scope->conf.allow_chroot_symlinks) {
 		log_err(&s->log, "the path of the root has a symbolic link in it, see AllowChrootSymlinks");
 		session_refuse(s);
 	} else
@@ -284,6 +301,7 @@ void session_free(struct session *s)
 	free(s->clnt);
 	free(s->cwd);
 	free(s->rename_from);
+	secure_forget(s);
 	free(s->display_seen);
 	free(s->end_text);
 	free(s);

@@ -9,9 +9,24 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct tls_conn;
+
 struct wire {
-	int sock; /* non-blocking stream socket, -1 = not open; owned */
+	int sock;             /* non-blocking stream socket, -1 = not open; owned */
+	struct tls_conn *tls; /* PROT P, after its handshake; owned; NULL = clear */
+	bool lenient;         /* TLSDataShutdown lenient: an end without close_notify is an end */
+	bool cut;             /* ... and so it was */
 };
+
+/* Close, with whatever is open. */
+void wire_close(struct wire *w);
+/* Events to wait for (UV_READABLE or UV_WRITABLE) after -EAGAIN of sending or receiving. */
+int wire_events(const struct wire *w, bool sending);
+/* Say that nothing more comes: close_notify, and the end of the stream. 0, -EAGAIN: wait and call again, or
+ * -errno: the other side is gone. */
+int wire_end(struct wire *w);
+/* Does the kernel encrypt what is sent, so that wire_sendfile() works in spite of TLS? */
+bool wire_kernel_tls(const struct wire *w);
 
 /* Send n bytes (n > 0) from p, or as many as the socket takes. Returns 1..n, or -errno: -EAGAIN when it
  * takes none now; -EFAULT when p is a mapping whose file was cut; others see wire_lost(). */
@@ -21,8 +36,8 @@ ssize_t wire_send(struct wire *w, const void *p, size_t n);
  * copy (map_read()), or the process gets SIGBUS. */
 bool wire_takes_mappings(const struct wire *w);
 
-/* Receive up to size bytes (size > 0). Returns 1..size, 0 at the end of the stream, or -errno as wire_send().
- */
+/* Receive up to size bytes (size > 0). Returns 1..size, 0 at the end of the stream, or -errno as wire_send();
+ * -ECONNRESET also for a TLS connection that ends without close_notify, unless lenient. */
 ssize_t wire_recv(struct wire *w, void *p, size_t size);
 
 /* Send up to n bytes of file fd from *offset in the kernel; advances *offset. Returns the bytes, 0 at the end

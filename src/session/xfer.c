@@ -17,6 +17,7 @@
 #include "session/mapped.h"
 #include "session/proc.h"
 #include "session/record.h"
+#include "session/secure.h"
 #include "session/session_priv.h"
 #include "session/slice.h"
 #include "session/watch.h"
@@ -38,10 +39,13 @@
 #define LINGER_TURNS  8 /* reads in one turn of the loop from a client that should be silent */
 
 static const char *const state_name[XFER_STATE_COUNT] = {
-	"opening", "waiting", "moving", "paced", "linger", "finishing"};
+	"opening", "securing", "waiting", "moving", "paced", "linger", "finishing"};
 
 static void xfer_step(struct xfer *x);
 static void xfer_stop(struct xfer *x);
+static void xfer_wait_net(struct xfer *x);
+static void xfer_secure(struct xfer *x);
+static void xfer_insecure(struct xfer *x, int error);
 
 static void xfer_enter(struct xfer *x, enum xfer_state state)
 {
@@ -54,7 +58,7 @@ static void xfer_free(struct xfer *x)
 	watch_free(&x->watch);
 	alarm_free(&x->alarm);
 	alarm_free(&x->shown_alarm);
-	fd_close(&x->wire.sock);
+	wire_close(&x->wire);
 	mapped_close(x);
 	fd_close(&x->fd);
 	if (x->src)
@@ -141,7 +145,13 @@ static void xfer_finish(struct xfer *x)
 	if (x->wire.sock >= 0 && x->aborted)
 		(void)setsockopt(
 			x->wire.sock, SOL_SOCKET, SO_LINGER, &hard, sizeof hard); /* else it closes softly */
-	fd_close(&x->wire.sock);
+	if (x->wire.cut)
+		log_notice(&x->s->log,
+			"the upload of '%s' ended without close_notify: it may be cut off (TLSDataShutdown)",
+			x->vpath);
+	if (x->wire.tls && !x->failed)
+		(void)wire_end(&x->wire); /* of an upload: the answer to the client's close_notify */
+	wire_close(&x->wire);
 	xfer_enter(x, XFER_FINISHING);
 	if (x->ended || (!x->store && !closing_may_wait(x) &&
 				(x->failed || !x->s->scope->conf.display_file_transfer.path))) {
@@ -185,11 +195,18 @@ static void tcp_option(struct xfer *x, int option, int value)
 static void xfer_sent(struct xfer *x)
 {
 	uint32_t ms = x->s->scope->conf.timeout_linger_ms;
+	int r;
 
+	x->sent = true;
 	tcp_option(x, TCP_CORK, 0);
+	r = wire_end(&x->wire);
+	if (r == -EAGAIN) {
+		xfer_wait_net(x);
+		return;
+	}
 	xfer_enter(x, XFER_LINGER);
 	/* It fails when the client has closed already: it had its reasons, all bytes were on their way. */
-	if (shutdown(x->wire.sock, SHUT_WR) < 0 || !ms) {
+	if (r < 0 || !ms) {
 		xfer_finish(x);
 		return;
 	}
@@ -210,7 +227,7 @@ static void xfer_wait(struct xfer *x, enum xfer_state state, uint64_t ms)
 static void xfer_wait_net(struct xfer *x)
 {
 	xfer_enter(x, XFER_WAITING);
-	watch_set(x->watch, x->kind == XFER_UPLOAD ? UV_READABLE : UV_WRITABLE);
+	watch_set(x->watch, wire_events(&x->wire, x->kind != XFER_UPLOAD));
 }
 
 /* Bytes that this transfer can still use, as far as that is known. */
@@ -316,7 +333,7 @@ static void upload_wait(struct xfer *x)
 {
 	int before = x->lowat.mark, mark;
 
-	if (rate_limit(&x->rate))
+	if (rate_limit(&x->rate) || x->wire.tls) /* TLS needs the rest of a record, however small */
 		lowat_init(&x->lowat, clock_ms());
 	mark = lowat_choose(&x->lowat, clock_ms());
 	if (mark != before)
@@ -440,7 +457,7 @@ static void xfer_step(struct xfer *x)
 	uint64_t resident;
 	size_t may;
 
-	if (download_all_sent(x)) {
+	if (x->sent || download_all_sent(x)) {
 		xfer_sent(x);
 		return;
 	}
@@ -471,6 +488,8 @@ static void net_event(void *arg, int events)
 	session_ref(s);
 	if (x->state == XFER_LINGER)
 		linger_event(x);
+	else if (x->state == XFER_SECURING)
+		xfer_secure(x);
 	else if (x->state == XFER_WAITING)
 		xfer_step(x);
 	if (s->ctrl)
@@ -495,6 +514,10 @@ static void alarm_event(void *arg)
 	case XFER_PACED:
 		xfer_step(x);
 		break;
+	case XFER_SECURING:
+		log_notice(&s->log, "TLS handshake of the data connection took too long");
+		xfer_insecure(x, ETIMEDOUT);
+		break;
 	case XFER_LINGER:
 		xfer_finish(x);
 		break;
@@ -507,6 +530,60 @@ static void alarm_event(void *arg)
 }
 
 /* --- the start --- */
+
+/* The connection is there and, with PROT P, protected: bytes may move. */
+static void xfer_ready(struct xfer *x)
+{
+	xfer_path_secured(x);
+	lowat_init(&x->lowat, x->begun_ms);
+	/* Saves packets; but the end of a piece under a rate must not wait for the next one. */
+	if (rate_limit(&x->rate))
+		tcp_option(x, TCP_NODELAY, 1);
+	else if (x->path == XFER_SENDFILE)
+		tcp_option(x, TCP_CORK, 1);
+	xfer_wait_net(x);
+	/* A new socket takes bytes; and what TLS has read already does not make it readable. */
+	if (x->kind != XFER_UPLOAD || x->wire.tls)
+		xfer_step(x);
+}
+
+static void xfer_insecure(struct xfer *x, int error)
+{
+	x->refused = true;
+	xfer_fail(x, error, true);
+}
+
+static void xfer_secure(struct xfer *x)
+{
+	int r = secure_step(x->s, &x->wire);
+
+	if (r == -EAGAIN)
+		watch_set(x->watch, wire_events(&x->wire, false));
+	else if (r < 0)
+		xfer_insecure(x, -r);
+	else {
+		alarm_stop(x->alarm);
+		x->moved_ms = clock_ms();
+		xfer_ready(x);
+	}
+}
+
+/* After the 150: clients begin the handshake when they have read it (RFC 4217 10.2). */
+static void xfer_protect(struct xfer *x)
+{
+	uint32_t ms = x->s->server->scope->conf.tls.handshake_ms;
+	struct err err = ERR_INIT;
+
+	xfer_enter(x, XFER_SECURING);
+	if (secure_begin(x->s, &x->wire, x->kind == XFER_UPLOAD, &err) < 0) {
+		log_err(&x->s->log, "no TLS for the data connection: %s", err.text);
+		xfer_insecure(x, EPROTO);
+		return;
+	}
+	if (ms)
+		alarm_set(x->alarm, ms);
+	xfer_secure(x);
+}
 
 static void xfer_opened(void *arg, int fd, int error)
 {
@@ -530,15 +607,10 @@ static void xfer_opened(void *arg, int fd, int error)
 		xfer_say_150(x);
 		if (s->ctrl)
 			ctrl_flush(s->ctrl);
-		lowat_init(&x->lowat, x->begun_ms);
-		/* Saves packets; but the end of a piece under a rate must not wait for the next one. */
-		if (rate_limit(&x->rate))
-			tcp_option(x, TCP_NODELAY, 1);
-		else if (x->path == XFER_SENDFILE)
-			tcp_option(x, TCP_CORK, 1);
-		xfer_wait_net(x);
-		if (x->kind != XFER_UPLOAD)
-			xfer_step(x); /* a new socket takes bytes */
+		if (s->prot_private)
+			xfer_protect(x);
+		else
+			xfer_ready(x);
 	}
 	timers_arm(s);
 	session_unref(s);

@@ -59,7 +59,7 @@ static void badfs_add(struct badfs *b, const struct xfer *x)
 
 /* Why bytes must go through this process; NULL: they need not. First match, the order is that of
  * spec/sendfile.md 2. */
-static const char *copy_reason(const struct xfer *x, const struct ftp_conf *conf)
+static const char *copy_reason(const struct xfer *x, const struct ftp_conf *conf, bool protected)
 {
 	if (conf->sendfile.kind == FTP_SENDFILE_OFF)
 		return "config";
@@ -67,6 +67,8 @@ static const char *copy_reason(const struct xfer *x, const struct ftp_conf *conf
 		return "rate";
 	if (x->ascii)
 		return "ascii";
+	if (protected)
+		return "protected";
 	if (x->deflated)
 		return "deflate";
 	if (x->size_known && x->cur >= x->end)
@@ -84,6 +86,7 @@ static void upload_choose(struct xfer *x, const struct ftp_conf *conf)
 	const char *reason = conf->sendfile.kind == FTP_SENDFILE_OFF ? "config"
 			     : x->ascii                              ? "ascii"
 			     : x->deflated                           ? "deflate"
+			     : x->s->prot_private                    ? "protected"
 			     : !x->store->regular                    ? "nonregular"
 			     : x->store->mode == STORE_APPEND        ? "append" /* splice(2): EINVAL */
 			     : badfs_known(&no_splice, x)            ? "badfs"
@@ -135,15 +138,26 @@ void xfer_path_choose(struct xfer *x, const struct ftp_conf *conf)
 		x->path = XFER_STREAM;
 		return;
 	}
-	reason = copy_reason(x, conf);
-	if (!reason) {
-		x->path = XFER_SENDFILE;
+	reason = copy_reason(x, conf, x->s->prot_private);
+	x->kernel_tls = reason && !copy_reason(x, conf, false);
+	if (!reason || x->kernel_tls)
 		chunk_choose(x, &conf->sendfile);
-	} else if (mapped_open(x))
+	if (!reason)
+		x->path = XFER_SENDFILE;
+	else if (mapped_open(x))
 		x->path = x->deflated ? XFER_STREAM : XFER_MAPPED;
 	else
 		x->path = x->seekable && !x->deflated ? XFER_COPY : XFER_STREAM;
 	chosen_log(x, reason, &conf->sendfile);
+}
+
+void xfer_path_secured(struct xfer *x)
+{
+	if (!x->kernel_tls || !wire_kernel_tls(&x->wire))
+		return;
+	mapped_close(x);
+	x->path = XFER_SENDFILE;
+	log_debug(&x->s->log, 10, "'%s' is sent and encrypted by the kernel", x->vpath);
 }
 
 /* Says the error that this pair of descriptors cannot do it, rather than that something broke? */

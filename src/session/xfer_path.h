@@ -9,6 +9,9 @@
 /* Set x->path and x->chunk from everything else in x, which is complete. conf: of the object; borrowed. */
 void xfer_path_choose(struct xfer *x, const struct ftp_conf *conf);
 
+/* The data connection is there: with PROT P the kernel may be able to encrypt, so that it can send the file after all. */
+void xfer_path_secured(struct xfer *x);
+
 /* Does splice(2) mean by this positive errno that it cannot be done with these two? */
 bool xfer_path_no_splice(int error);
 

@@ -1,7 +1,7 @@
 /* Inside of the transfer machine. States and their changes are in xfer.c, the moving of bytes in slice.c,
  * words and numbers for people in xfer_report.c.
  *
- *   OPENING --connection--> WAITING <--> MOVING --all sent--> LINGER --> FINISHING --> over
+ *   OPENING --connection--> [SECURING] --> WAITING <--> MOVING --all sent--> LINGER --> FINISHING --> over
  *                              ^------> PACED                               ^
  *   any of them --error or abort-------------------------------------------+
  *
@@ -31,6 +31,7 @@ enum xfer_kind { XFER_DOWNLOAD, XFER_UPLOAD, XFER_LISTING };
 
 enum xfer_state {
 	XFER_OPENING,   /* waits for the data connection */
+	XFER_SECURING,  /* TLS handshake on the data connection */
 	XFER_WAITING,   /* waits for the data socket, or for memory or a FIFO by the alarm */
 	XFER_MOVING,    /* a slice runs in the pool */
 	XFER_PACED,     /* waits for TransferRate or its turn in a TransferRateTotal */
@@ -126,6 +127,7 @@ struct xfer {
 
 	/* path */
 	enum xfer_path path;
+	bool kernel_tls;             /* PROT P: the path is XFER_SENDFILE if the kernel encrypts */
 	struct file_id id;           /* of a download's file when it was opened */
 	struct map_ref *map;         /* mapped.h; NULL = the file is read by pread() */
 	bool unmapped;               /* ... because map failed; a slice sets it */
@@ -156,6 +158,7 @@ struct xfer {
 	int error;       /* positive errno of the failure, 0 = none */
 	bool refused;    /* the data connection did not come about: 425 */
 
+	bool sent; /* all of a download or listing is with the wire; its end is to be said */
 	bool said_150;
 	bool appended_reply; /* STOU: its 150 has a form of its own */
 	struct alarm *alarm;

@@ -122,6 +122,8 @@ void xfer_say_end(struct xfer *x)
 
 static enum score_path path_of(const struct xfer *x)
 {
+	if (x->s->prot_private && !x->deflated)
+		return x->path == XFER_SENDFILE ? SCORE_PATH_KTLS : SCORE_PATH_TLS;
 	return x->deflated                            ? SCORE_PATH_DEFLATE
 	       : x->path == XFER_SENDFILE             ? SCORE_PATH_SENDFILE
 	       : x->path == XFER_SPLICE && x->spliced ? SCORE_PATH_SPLICE

@@ -102,6 +102,10 @@ static enum ftp_result pass_run(struct session *s, const char *arg)
 /* The client goes back to a login process, which answers 220 (RFC 959 4.1.1). */
 static enum ftp_result rein_run(struct session *s, const char *arg)
 {
+	if (s->secure) { /* nothing could say what of the TLS connection is to be forgotten */
+		session_reply(s, 502, "REIN command not implemented");
+		return FTP_DONE;
+	}
 	s->end = SESSION_END_REIN;
 	return FTP_CLOSE;
 }

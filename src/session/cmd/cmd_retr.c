@@ -9,6 +9,7 @@
 #include "ftp/policy.h"
 #include "session/claim.h"
 #include "session/cmd/cmd.h"
+#include "session/secure.h"
 #include "session/xfer_priv.h"
 
 struct retr {
@@ -79,6 +80,8 @@ static bool retr_refused(struct session *s, const struct retr *r)
 	const struct ftp_max_size *max = policy_max_size(r->access.conf->max_retrieve_size, &s->who);
 	uint64_t size = (uint64_t)r->st.st_size;
 
+	if (!secure_data_allowed(s, r->access.conf))
+		return true;
 	if (!S_ISREG(r->st.st_mode) && !S_ISFIFO(r->st.st_mode))
 		session_reply(s, 550, "%s: Not a regular file", r->arg);
 	else if ((r->restart || r->range) && !r->access.conf->allow_retrieve_restart)

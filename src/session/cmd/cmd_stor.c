@@ -13,6 +13,7 @@
 #include "ftp/policy.h"
 #include "session/claim.h"
 #include "session/cmd/cmd.h"
+#include "session/secure.h"
 #include "session/xfer_priv.h"
 
 struct stor {
@@ -74,8 +75,9 @@ static bool is_link(const struct stor *t)
 static void stor_look(struct stor *t)
 {
 	const struct ftp_conf *conf;
+	const char *text;
 	struct statx st;
-	int r;
+	int r, code;
 
 	r = session_allowed(
 		t->s, t->verb, t->vpath, t->opt.mode == STORE_UNIQUE ? 0 : VFS_MISSING_OK, &t->access);
@@ -86,6 +88,11 @@ static void stor_look(struct stor *t)
 	conf = t->opt.conf = t->access.conf;
 	t->opt.create_mode = session_file_mode(t->s, conf);
 	t->opt.may_exist = conf->allow_overwrite || t->opt.mode == STORE_APPEND;
+	code = secure_data_refused(t->s, conf, &text);
+	if (code) {
+		stor_refuse(t, code, text, 0);
+		return;
+	}
 	if (t->opt.mode == STORE_UNIQUE)
 		return;
 	t->exists = vfs_lstat(t->s->root, t->access.real, VFS_NOLINKS, STATX_TYPE, &st) == 0;
@@ -159,7 +166,7 @@ static void stor_reply(struct session *s, const struct stor *t)
 		session_reply_errno(s, t->code, t->arg, t->error);
 	else if (t->hidden[0])
 		session_reply(s, 550, "%s: Temporary hidden file %s already exists", t->arg, t->hidden);
-	else if (t->code == 501 || t->code == 450)
+	else if (t->code == 501 || t->code == 450 || t->code == 522 || t->code == 534)
 		session_reply(s, t->code, "%s", t->text);
 	else
 		session_reply(s, t->code, "%s: %s", t->arg, t->text);

@@ -1,0 +1,62 @@
+/* AUTH, PBSZ, PROT, CCC and what of RFC 2228 TLS does not need, after the login (RFC 4217). */
+#include "ftp/param.h"
+#include "session/cmd/cmd.h"
+#include "session/ctrl.h"
+#include "session/session_priv.h"
+
+/* The control connection is protected before the login, or not at all. */
+static enum ftp_result auth_run(struct session *s, const char *arg)
+{
+	if (s->secure && !s->tls_cleared)
+		session_reply(s, 503, "Unwilling to accept second AUTH");
+	else if (!*arg)
+		session_reply(s, 504, "AUTH requires at least one argument");
+	else
+		session_reply(s, 534, "Unwilling to accept security parameters");
+	return FTP_DONE;
+}
+
+static enum ftp_result ccc_run(struct session *s, const char *arg)
+{
+	const struct ftp_conf *conf = &s->scope->conf;
+
+	if (!s->secure || s->tls_cleared)
+		session_reply(s, 533, "CCC not allowed on insecure control connection");
+	else if (conf->tls_required.control == TLS_CONTROL_REQUIRED)
+		session_reply(s, 534, "Unwilling to accept security parameters");
+	else {
+		session_reply(s, 200, "Clearing control channel protection");
+		s->tls_cleared = true;
+		ctrl_clear(s->ctrl);
+	}
+	return FTP_DONE;
+}
+
+static enum ftp_result none_run(struct session *s, const char *arg)
+{
+	session_reply(s, 503, "%s is not used with TLS", s->cmd.verb);
+	return FTP_DONE;
+}
+
+static enum ftp_result pbsz_run(struct session *s, const char *arg)
+{
+	session_replied(s, 0, param_pbsz(session_out(s), s->cmd.input, s->secure));
+	return FTP_DONE;
+}
+
+static enum ftp_result prot_run(struct session *s, const char *arg)
+{
+	session_replied(s, 0,
+		param_prot(session_out(s), s->cmd.input, s->secure, s->scope->conf.tls_required.data,
+			&s->prot_private));
+	return FTP_DONE;
+}
+
+const struct session_cmd session_cmd_adat = {.verb = "ADAT", .run = none_run};
+const struct session_cmd session_cmd_auth = {.verb = "AUTH", .run = auth_run};
+const struct session_cmd session_cmd_ccc = {.verb = "CCC", .run = ccc_run};
+const struct session_cmd session_cmd_conf = {.verb = "CONF", .run = none_run};
+const struct session_cmd session_cmd_enc = {.verb = "ENC", .run = none_run};
+const struct session_cmd session_cmd_mic = {.verb = "MIC", .run = none_run};
+const struct session_cmd session_cmd_pbsz = {.verb = "PBSZ", .run = pbsz_run};
+const struct session_cmd session_cmd_prot = {.verb = "PROT", .run = prot_run};

@@ -1,0 +1,142 @@
+#include "session/secure.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "ftp/tls_servers.h"
+#include "ipc/message.h"
+#include "session/proc.h"
+#include "session/session_priv.h"
+#include "tls/tls.h"
+
+int secure_take(struct session *s, const struct ipc_handoff *h)
+{
+	s->secure = h->secure;
+	if (!h->secure)
+		return 0;
+	s->prot_private = h->prot_private;
+	s->tls_text = xstrdup(h->tls_text);
+	s->tls_env = *h->tls_env ? xstrdup(h->tls_env) : NULL;
+	if (h->tls_peer.len == sizeof s->tls_peer) {
+		memcpy(s->tls_peer, h->tls_peer.data, sizeof s->tls_peer);
+		s->has_tls_peer = true;
+	}
+	return tls_sessions_import(h->tls_sessions.data, h->tls_sessions.len, &s->tls_sessions);
+}
+
+void secure_forget(struct session *s)
+{
+	tls_sessions_free(&s->tls_sessions);
+	free(s->tls_text);
+	free(s->tls_env);
+	s->tls_text = s->tls_env = NULL;
+}
+
+int secure_begin(struct session *s, struct wire *w, bool upload, struct err *err)
+{
+	struct tls_context *ctx;
+	/* A ticket that an uploading client does not read would make its close a reset. */
+	struct tls_conn_options opt = {.sessions = s->tls_sessions, .tickets = upload ? 0 : 1};
+
+	int r = ftp_tls_context(s->proc->start->config, s->server->index, TLS_DATA, &ctx, err);
+
+	if (r < 0)
+		return r;
+	w->lenient = s->server->scope->conf.tls.shutdown == TLS_SHUTDOWN_LENIENT;
+	return tls_conn_new(ctx, w->sock, &opt, &w->tls, err);
+}
+
+/* TLSVerifyClient on: who does not resume must show the certificate of the control connection. */
+static bool same_peer(const struct session *s, const struct wire *w)
+{
+	uint8_t fp[TLS_FINGERPRINT_BYTES];
+
+	return !s->has_tls_peer ||
+	       (tls_peer_fingerprint(w->tls, fp) && memcmp(fp, s->tls_peer, sizeof fp) == 0);
+}
+
+/* Does the data connection belong to the client of the control connection? */
+static int binding_check(struct session *s, const struct wire *w)
+{
+	const struct tls_config *tls = &s->server->scope->conf.tls;
+
+	if (tls_resumed(w->tls) || s->tls_cleared)
+		return 0;
+	if (!same_peer(s, w)) {
+		log_warn(&s->log,
+			"data connection refused: neither the TLS session nor the certificate of the control "
+			"connection");
+		return -EPERM;
+	}
+	if (tls->binding == TLS_BINDING_REQUIRE && !(tls->options & TLS_OPT_NO_SESSION_REUSE_REQUIRED)) {
+		log_warn(&s->log,
+			"data connection refused: the client did not reuse the TLS session of its control "
+			"connection (TLSDataBinding require; TLSOptions NoSessionReuseRequired or "
+			"TLSDataBinding auto "
+			"would accept it)");
+		return -EPERM;
+	}
+	if (tls->binding == TLS_BINDING_AUTO && !s->tls_unbound_logged) {
+		log_notice(&s->log, "the client does not reuse the TLS session of its control connection for "
+				    "data connections; "
+				    "accepted, it has the same address (TLSDataBinding)");
+		s->tls_unbound_logged = true;
+	}
+	return 0;
+}
+
+int secure_step(struct session *s, struct wire *w)
+{
+	int r = tls_accept(w->tls);
+	char text[512];
+
+	if (r == -EAGAIN)
+		return r;
+	if (r < 0) {
+		log_notice(&s->log, "TLS handshake of the data connection failed: %s", tls_error(w->tls));
+		return r == -WE_CLOSED ? -ECONNRESET : r;
+	}
+	log_debug(&s->log, 5, "data connection: %s", tls_describe_text(w->tls, text, sizeof text));
+	return binding_check(s, w);
+}
+
+int secure_data_refused(const struct session *s, const struct ftp_conf *conf, const char **ret_text)
+{
+	enum tls_data_need need = conf->tls.engine ? conf->tls_required.data : TLS_DATA_OPTIONAL;
+
+	*ret_text = need == TLS_DATA_REQUIRED ? "SSL/TLS required on the data channel"
+					      : "Unwilling to accept security parameters";
+	if (need == TLS_DATA_REQUIRED && !s->prot_private)
+		return 522;
+	return need == TLS_DATA_FORBIDDEN && s->prot_private ? 534 : 0;
+}
+
+bool secure_data_allowed(struct session *s, const struct ftp_conf *conf)
+{
+	const char *text;
+	int code = secure_data_refused(s, conf, &text);
+
+	if (code)
+		session_reply(s, code, "%s", text);
+	return !code;
+}
+
+bool secure_env_value(const struct session *s, const char *name, char *buf, size_t size)
+{
+	size_t n = strlen(name), len;
+
+	for (const char *p = s->tls_env; p && *p; p = strchr(p, '\n') + 1) {
+		len = strcspn(p, "\n");
+		if (len <= n || strncmp(p, name, n) != 0 || p[n] != '=')
+			continue;
+		len -= n + 1;
+		len = len < size ? len : size - 1;
+		memcpy(buf, p + n + 1, len);
+		buf[len] = '\0';
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,33 @@
+/* TLS of data connections (PROT P), and what a session knows of the TLS of its control connection, which itself
+ * stays in login.
+ *
+ * A data connection is bound to the session by what it resumes: the list of sessions that came with the login is
+ * the only one its handshake can resume from. TLSDataBinding says what becomes of one that resumes nothing.
+ */
+#ifndef SESSION_SECURE_H
+#define SESSION_SECURE_H
+
+#include "session/session.h"
+#include "session/wire.h"
+
+struct ipc_handoff;
+
+/* What login says about the control connection. 0 or -WE_SYNTAX. */
+int secure_take(struct session *s, const struct ipc_handoff *h);
+void secure_forget(struct session *s);
+
+/* Put TLS on an open data connection: the handshake begins. upload: of its direction. 0 or negative with the reason
+ * in err. */
+int secure_begin(struct session *s, struct wire *w, bool upload, struct err *err);
+/* One step of it. 0: done and accepted; -EAGAIN: wait for wire_events(); -EPERM: the client is not the one of the control
+ * connection, as far as TLSDataBinding asks; else it failed. What went wrong is logged. */
+int secure_step(struct session *s, struct wire *w);
+/* TLSRequired for data connections in this scope: may there be one now? 0, or the code of the refusal with its text
+ * (static). Any thread. */
+int secure_data_refused(const struct session *s, const struct ftp_conf *conf, const char **ret_text);
+/* The same; replies if not. */
+bool secure_data_allowed(struct session *s, const struct ftp_conf *conf);
+/* Value of a name of TLSOptions StdEnvVars, ExportCertData in buf; false: it is none. */
+bool secure_env_value(const struct session *s, const char *name, char *buf, size_t size);
+
+#endif
