@@ -41,7 +41,7 @@ static void proc_make(void)
 {
 	static const char text[] =
 		"ServerName fuzz\nPort 2121\nAllowOverwrite on\nAllowStoreRestart on\nHiddenStores on\n"
-		"TimeoutLinger 1\n<Limit STOU>\nDenyAll\n</Limit>\n";
+		"DeflateEngine on\nTimeoutLinger 1\n<Limit STOU>\nDenyAll\n</Limit>\n";
 	struct ftp_config_options opt = {.text = text, .name = "fuzz"};
 	struct err err = ERR_INIT;
 	int fds[2];
