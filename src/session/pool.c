@@ -124,15 +124,19 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Under the lock. Signals are the loop's. */
+/* Under the lock. Signals are the loop's, but for those that the thread itself causes: blocked, a SIGBUS of a
+ * mapped file that was cut would end the process without asking map.c. */
 static int thread_start(struct pool *p)
 {
+	static const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
 	pthread_attr_t attr;
 	pthread_t thread;
 	sigset_t all, before;
 	int r;
 
 	(void)sigfillset(&all);
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		(void)sigdelset(&all, own[i]);
 	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
 	(void)pthread_attr_init(&attr);
 	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);

@@ -6,10 +6,13 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "session/pool.h"
+#include "vfs/map.h"
 
 #define BASE 3
 
@@ -212,6 +215,49 @@ static void unknown_places_are_one_place(void **state)
 	(void)sem_destroy(&gate);
 }
 
+struct reading {
+	struct pool_task task;
+	struct map *map;
+	ssize_t got;
+};
+
+static void read_map(struct pool_task *t)
+{
+	struct reading *r = t->arg;
+	char buf[16];
+
+	r->got = map_read(r->map, 0, buf, sizeof buf);
+}
+
+static void reading_done(struct pool_task *t)
+{
+	done_count++;
+}
+
+/* The file that is mapped is cut between the look at its length and the copy: another one, which is not, is asked. */
+static void a_thread_lives_on_when_a_mapped_file_is_cut(void **state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	int cut = memfd_create("cut", MFD_CLOEXEC), whole = memfd_create("whole", MFD_CLOEXEC);
+	struct reading r = {.got = 1};
+	void *mem;
+
+	assert_int_equal(vfs_map_guard_install(), 0);
+	assert_true(cut >= 0 && whole >= 0);
+	assert_true(ftruncate(cut, (off_t)page) == 0 && ftruncate(whole, (off_t)page) == 0);
+	mem = mmap(NULL, page, PROT_READ, MAP_SHARED, cut, 0);
+	assert_true(mem != MAP_FAILED);
+	assert_int_equal(ftruncate(cut, 0), 0);
+	assert_int_equal(map_over(mem, page, whole, &r.map), 0);
+	r.task = (struct pool_task){.work = read_map, .done = reading_done, .arg = &r};
+	pool_add(pool, &r.task);
+	until_done(1);
+	assert_int_equal(r.got, -EIO);
+	map_close(&r.map);
+	assert_int_equal(munmap(mem, page), 0);
+	assert_true(close(cut) == 0 && close(whole) == 0);
+}
+
 static void threads_have_a_limit(void **state)
 {
 	enum { N = POOL_THREADS_MAX + 20 };
@@ -243,6 +289,7 @@ int main(void)
 		TEST(a_place_that_hangs_leaves_threads_to_others),
 		TEST(several_places_may_hang),
 		TEST(unknown_places_are_one_place),
+		TEST(a_thread_lives_on_when_a_mapped_file_is_cut),
 		TEST(threads_have_a_limit),
 	};
 
