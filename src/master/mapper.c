@@ -159,6 +159,19 @@ static uint64_t size_allowed(const struct mapper *w, unsigned i)
 	return min_u64(w->limits[i].max_file, others < most ? most - others : 1);
 }
 
+static void entry_show(const struct master *m, const struct mapper *w, unsigned i)
+{
+	const struct preload *p = &w->table->list[i];
+	struct score_preload s = {.size = p->mem != NULL ? p->id.size : 0,
+		.locked = p->locked,
+		.hits = p->hits,
+		.stale = p->stale,
+		.generation = p->gen};
+
+	(void)str_copy(s.path, sizeof(s.path), p->path); /* cut when too long */
+	score_set_preload(m->board, i, &s);
+}
+
 static int entry_map(struct master *m, struct mapper *w, unsigned i, bool wait, struct err *err)
 {
 	struct preload *p = &w->table->list[i];
@@ -190,6 +203,7 @@ static void entry_remap(struct master *m, struct mapper *w, unsigned i)
 		preload_publish(w->table, p);
 	}
 	entry_watch(w, i);
+	entry_show(m, w, i);
 }
 
 uint64_t mapper_tick(struct master *m, uint64_t now)
@@ -247,6 +261,8 @@ void mapper_watch(struct master *m, struct generation *g)
 {
 	struct mapper *w = g->mapper;
 
+	for (unsigned i = 0; i < SCORE_PRELOADS_MAX; i++)
+		score_set_preload(m->board, i, NULL); /* of the generation before */
 	if (w == NULL)
 		return;
 	w->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -255,8 +271,10 @@ void mapper_watch(struct master *m, struct generation *g)
 			strerror(errno));
 		fd_close(&w->inotify_fd);
 	}
-	for (unsigned i = 0; i < w->table->n; i++)
+	for (unsigned i = 0; i < w->table->n; i++) {
 		entry_watch(w, i);
+		entry_show(m, w, i);
+	}
 }
 
 static void unmap_all(struct mapper *w)
@@ -317,12 +335,14 @@ int mapper_used(struct master *m, struct generation *g, const struct ipc_map_use
 
 	if (w == NULL || q->index >= w->table->n)
 		return -WE_PERMIT;
-	if (!q->stale) {
+	if (q->stale)
+		w->table->list[q->index].stale++;
+	else
 		w->table->list[q->index].hits++;
+	if (g != m->gen)
 		return 0;
-	}
-	w->table->list[q->index].stale++;
-	if (g == m->gen)
+	if (q->stale)
 		entry_changed(w, q->index);
+	entry_show(m, w, q->index);
 	return 0;
 }

@@ -79,6 +79,18 @@ int score_create(
 /* Open an existing one for writing (inetd start, ftpscrub). Errors as score_open(), and -EACCES, -EROFS. */
 int score_attach(const char *path, struct score_board **ret_board, struct err *err);
 
+/* Show file number i of TransferMMapFile as *p; NULL: there is no such one. At most SCORE_PRELOADS_MAX are shown,
+ * others are ignored; a longer path is cut. A NULL board is fine. */
+#define SCORE_PRELOADS_MAX 100
+#define SCORE_PRELOAD_PATH 448 /* with its NUL */
+struct score_preload {
+	uint64_t size, locked; /* bytes; size 0: not mapped now */
+	uint64_t hits, stale;  /* downloads that used the mapping, that found it outdated */
+	uint32_t generation;   /* how often it was mapped */
+	char path[SCORE_PRELOAD_PATH];
+};
+void score_set_preload(struct score_board *board, unsigned i, const struct score_preload *p);
+
 /* Unmap and close; remove_file takes the file away too. Regions not yet forked are dropped. NULL is fine. */
 void score_close(struct score_board *board, bool remove_file);
 
@@ -207,6 +219,9 @@ int score_open_fd(
 	int fd, const char *name, struct score_reader **ret_reader, struct err *err); /* borrowed fd */
 void score_reader_free(struct score_reader *reader);                                  /* NULL is fine */
 void score_read_daemon(const struct score_reader *reader, struct score_daemon *ret_daemon);
+
+/* File number i of TransferMMapFile; false: none. */
+bool score_read_preload(const struct score_reader *reader, unsigned i, struct score_preload *ret_preload);
 
 /* Call fn for each session, in order of process slots. The object is borrowed. A fn that does not return 0
  * stops the walk, and its value is returned. Else 0, or -errno. ret_stats may be NULL. */

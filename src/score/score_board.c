@@ -192,6 +192,23 @@ int score_create(
 	return 0;
 }
 
+void score_set_preload(struct score_board *board, unsigned i, const struct score_preload *p)
+{
+	struct score_mapped fresh = {.used = p != NULL}, *m;
+	uint32_t seq;
+
+	if (board == NULL || i >= SCORE_PRELOADS_MAX)
+		return;
+	if (p != NULL)
+		fresh.p = *p;
+	m = (struct score_mapped *)(void *)((char *)board->head + SCORE_MAPPED_OFF) + i;
+	seq = atomic_load_explicit(&m->seq, memory_order_relaxed);
+	atomic_store_explicit(&m->seq, seq + 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release); /* odd is seen before what follows */
+	score_copy_in(&m->used, &fresh.used, sizeof(fresh) - offsetof(struct score_mapped, used));
+	atomic_store_explicit(&m->seq, seq + 2, memory_order_release);
+}
+
 int score_attach(const char *path, struct score_board **ret_board, struct err *err)
 {
 	struct score_board *b = board_alloc(path);

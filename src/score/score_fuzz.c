@@ -21,8 +21,16 @@ static int check(void *arg, const struct score_session *s)
 	return 0;
 }
 
+static int check_path(const struct score_preload *p)
+{
+	volatile size_t n = strlen(p->path);
+
+	return n == 0;
+}
+
 static void seed(int fd)
 {
+	struct score_mapped mapped = {.used = 1, .p = {.size = 1, .path = "/file"}};
 	struct score_header h = {.version = SCORE_VERSION,
 		.proc_bytes = sizeof(struct score_proc),
 		.slot_bytes = sizeof(struct score_hot),
@@ -38,6 +46,7 @@ static void seed(int fd)
 	(void)!ftruncate(fd, (off_t)(SCORE_REGION_OFF + score_region_bytes(4)));
 	(void)!pwrite(fd, &h, sizeof(h), 0);
 	(void)!pwrite(fd, &p, sizeof(p), SCORE_TABLE_OFF);
+	(void)!pwrite(fd, &mapped, sizeof(mapped), SCORE_MAPPED_OFF);
 	(void)!pwrite(fd, &head, sizeof(head), SCORE_REGION_OFF);
 	for (i = 0; i < 3; i++)
 		(void)!pwrite(
@@ -65,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("fuzz", MFD_CLOEXEC);
 	struct score_reader *r;
+	struct score_preload p;
 	struct score_daemon d;
 	struct err e;
 
@@ -79,6 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (score_open_fd(fd, "fuzz", &r, &e) == 0) {
 		score_read_daemon(r, &d);
 		(void)!score_read_all(r, check, NULL, NULL);
+		for (unsigned i = 0; score_read_preload(r, i, &p); i++)
+			(void)!check_path(&p);
 		score_reader_free(r);
 	}
 	fd_close(&fd);

@@ -3,6 +3,7 @@
  *   0           struct score_header        one page
  *   TABLE_OFF   struct score_proc [4096]   written by the master (and ftpscrub), seq taken by
  *               compare-and-swap
+ *   MAPPED_OFF  struct score_mapped [100]  files of TransferMMapFile, written by the master
  *   REGION_OFF  region 0, region 1, ...    STRIDE bytes apart; region i belongs to table entry i
  *
  * A region: struct score_region_head (64 KiB, the largest page size there is), the hot slots, the overflow
@@ -15,12 +16,13 @@
 #include "score/score.h"
 
 #define SCORE_MAGIC   "WHRSCORE" /* 8 bytes, no NUL */
-#define SCORE_VERSION 2u         /* raise with every change of the layout */
+#define SCORE_VERSION 3u         /* raise with every change of the layout */
 
-#define SCORE_ALIGN     65536u
-#define SCORE_TABLE_OFF 4096u
+#define SCORE_ALIGN      65536u
+#define SCORE_TABLE_OFF  4096u
+#define SCORE_MAPPED_OFF (SCORE_TABLE_OFF + SCORE_PROCS_MAX * 64u)
 #define SCORE_REGION_OFF                                                                                     \
-	((SCORE_TABLE_OFF + SCORE_PROCS_MAX * 64u + SCORE_ALIGN - 1) / SCORE_ALIGN * SCORE_ALIGN)
+	((SCORE_MAPPED_OFF + SCORE_PRELOADS_MAX * 512u + SCORE_ALIGN - 1) / SCORE_ALIGN * SCORE_ALIGN)
 #define SCORE_STRIDE (UINT64_C(64) << 20)
 
 struct score_header {
@@ -49,6 +51,14 @@ struct score_proc {
 	uint64_t ticks; /* start time of pid, 0 = unknown */
 	uint64_t pad[4];
 };
+
+struct score_mapped {
+	_Atomic uint32_t seq; /* odd: being written */
+	uint32_t used;        /* 0 = nothing here */
+	struct score_preload p;
+	uint64_t pad[2];
+};
+_Static_assert(sizeof(struct score_mapped) == 512, "the table is made of such entries");
 
 struct score_region_head {
 	_Atomic uint32_t used; /* slots at and above this one are free */

@@ -333,3 +333,28 @@ int score_read_all(
 		*ret_stats = st;
 	return r;
 }
+
+bool score_read_preload(const struct score_reader *reader, unsigned i, struct score_preload *ret_preload)
+{
+	const struct score_mapped *m;
+	struct score_mapped copy;
+
+	if (i >= SCORE_PRELOADS_MAX)
+		return false;
+	m = (const struct score_mapped *)(const void *)(reader->map + SCORE_MAPPED_OFF) + i;
+	for (int tries = 0; tries < SPIN_TRIES; tries++) {
+		uint32_t seq = atomic_load_explicit(&m->seq, memory_order_acquire);
+
+		score_copy_out(&copy.used, &m->used, sizeof(copy) - offsetof(struct score_mapped, used));
+		atomic_thread_fence(
+			memory_order_acquire); /* the copy is done before the counter is read again */
+		if ((seq & 1) != 0 || atomic_load_explicit(&m->seq, memory_order_relaxed) != seq)
+			continue;
+		if (copy.used == 0)
+			return false;
+		*ret_preload = copy.p;
+		take_text(ret_preload->path, sizeof(ret_preload->path), copy.p.path, sizeof(copy.p.path));
+		return true;
+	}
+	return false;
+}

@@ -588,6 +588,31 @@ static void a_board_of_an_earlier_boot_has_no_sessions(void **state)
 	end(pid);
 }
 
+static void files_of_mappings_are_shown(void **state)
+{
+	struct score_preload p = {.size = 10, .hits = 3, .generation = 2, .path = "/srv/ftp/file"}, got;
+	struct score_board *b = memory_board();
+	struct score_reader *r;
+
+	score_set_preload(NULL, 0, &p);
+	score_set_preload(b, SCORE_PRELOADS_MAX, &p);
+	assert_int_equal(score_open_board(b, &r, NULL), 0);
+	assert_false(score_read_preload(r, 0, &got));
+	score_set_preload(b, 0, &p);
+	assert_true(score_read_preload(r, 0, &got));
+	assert_string_equal(got.path, "/srv/ftp/file");
+	assert_true(got.size == 10 && got.hits == 3 && got.stale == 0 && got.generation == 2);
+	memset(p.path, 'x', sizeof(p.path)); /* without its NUL */
+	score_set_preload(b, SCORE_PRELOADS_MAX - 1, &p);
+	assert_true(score_read_preload(r, SCORE_PRELOADS_MAX - 1, &got));
+	assert_int_equal(strlen(got.path), sizeof(got.path) - 1);
+	assert_false(score_read_preload(r, SCORE_PRELOADS_MAX, &got));
+	score_set_preload(b, 0, NULL);
+	assert_false(score_read_preload(r, 0, &got));
+	score_reader_free(r);
+	score_close(b, true);
+}
+
 /* An idle session must not cost more than its hot slot. */
 static void idle_sessions_cost_little(void **state)
 {
@@ -627,6 +652,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reader_sees_what_the_child_wrote),
+		cmocka_unit_test(files_of_mappings_are_shown),
 		cmocka_unit_test(slots_are_reused_and_stay_dense),
 		cmocka_unit_test(a_released_slot_keeps_nothing),
 		cmocka_unit_test(a_new_transfer_shows_nothing_of_the_last),

@@ -86,7 +86,7 @@ static int print_json(struct who *w, struct score_reader *reader, const struct s
 	int r;
 
 	json_init(&w->json, &w->out, 2);
-	who_json_head(&w->json, d);
+	who_json_head(&w->json, d, reader);
 	r = score_read_all(reader, show, w, NULL);
 	who_json_tail(&w->json);
 	if (r == 0)

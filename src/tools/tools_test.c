@@ -317,7 +317,7 @@ static json_t *as_json(const struct score_session *s)
 
 	buf_init(&b, 100000);
 	json_init(&j, &b, 2);
-	who_json_head(&j, &d);
+	who_json_head(&j, &d, NULL);
 	who_json_session(&j, s, NOW);
 	who_json_tail(&j);
 	assert_int_equal(json_finish(&j), 0);

@@ -32,7 +32,8 @@ int who_session(struct buf *out, const struct score_session *s, const struct who
 int who_tail(struct buf *out, const struct who_classes *c, const char *nobody);
 int who_count_head(struct buf *out, const struct score_daemon *d, const char *server);
 
-void who_json_head(struct json *j, const struct score_daemon *d);
+/* reader: for the files of TransferMMapFile; NULL = none. */
+void who_json_head(struct json *j, const struct score_daemon *d, const struct score_reader *reader);
 void who_json_session(struct json *j, const struct score_session *s, uint64_t now_ms);
 void who_json_tail(struct json *j);
 

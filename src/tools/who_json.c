@@ -2,7 +2,27 @@
 #include "tools/format.h"
 #include "tools/who.h"
 
-void who_json_head(struct json *j, const struct score_daemon *d)
+static void preloads(struct json *j, const struct score_reader *reader)
+{
+	struct score_preload p;
+
+	if (!score_read_preload(reader, 0, &p))
+		return;
+	json_open_array(j, "preloads");
+	for (unsigned i = 0; score_read_preload(reader, i, &p); i++) {
+		json_open_object(j, NULL);
+		json_str(j, "path", p.path);
+		json_u64(j, "size", p.size);
+		json_u64(j, "generation", p.generation);
+		json_u64(j, "locked", p.locked);
+		json_u64(j, "hits", p.hits);
+		json_u64(j, "stale", p.stale);
+		json_end(j);
+	}
+	json_end(j);
+}
+
+void who_json_head(struct json *j, const struct score_daemon *d, const struct score_reader *reader)
 {
 	json_open_object(j, NULL);
 	json_open_object(j, "server");
@@ -11,6 +31,8 @@ void who_json_head(struct json *j, const struct score_daemon *d)
 		json_i64(j, "pid", d->pid);
 		json_u64(j, "started_ms", d->started_ms);
 	}
+	if (reader != NULL)
+		preloads(j, reader);
 	json_end(j);
 	json_open_array(j, "connections");
 }

@@ -103,6 +103,23 @@ def test_a_preloaded_file_is_sent_without_reading_it(start, mode):
     assert "using the preload of '/big'" in s.text("system.log")
 
 
+def test_ftpwho_and_wherryctl_show_what_is_mapped(start):
+    s, data = starter(start, COPIED + "TransferMMapFile @FILE@\n")
+    with Ftp(s.port, user="alice") as c:
+        assert retr(c) == data
+        row = {"path": path_of(s, "big"), "size": len(data), "generation": 1, "locked": 0, "hits": 1, "stale": 0}
+        assert preloads(s) == [row]
+        who = json.loads(s.tool("ftpwho", "-f", s.path("run", "scoreboard"), "-o", "json").stdout)
+        assert who["server"]["preloads"] == [row]
+        text = s.tool("wherryctl", "-s", s.path("run", "ctl.sock"), "mmap", "list").stdout.split("\n")
+        assert text[2].split() == [str(row[k]) for k in ("size", "generation", "locked", "hits", "stale", "path")]
+    s.configure()
+    s.reload()
+    wait_until(lambda: "configuration 2 is in force" in s.text("system.log"), "the reload")
+    assert preloads(s) == []
+    assert "preloads" not in json.loads(s.tool("ftpwho", "-f", s.path("run", "scoreboard"), "-o", "json").stdout)["server"]
+
+
 def test_by_default_the_kernel_sends_and_nothing_is_mapped(start):
     s, data = starter(start, "TransferMMapEngine on\nTransferMMapFile @FILE@\n")
     with Ftp(s.port, user="alice") as c:
