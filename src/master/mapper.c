@@ -69,6 +69,29 @@ static int watch_dir_of(struct mapper *w, const char *path)
 	return wd;
 }
 
+static void entry_changed(struct mapper *w, unsigned i)
+{
+	struct entry *e = &w->entries[i];
+	uint64_t now = clock_ms();
+
+	if ((w->table->list[i].flags & PRELOAD_NO_VALIDATE) != 0)
+		return;
+	if (e->first_ms == 0)
+		e->first_ms = now;
+	e->due_ms = min_u64(now + DEBOUNCE_MS, e->first_ms + DEBOUNCE_MAX_MS);
+}
+
+static bool still_the_same(const struct preload *p)
+{
+	struct file_id id;
+	struct stat st;
+
+	if (stat(p->path, &st) < 0)
+		return false;
+	id = file_id_of(&st);
+	return file_id_equal(&id, &p->id);
+}
+
 /* Without a watch (a limit, a file system that has none) validation is left. */
 static void entry_watch(struct mapper *w, unsigned i)
 {
@@ -85,18 +108,8 @@ static void entry_watch(struct mapper *w, unsigned i)
 	unwatch(w, old.file_wd);
 	unwatch(w, old.dir_wd[0]);
 	unwatch(w, old.dir_wd[1]);
-}
-
-static void entry_changed(struct mapper *w, unsigned i)
-{
-	struct entry *e = &w->entries[i];
-	uint64_t now = clock_ms();
-
-	if ((w->table->list[i].flags & PRELOAD_NO_VALIDATE) != 0)
-		return;
-	if (e->first_ms == 0)
-		e->first_ms = now;
-	e->due_ms = min_u64(now + DEBOUNCE_MS, e->first_ms + DEBOUNCE_MAX_MS);
+	if (p->mem != NULL && !still_the_same(p))
+		entry_changed(w, i); /* between mapping and watching */
 }
 
 static bool concerns(const struct mapper *w, unsigned i, const struct inotify_event *ev)
@@ -242,6 +255,7 @@ int mapper_load(struct master *m, struct generation *g, bool strict, struct err 
 	if (r < 0)
 		return r;
 	w->limits = c->preloads;
+	w->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	w->entries = xcalloc(c->n_preloads, sizeof(*w->entries));
 	for (unsigned i = 0; i < c->n_preloads; i++) {
 		w->table->list[i].path = c->preloads[i].path;
@@ -253,6 +267,7 @@ int mapper_load(struct master *m, struct generation *g, bool strict, struct err 
 				c->preloads[i].file);
 		if (r < 0)
 			log_err(&m->log, "%s, it is not mapped", err->text);
+		entry_watch(w, i);
 	}
 	return 0;
 }
@@ -265,16 +280,13 @@ void mapper_watch(struct master *m, struct generation *g)
 		score_set_preload(m->board, i, NULL); /* of the generation before */
 	if (w == NULL)
 		return;
-	w->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (w->inotify_fd < 0 || loop_add(&m->loop, &w->watch, w->inotify_fd, EPOLLIN, on_inotify, w) < 0) {
 		log_notice(&m->log, "cannot watch files of TransferMMapFile: %s, sessions look by themselves",
 			strerror(errno));
 		fd_close(&w->inotify_fd);
 	}
-	for (unsigned i = 0; i < w->table->n; i++) {
-		entry_watch(w, i);
+	for (unsigned i = 0; i < w->table->n; i++)
 		entry_show(m, w, i);
-	}
 }
 
 static void unmap_all(struct mapper *w)

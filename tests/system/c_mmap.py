@@ -56,6 +56,7 @@ def mappings(pid, path):
 
 
 def preloads(server):
+    wait_until(lambda: os.path.exists(server.path("run", "ctl.sock")), "the control socket")
     done = server.tool("wherryctl", "-s", server.path("run", "ctl.sock"), "mmap", "list", "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["preloads"]
