@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import zlib
 
 import pytest
 
@@ -285,6 +286,21 @@ def test_ascii_and_rates_work_under_protection(tls):
     with Ftps(server.port, "alice") as ftp:
         ftp.expect(200, "TYPE A")
         assert ftp.read("RETR text") == b"line\r\n" * 10000
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_mode_z_works_under_protection(tls, version):
+    server = tls("DeflateEngine on\n")
+    content = octets(1_000_000) + b"line\n" * 500_000
+    server.put("mixed", content)
+    with Ftps(server.port, "alice", version=version) as ftp:
+        ftp.binary().expect(200, "MODE Z")
+        assert zlib.decompress(ftp.read("RETR mixed")) == content
+        assert b"mixed" in zlib.decompress(ftp.read("MLSD"))
+        ftp.write("STOR up", zlib.compress(content))
+        with open(server.home("alice", "up"), "rb") as f:
+            assert f.read() == content
+        ftp.write("STOR cut", zlib.compress(content)[:-4], code=426)
 
 
 # --- binding
