@@ -13,6 +13,7 @@ import zlib
 import pytest
 
 from ftpclient import Ftp, read_all
+from ftpsclient import Ftps, make_certificate, tls_conf
 from inject import Inject
 from servers import AM_ROOT, descendants, process_table, status, wait_until
 
@@ -39,6 +40,19 @@ def starter(start, conf, name="big", data=None, **more):
     s.put(name, data)
     s.configure(conf.replace("@FILE@", path_of(s, name)).replace("@PORT@", str(s.port)), **more)
     return s.start("-d", "10"), data
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    """Configuration text: TLS with a certificate."""
+    return tls_conf(*make_certificate(str(tmp_path_factory.mktemp("pki"))))
+
+
+def connect(server, mode):
+    """alice's client, in MODE S, MODE Z or behind TLS ("P")."""
+    c = Ftps(server.port, user="alice") if mode == "P" else Ftp(server.port, user="alice")
+    c.expect(200, "MODE Z" if mode == "Z" else "MODE S")
+    return c
 
 
 def sessions(server):
@@ -86,17 +100,16 @@ def traced(pid, calls, out):
 
 @pytest.mark.root
 @pytest.mark.needs("strace")
-@pytest.mark.parametrize("mode", ["S", "Z"])
-def test_a_preloaded_file_is_sent_without_reading_it(start, mode):
-    s, data = starter(start, COPIED + "DeflateEngine on\nTransferMMapFile @FILE@\nTransferRate RETR 4000\n")
-    with Ftp(s.port, user="alice") as c:
+@pytest.mark.parametrize("mode", ["S", "Z", "P"])
+def test_a_preloaded_file_is_sent_without_reading_it(start, tls, mode):
+    s, data = starter(start, COPIED + "DeflateEngine on\nTransferMMapFile @FILE@\nTransferRate RETR 4000\n" + tls)
+    with connect(s, mode) as c:
         pid = sessions(s)[0]
-        c.expect(200, "MODE " + mode)
         with traced(pid, "read,pread64,preadv,preadv2,sendfile,splice,mmap,sendto", s.path("trace")):
             got = retr(c)
             assert (zlib.decompress(got) if mode == "Z" else got) == data
         calls = s.text("trace")
-        assert "sendto(" in calls
+        assert "sendto(" in calls or mode == "P"
         assert not re.search(r"pread64\(|preadv2?\(|sendfile\(|splice\(", calls), calls
         fd_maps = [x for x in re.findall(r"mmap\(NULL, (\d+), PROT_READ, MAP_SHARED", calls)]
         assert not fd_maps, "it is mapped already"
@@ -265,8 +278,9 @@ def read_zeros(sock, size):
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_offsets_beyond_32_bits(start):
-    s, _ = starter(start, COPIED)
+@pytest.mark.parametrize("mode", ["S", "P"])
+def test_offsets_beyond_32_bits(start, tls, mode):
+    s, _ = starter(start, COPIED + tls)
     path = s.put("sparse")
     with open(path, "r+b") as f:
         f.truncate(5 << 30)
@@ -274,7 +288,7 @@ def test_offsets_beyond_32_bits(start):
         f.write(content(100000))
         f.seek((5 << 30) - 10)
         f.write(b"the end...")
-    with Ftp(s.port, user="alice") as c:
+    with connect(s, mode) as c:
         c.binary()
         c.expect(350, "REST 4294967297")
         with c.start("RETR sparse") as sock:
@@ -381,17 +395,16 @@ def test_a_reload_goes_on_without_a_file_that_is_gone(start):
 CUTS = {"to nothing": 0, "to the middle": 7 * MIB + 123, "in the last page": 20 * MIB - 5}
 
 
-@pytest.mark.parametrize("mode", ["S", "Z"])
+@pytest.mark.parametrize("mode", ["S", "Z", "P"])
 @pytest.mark.parametrize("size", CUTS.values(), ids=CUTS.keys())
 @pytest.mark.parametrize("preload", ["", "TransferMMapFile @FILE@\n", "TransferMMapOptions NoValidate\nTransferMMapFile @FILE@\n"],
                          ids=["own", "preload", "novalidate"])
-def test_a_file_that_is_cut_ends_its_transfer_and_nothing_else(start, size, preload, mode):
+def test_a_file_that_is_cut_ends_its_transfer_and_nothing_else(start, tls, size, preload, mode):
     # not to be deflated, or the socket would take all of it at once
     data = random.Random(1).randbytes(20 * MIB) if mode == "Z" else content(20 * MIB)
-    s, data = starter(start, COPIED + "DeflateEngine on\nTransferRate RETR 100000:1000000\n" + preload, data=data)
-    with Ftp(s.port, user="alice") as c:
+    s, data = starter(start, COPIED + "DeflateEngine on\nTransferRate RETR 100000:1000000\n" + tls + preload, data=data)
+    with connect(s, mode) as c:
         pids = sessions(s)
-        c.expect(200, "MODE " + mode)
         with c.binary().start("RETR big") as sock:
             got = sock.recv(1000)
             cut(s.home("alice", "big"), size)
