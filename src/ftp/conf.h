@@ -336,6 +336,9 @@ struct ftp_conf {
 	uint32_t digest_cache_age_ms;
 	unsigned transfer_options; /* FTP_TRANSFER_ bits */
 
+	/* SITE COPY, CPFR, CPTO */
+	bool copy_engine, copy_keep_failed;
+
 	/* what clients may say, and see */
 	struct ftp_filter arg_allow, arg_deny;   /* AllowFilter, DenyFilter: arguments of commands */
 	struct ftp_filter path_allow, path_deny; /* PathAllowFilter, PathDenyFilter: new names */

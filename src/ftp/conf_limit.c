@@ -32,7 +32,7 @@ static int limit_commands(const struct conf_tree *t, struct arena *a, const stru
 			max += *p == ',';
 		max++;
 	}
-	list = arena_alloc(a, max * sizeof(*list));
+	list = arena_alloc(a, 3 * max * sizeof(*list)); /* SITE_COPY becomes three */
 	for (unsigned i = 0; list != NULL && i < s->n_args; i++) {
 		char *copy = arena_strdup(a, s->args[i]), *save = NULL;
 
@@ -51,6 +51,13 @@ static int limit_commands(const struct conf_tree *t, struct arena *a, const stru
 			if (n > 0 && list[n - 1] == w && !is_limit_word(w))
 				conf_warn(t->parser, &pos, "<Limit>",
 					"'%.60s' is no command of this server; named", w);
+		}
+	}
+	for (unsigned i = 0, end = n; list != NULL && i < end; i++) {
+		/* the two halves of it */
+		if (str_eq(list[i], "SITE_COPY")) {
+			list[n++] = "SITE_CPFR";
+			list[n++] = "SITE_CPTO";
 		}
 	}
 	limit->commands = list;

@@ -109,6 +109,16 @@ static int use_sendfile(struct conf_call *c, void *dst)
 	return r;
 }
 
+static int copy_options(struct conf_call *c, void *dst)
+{
+	static const struct conf_word words[] = {{"NoDeleteOnFailure", 1}, {NULL, 0}};
+	int v, r = conf_word_value(words, c->args[0], &v, c->err);
+
+	if (r == 0)
+		((struct ftp_conf *)dst)->copy_keep_failed = true;
+	return r;
+}
+
 static int default_transfer_mode(struct conf_call *c, void *dst)
 {
 	static const struct conf_word words[] = {{"ascii", 1}, {"binary", 0}, {NULL, 0}};
@@ -155,6 +165,30 @@ static const struct conf_row rows[] = {
 		.dflt = "off",
 		.syntax = "on|off",
 		.doc = "Whether uploads may continue or append to a file that exists (REST, APPE)."},
+	{.name = "CopyEngine",
+		CONF_BOOL(struct ftp_conf, copy_engine),
+		.scope = S_V_G,
+		.module = "mod_copy.c",
+		.dflt = "on",
+		.syntax = "on|off",
+		.doc = "on: SITE COPY, and SITE CPFR with SITE CPTO, make copies of files and directories. "
+		       "The "
+		       "source must be readable and the target writable by the rules of <Limit> (READ, "
+		       "WRITE, "
+		       "SITE_COPY), and rules against RETR, STOR or MKD count as well; all of it for "
+		       "everything "
+		       "in a directory. A copy gets the mode of what was copied without the Umask."},
+	{.name = "CopyOptions",
+		.type = CONF_T_CUSTOM,
+		.field = CONF_FIELD(struct ftp_conf, copy_keep_failed, bool),
+		.parse = copy_options,
+		.min_args = 1,
+		.scope = S_V_G,
+		.module = "mod_copy.c",
+		.dflt_text = "none",
+		.syntax = "NoDeleteOnFailure",
+		.doc = "NoDeleteOnFailure: what there is of a copy that failed is kept under the name of the "
+		       "target, if nothing of that name exists."},
 	{.name = "DefaultTransferMode",
 		.type = CONF_T_CUSTOM,
 		.field = CONF_FIELD(struct ftp_conf, default_transfer_ascii, bool),

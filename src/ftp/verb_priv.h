@@ -13,6 +13,7 @@ bool feat_mode_z(const struct verb_state *st, struct buf *out);
 bool feat_mff(const struct verb_state *st, struct buf *out);
 bool feat_mfmt(const struct verb_state *st, struct buf *out);
 bool feat_mlst(const struct verb_state *st, struct buf *out);
+bool feat_site_copy(const struct verb_state *st, struct buf *out);
 bool feat_utf8(const struct verb_state *st, struct buf *out);
 bool feat_md5(const struct verb_state *st, struct buf *out);
 bool feat_xcrc(const struct verb_state *st, struct buf *out);

@@ -201,6 +201,9 @@ static void feat_promises_what_is_switched_on(void **state)
 	assert_null(strstr(text, "MODE Z"));
 	conf.deflate_engine = true;
 	assert_non_null(strstr(feat(&conf, 0, text, sizeof(text)), "\r\n MODE Z\r\n"));
+	assert_null(strstr(text, "SITE COPY"));
+	conf.copy_engine = true;
+	assert_non_null(strstr(feat(&conf, 0, text, sizeof(text)), "\r\n SITE COPY\r\n"));
 	conf.lang_engine = false;
 	assert_null(strstr(feat(&conf, 0, text, sizeof(text)), "UTF8"));
 	assert_null(strstr(text, "LANG"));
@@ -240,7 +243,7 @@ static void help_comes_from_the_table(void **state)
 	buf_clear(&out);
 	verb_help(&out, "SITE", &conf);
 	assert_non_null(strstr(out.data, "SITE commands"));
-	assert_non_null(strstr(out.data, " CHGRP   CHMOD   HELP"));
+	assert_non_null(strstr(out.data, " CHGRP   CHMOD   COPY    CPFR    CPTO    HELP"));
 	buf_done(&out);
 }
 

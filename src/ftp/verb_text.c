@@ -47,6 +47,11 @@ bool feat_mode_z(const struct verb_state *st, struct buf *out)
 	return st->conf->deflate_engine && buf_puts(out, "MODE Z") == 0;
 }
 
+bool feat_site_copy(const struct verb_state *st, struct buf *out)
+{
+	return st->conf->copy_engine && buf_puts(out, "SITE COPY") == 0;
+}
+
 bool feat_mff(const struct verb_state *st, struct buf *out)
 {
 	return st->conf->facts_advertise && buf_puts(out, "MFF modify;UNIX.group;UNIX.mode;") == 0;

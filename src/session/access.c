@@ -302,6 +302,26 @@ bool session_entry_allowed(
 	return policy_check(&s->who, s->scope, &env, host, dir->ref ? dir->ref->scope : NULL, verb, NULL);
 }
 
+int session_new_allowed(struct session *s, const char *verb, const struct session_access *dir,
+	const char *vpath, const struct ftp_conf **ret_conf)
+{
+	struct policy_env env = policy_env_of(s);
+	const struct ftp_scope *access = dir->ref ? dir->ref->scope : NULL;
+	char host[VFS_PATH_SIZE * 2];
+	const struct ftp_conf *conf;
+
+	(void)vfs_host_text(s->root, vpath, host, sizeof host);
+	conf = access ? &access->conf : &policy_scope_for_path(s->scope, &env, host)->conf;
+	*ret_conf = conf;
+	if (!policy_check(&s->who, s->scope, &env, host, access, verb, NULL))
+		return -EPERM;
+	if (verb_names(verb) && !policy_name_allowed(conf, vpath, NULL))
+		return -WE_NAME;
+	if (policy_ignores_hidden(s->scope, &env, host, access, verb) && hide_path(s, conf, vpath, 0) > 0)
+		return -EPERM;
+	return 0;
+}
+
 struct access_cwd {
 	struct access_dir *ref;
 	char real[];
@@ -364,16 +384,22 @@ bool session_arg_allowed(struct session *s, const char *arg)
 	return false;
 }
 
+static mode_t less(const struct session *s, mode_t mode, mode_t mask)
+{
+	return mode & ~(s->site_umask >= 0 ? mask | (mode_t)s->site_umask : mask);
+}
+
 mode_t session_file_mode(const struct session *s, const struct ftp_conf *conf)
 {
-	mode_t mask = conf->umask_file;
-
-	return 0666 & ~(s->site_umask >= 0 ? mask | (mode_t)s->site_umask : mask);
+	return less(s, 0666, conf->umask_file);
 }
 
 mode_t session_dir_mode(const struct session *s, const struct ftp_conf *conf)
 {
-	mode_t mask = conf->umask_dir;
+	return less(s, 0777, conf->umask_dir);
+}
 
-	return 0777 & ~(s->site_umask >= 0 ? mask | (mode_t)s->site_umask : mask);
+mode_t session_copy_mode(const struct session *s, const struct ftp_conf *conf, mode_t mode)
+{
+	return less(s, mode & 0777, conf->umask_file);
 }

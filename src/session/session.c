@@ -235,10 +235,8 @@ static enum ftp_result command_run(struct session *s, const struct ftp_verb *v, 
 	}
 	if (v->flags & VERB_TRANSFER && v->arg != VERB_ARG_PATH && !secure_data_allowed(s, &s->scope->conf))
 		return FTP_DONE;
-	if (v->flags & VERB_ENDS_RENAME) {
-		free(s->rename_from);
-		s->rename_from = NULL;
-	}
+	if (v->flags & VERB_ENDS_RENAME)
+		session_forget_source(s);
 	s->cmd.input = line;
 	result = c->check && !c->check(s, line->arg) ? FTP_DONE : c->run(s, line->arg);
 	s->cmd.input = NULL;

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/types.h>
 #include <uv.h>
 
@@ -121,6 +122,7 @@ struct session {
 	uint64_t restart;       /* REST, consumed by the next RETR or STOR; the start of a range as well */
 	uint64_t range;         /* RANG: bytes from restart on, 0 = no range; consumed with it */
 	char *rename_from;      /* RNFR: vpath, owned; NULL = none */
+	char *copy_from;        /* SITE CPFR: the same */
 	enum ftp_digest digest; /* OPTS HASH; ftp_digest_first() at the start */
 	unsigned facts;         /* OPTS MLST: bits of facts.h; verb_facts_offered() at the start */
 	int site_umask;         /* SITE UMASK, -1 = as configured */
@@ -229,6 +231,11 @@ void session_access_done(struct session_access *a);
  * name of an entry of it (no link is followed). Does not block; any thread. */
 bool session_entry_allowed(
 	struct session *s, const char *verb, const struct session_access *dir, const char *name);
+/* The same question about what does not exist yet: vpath, whose last existing ancestor's answer is dir, without a link
+ * on the way. 0 with the values that hold there (borrowed from dir and the configuration), -EPERM, -WE_NAME. May
+ * block; any thread. */
+int session_new_allowed(struct session *s, const char *verb, const struct session_access *dir,
+	const char *vpath, const struct ftp_conf **ret_conf);
 /* <Limit> for a command without a path: the current directory counts. */
 bool session_verb_allowed(struct session *s, const char *verb);
 /* AllowFilter and DenyFilter for the argument of a command: those of the current directory. */
@@ -236,7 +243,16 @@ bool session_arg_allowed(struct session *s, const char *arg);
 
 mode_t session_file_mode(const struct session *s, const struct ftp_conf *conf); /* 0666 without the umask */
 mode_t session_dir_mode(const struct session *s, const struct ftp_conf *conf);  /* 0777 without the umask */
+/* Of a copy of a file of that mode: without the umask, and without set-id bits. */
+mode_t session_copy_mode(const struct session *s, const struct ftp_conf *conf, mode_t mode);
 
+/* Forget what RNFR and SITE CPFR named. */
+static inline void session_forget_source(struct session *s)
+{
+	free(s->rename_from);
+	free(s->copy_from);
+	s->rename_from = s->copy_from = NULL;
+}
 /* Change the current directory (a vpath that is a directory): also for the scoreboard. */
 void session_set_cwd(struct session *s, const char *vpath);
 /* The object the running command works on, for ExtendedLog; copied. */

@@ -300,7 +300,7 @@ void session_free(struct session *s)
 	free(s->client_name);
 	free(s->clnt);
 	free(s->cwd);
-	free(s->rename_from);
+	session_forget_source(s);
 	secure_forget(s);
 	free(s->display_seen);
 	free(s->end_text);

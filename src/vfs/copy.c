@@ -15,15 +15,10 @@
 #define CHUNK_BYTES (128u << 10) /* buffer of the copying way */
 #define TEMP_TRIES  16
 
-struct copy {
-	const struct vfs_work *work;
-	int in, out;
-	bool by_hand; /* the kernel does not copy between these two */
-	char *chunk;
-};
+/* --- bytes --- */
 
-/* Up to max bytes at *off by read and write. Bytes, 0 at the end of the file, or -errno. */
-static ssize_t copy_by_hand(struct copy *c, off_t off, size_t max)
+/* Up to max bytes at off by read and write. Bytes, 0 at the end of the file, or -errno. */
+static ssize_t copy_by_hand(struct vfs_copying *c, off_t off, size_t max)
 {
 	ssize_t n, k, at = 0;
 
@@ -41,14 +36,13 @@ static ssize_t copy_by_hand(struct copy *c, off_t off, size_t max)
 	return n;
 }
 
-static ssize_t copy_slice(struct copy *c, off_t off, size_t max)
+static ssize_t copy_slice(struct vfs_copying *c, off_t off, size_t max)
 {
 	off_t in_off = off, out_off = off;
 	ssize_t n;
 
 	if (!c->by_hand) {
-		n = copy_file_range(
-			c->in, &in_off, c->out, &out_off, max < SLICE_BYTES ? max : SLICE_BYTES, 0);
+		n = copy_file_range(c->in, &in_off, c->out, &out_off, max, 0);
 		if (n > 0)
 			return n;
 		if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == EIO))
@@ -58,46 +52,62 @@ static ssize_t copy_slice(struct copy *c, off_t off, size_t max)
 	return copy_by_hand(c, off, max);
 }
 
-/* Bytes [off, end) as far as the file has them. 1 at its end, 0, or -errno. */
-static int copy_extent(struct copy *c, off_t off, off_t end)
+/* The next data of the file, behind a hole. False: only a hole is left. */
+static bool next_data(struct vfs_copying *c)
 {
-	while (off < end) {
-		ssize_t n;
+	off_t data = lseek(c->in, c->off, SEEK_DATA), hole;
 
-		if (vfs_cancelled(c->work))
-			return -ECANCELED;
-		n = copy_slice(c, off, (size_t)(end - off));
-		if (n == -EAGAIN)
-			continue;
-		if (n <= 0)
-			return n < 0 ? (int)n : 1;
-		off += n;
-		vfs_count(c->work, (uint64_t)n);
-	}
+	if (data < 0 && errno == ENXIO)
+		return false;
+	if (data < 0)
+		data = c->off;
+	hole = lseek(c->in, data, SEEK_HOLE);
+	c->off = data;
+	c->data_end = hole > data && hole < c->size ? hole : c->size;
+	return data < c->size;
+}
+
+int vfs_copying_step(struct vfs_copying *c, size_t max, uint64_t *ret_bytes)
+{
+	ssize_t n;
+
+	*ret_bytes = 0;
+	if (c->off >= c->size || (c->off >= c->data_end && !next_data(c)))
+		return ftruncate(c->out, c->size) < 0 ? -errno : 1;
+	if ((uint64_t)(c->data_end - c->off) < max)
+		max = (size_t)(c->data_end - c->off);
+	n = copy_slice(c, c->off, max);
+	if (n == -EAGAIN)
+		return 0;
+	if (n < 0)
+		return (int)n;
+	if (n == 0)
+		c->size = c->off; /* someone has cut the file */
+	c->off += n;
+	*ret_bytes = (uint64_t)n;
 	return 0;
 }
 
-static int copy_data(struct copy *c, off_t size)
+void vfs_copying_done(struct vfs_copying *c)
 {
-	off_t off = 0;
-	int r = 0;
+	free(c->chunk);
+	c->chunk = NULL;
+	fd_close(&c->in);
+	fd_close(&c->out);
+}
 
-	while (r == 0 && off < size) {
-		off_t data = lseek(c->in, off, SEEK_DATA), hole;
+static int copy_data(struct vfs_copying *c, const struct vfs_work *work)
+{
+	uint64_t n;
+	int r;
 
-		if (data < 0 && errno == ENXIO)
-			break; /* only a hole is left */
-		if (data < 0)
-			data = off;
-		hole = lseek(c->in, data, SEEK_HOLE);
-		if (hole <= data)
-			hole = size;
-		r = copy_extent(c, data, hole);
-		off = hole;
-	}
-	if (r < 0)
-		return r;
-	return ftruncate(c->out, size) < 0 ? -errno : 0;
+	do {
+		if (vfs_cancelled(work))
+			return -ECANCELED;
+		r = vfs_copying_step(c, SLICE_BYTES, &n);
+		vfs_count(work, n);
+	} while (r == 0);
+	return r < 0 ? r : 0;
 }
 
 /* Mode, group and times of st. Set-id bits stay only where the ids they speak of do. */
@@ -120,22 +130,22 @@ static int copy_meta(int out, const struct stat *st)
 	return 0;
 }
 
-static int temp_name(char name[40])
+int vfs_temp_name(char name[VFS_TEMP_NAME])
 {
 	uint64_t r;
 
 	if (getrandom(&r, sizeof(r), 0) != (ssize_t)sizeof(r))
 		return -EIO;
-	(void)snprintf(name, 40, ".wherry-%016llx.tmp", (unsigned long long)r); /* always fits */
+	(void)snprintf(name, VFS_TEMP_NAME, ".wherry-%016llx.tmp", (unsigned long long)r); /* always fits */
 	return 0;
 }
 
-static int temp_open(int dir_fd, char name[40])
+int vfs_temp_open(int dir_fd, char name[VFS_TEMP_NAME])
 {
 	int i, r, fd;
 
 	for (i = 0; i < TEMP_TRIES; i++) {
-		r = temp_name(name);
+		r = vfs_temp_name(name);
 		if (r < 0)
 			return r;
 		fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -145,9 +155,10 @@ static int temp_open(int dir_fd, char name[40])
 	return -EEXIST;
 }
 
-static int copy_regular(int from_fd, const char *from, int to_fd, char temp[40], const struct vfs_work *work)
+static int copy_regular(
+	int from_fd, const char *from, int to_fd, char temp[VFS_TEMP_NAME], const struct vfs_work *work)
 {
-	struct copy c = {.work = work, .in = -1, .out = -1};
+	struct vfs_copying c = {.in = -1, .out = -1};
 	struct stat st;
 	int r;
 
@@ -158,23 +169,24 @@ static int copy_regular(int from_fd, const char *from, int to_fd, char temp[40],
 		r = -errno;
 	else
 		r = S_ISREG(st.st_mode) ? 0 : -EINVAL;
+	c.size = r == 0 ? st.st_size : 0;
 	if (r == 0)
-		r = c.out = temp_open(to_fd, temp);
+		r = c.out = vfs_temp_open(to_fd, temp);
 	if (r >= 0) {
-		r = copy_data(&c, st.st_size);
+		r = copy_data(&c, work);
 		if (r == 0)
 			r = copy_meta(c.out, &st);
 		if (close(c.out) < 0 && r == 0)
 			r = -errno; /* some file systems tell of a full disk only here */
+		c.out = -1;
 		if (r < 0)
 			(void)unlinkat(to_fd, temp, 0); /* the first error is the one to tell */
 	}
-	free(c.chunk);
-	fd_close(&c.in);
+	vfs_copying_done(&c);
 	return r;
 }
 
-static int copy_link(int from_fd, const char *from, int to_fd, char temp[40])
+static int copy_link(int from_fd, const char *from, int to_fd, char temp[VFS_TEMP_NAME])
 {
 	char text[VFS_PATH_SIZE];
 	ssize_t n = readlinkat(from_fd, from, text, sizeof(text));
@@ -185,7 +197,7 @@ static int copy_link(int from_fd, const char *from, int to_fd, char temp[40])
 	if ((size_t)n >= sizeof(text))
 		return -ENAMETOOLONG;
 	text[n] = '\0';
-	r = temp_name(temp);
+	r = vfs_temp_name(temp);
 	if (r < 0)
 		return r;
 	return symlinkat(text, to_fd, temp) < 0 ? -errno : 0;
@@ -195,7 +207,7 @@ static int copy_at(
 	int from_fd, const char *from, int to_fd, const char *to, unsigned flags, const struct vfs_work *work)
 {
 	struct stat st, target;
-	char temp[40];
+	char temp[VFS_TEMP_NAME];
 	int r;
 
 	if (fstatat(from_fd, from, &st, AT_SYMLINK_NOFOLLOW) < 0)

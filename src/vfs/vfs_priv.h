@@ -26,6 +26,24 @@ bool vfs_fd_is_local(int fd);
 /* rename(2) between open directories, flags as vfs_rename(). */
 int vfs_rename_at(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
 
+/* copy.c: the bytes of one open file into another. The caller opens both, sets size (bytes to copy) and zeroes the
+ * rest. */
+struct vfs_copying {
+	int in, out;
+	off_t size, off;
+	off_t data_end; /* of the data that off is in */
+	bool by_hand;   /* the kernel does not copy between these two */
+	char *chunk;
+};
+/* Copy at most max bytes more. 1: all is copied, and holes are; 0: go on; -errno. */
+int vfs_copying_step(struct vfs_copying *c, size_t max, uint64_t *ret_bytes);
+void vfs_copying_done(struct vfs_copying *c); /* closes both */
+
+/* A name for what becomes another name when it is complete, and a new file of such a name (0600). */
+#define VFS_TEMP_NAME 40
+int vfs_temp_name(char name[VFS_TEMP_NAME]);
+int vfs_temp_open(int dir_fd, char name[VFS_TEMP_NAME]);
+
 static inline bool vfs_cancelled(const struct vfs_work *work)
 {
 	return work != NULL && work->cancel != NULL &&

@@ -57,7 +57,7 @@ mode_t args_chmod_apply(const struct args_chmod *change, mode_t mode);
 /* Exactly two words, each maybe in double quotes (in which \" and \\ stand for " and \). Fresh strings
  * (free()). 0, -EINVAL, -ENOMEM. */
 int args_two_words(const char *arg, char **ret_a, char **ret_b);
-/* SITE SYMLINK: two words as above, or what lftp sends for names with blanks, which it does not quote:
+/* SITE SYMLINK, SITE COPY: two words as above, or what lftp sends for names with blanks, which it does not quote:
  * "target /path", split at the last " /". Fresh strings (free()). 0, -EINVAL, -ENOMEM. */
 int args_link(const char *arg, char **ret_target, char **ret_path);
 

@@ -86,7 +86,7 @@ static bool site_check(struct session *s, const struct ftp_verb *v, const char *
 		session_reply(s, 501, "Invalid number of parameters");
 		return false;
 	}
-	if (!(v->flags & VERB_WRITES) && !session_verb_allowed(s, v->limit)) {
+	if (v->arg != VERB_ARG_PATH && !(v->flags & VERB_WRITES) && !session_verb_allowed(s, v->limit)) {
 		session_reply(s, 550, "SITE %s: Operation not permitted", v->name);
 		return false;
 	}
@@ -123,10 +123,8 @@ static enum ftp_result site_run(struct session *s, const char *arg)
 	}
 	rest = word.text + word.len;
 	rest += *rest == ' ';
-	if (v->flags & VERB_ENDS_RENAME) {
-		free(s->rename_from);
-		s->rename_from = NULL;
-	}
+	if (v->flags & VERB_ENDS_RENAME)
+		session_forget_source(s);
 	if (!site_check(s, v, rest) || (c->check && !c->check(s, rest)))
 		return FTP_DONE;
 	return c->run(s, rest);

@@ -32,7 +32,8 @@ extern const struct session_cmd session_cmd_cwd, session_cmd_xcwd, session_cmd_c
 	session_cmd_host, session_cmd_user, session_cmd_pass, session_cmd_rein, session_cmd_acct,
 	session_cmd_smnt, session_cmd_opts, session_cmd_site;
 extern const struct session_cmd session_site_help, session_site_umask, session_site_idle, session_site_chmod,
-	session_site_chgrp, session_site_utime, session_site_mkdir, session_site_rmdir, session_site_symlink;
+	session_site_chgrp, session_site_utime, session_site_mkdir, session_site_rmdir, session_site_symlink,
+	session_site_copy, session_site_cpfr, session_site_cpto;
 
 static const struct session_cmd *const all[] = {&session_cmd_cwd, &session_cmd_xcwd, &session_cmd_cdup,
 	&session_cmd_xcup, &session_cmd_pwd, &session_cmd_xpwd, &session_cmd_mkd, &session_cmd_xmkd,
@@ -44,7 +45,8 @@ static const struct session_cmd *const all[] = {&session_cmd_cwd, &session_cmd_x
 	&session_cmd_acct, &session_cmd_smnt, &session_cmd_opts, &session_cmd_site};
 const struct session_cmd *const session_site_cmds[] = {&session_site_help, &session_site_umask,
 	&session_site_idle, &session_site_chmod, &session_site_chgrp, &session_site_utime,
-	&session_site_mkdir, &session_site_rmdir, &session_site_symlink, NULL};
+	&session_site_mkdir, &session_site_rmdir, &session_site_symlink, &session_site_copy,
+	&session_site_cpfr, &session_site_cpto, NULL};
 
 /* --- the machine's side --- */
 
@@ -156,6 +158,27 @@ bool session_entry_allowed(
 	struct session *s, const char *verb, const struct session_access *dir, const char *name)
 {
 	return !strstr(name, "denied") && !str_eq(verb, forbidden);
+}
+
+int session_new_allowed(struct session *s, const char *verb, const struct session_access *dir,
+	const char *vpath, const struct ftp_conf **ret_conf)
+{
+	*ret_conf = &scope.conf;
+	return strstr(vpath, "denied") || str_eq(verb, forbidden) ? -EPERM : 0;
+}
+
+mode_t session_copy_mode(const struct session *s, const struct ftp_conf *conf, mode_t mode)
+{
+	return mode & 0755;
+}
+
+bool session_job_cancelled(const struct session *s)
+{
+	return false;
+}
+
+void session_job_long(struct session *s, const struct session_long *what)
+{
 }
 
 bool session_verb_allowed(struct session *s, const char *verb)
@@ -284,7 +307,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	free(session.cwd);
-	free(session.rename_from);
+	session_forget_source(&session);
 	free(session.display_seen);
 	free(session.clnt);
 	buf_done(&out);
@@ -661,6 +684,83 @@ static void site_makes_and_removes_trees(void **state)
 	assert_true(there(state, "root/d/denied") && !there(state, "root/d/f"));
 }
 
+static void site_copies_files_and_trees(void **state)
+{
+	ASK("SITE COPY f g", "500 'SITE COPY f g' not understood");
+	ASK("SITE CPFR f", "500 'SITE CPFR f' not understood");
+	ASK("SITE CPTO f", "500 'SITE CPTO f' not understood");
+	scope.conf.copy_engine = true;
+	ASK("SITE COPY f g", "200 SITE COPY command successful");
+	assert_true(there(state, "root/g"));
+	ASK("SITE COPY f", "501 Invalid number of parameters");
+	ASK("SITE COPY nosuch x", "550 nosuch: No such file or directory");
+	ASK("SITE COPY f nosuch/x", "550 nosuch/x: No such file or directory");
+	ASK("SITE COPY f g", "550 g: Copy permission denied, it exists");
+	scope.conf.allow_overwrite = true;
+	ASK("SITE COPY f g", "200 SITE COPY command successful");
+	ASK("SITE COPY d d/e", "550 d/e: Invalid argument");
+	ASK("SITE COPY d \"a b\"", "200 SITE COPY command successful");
+	ASK("SITE COPY /a b /c d", "200 SITE COPY command successful");
+	assert_true(there(state, "root/c d/f"));
+	ASK("SITE COPY lf copied", "200 SITE COPY command successful"); /* what the link leads to */
+	assert_true(there(state, "root/copied"));
+	ASK("SIZE copied", "213 3");
+}
+
+static void site_copies_in_two_steps(void **state)
+{
+	scope.conf.copy_engine = true;
+	ASK("SITE CPTO h", "503 Bad sequence of commands");
+	ASK("SITE CPFR nosuch", "550 nosuch: No such file or directory");
+	ASK("SITE CPTO h", "503 Bad sequence of commands");
+	ASK("SITE CPFR f", "350 File or directory exists, ready for destination name");
+	ASK("SITE CPTO h", "250 Copy successful");
+	assert_true(there(state, "root/h"));
+	ASK("SITE CPTO i", "503 Bad sequence of commands");
+	ASK("SITE CPFR d", "350 File or directory exists, ready for destination name");
+	ASK("SITE MKDIR x", "200 SITE MKDIR command successful");
+	ASK("SITE CPTO i", "503 Bad sequence of commands");
+	ASK("RNFR f", "350 File or directory exists, ready for destination name");
+	ASK("SITE CPTO i", "503 Bad sequence of commands");
+}
+
+static void a_copy_is_asked_about_at_both_ends(void **state)
+{
+	static const char *const verbs[] = {"RETR", "SITE_CPFR", "STOR", "SITE_CPTO"};
+
+	scope.conf.copy_engine = true;
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		bool source = i < 2;
+
+		forbidden = verbs[i];
+		assert_string_equal(ask("SITE COPY f g"),
+			source ? "550 f: Operation not permitted\r\n" : "550 g: Operation not permitted\r\n");
+		if (source)
+			ASK("SITE CPFR f", "550 f: Operation not permitted");
+		assert_false(there(state, "root/g"));
+	}
+	forbidden = "MKD";
+	ASK("SITE COPY d e", "550 e: Operation not permitted");
+	forbidden = "";
+	tree_file(*state, "root/d/denied", "");
+	ASK("SITE COPY d e", "550 d: Operation not permitted");
+	assert_false(there(state, "root/e"));
+	ASK("SITE COPY f denied", "550 denied: Operation not permitted");
+}
+
+static void a_copy_is_no_larger_than_a_file_may_be(void **state)
+{
+	struct ftp_max_size max = {.bytes = 2};
+
+	scope.conf.copy_engine = true;
+	scope.conf.max_store_size = &max;
+	ASK("SITE COPY f g", "552 g: File too large");
+	ASK("SITE COPY d e", "552 e: File too large");
+	assert_false(there(state, "root/g") || there(state, "root/e"));
+	max.bytes = 5;
+	ASK("SITE COPY d e", "200 SITE COPY command successful");
+}
+
 static void site_has_settings(void **state)
 {
 	ASK("SITE", "500 'SITE' requires parameters");
@@ -714,6 +814,10 @@ int main(void)
 		T(opts_are_per_command),
 		T(site_changes_attributes),
 		T(site_makes_and_removes_trees),
+		T(site_copies_files_and_trees),
+		T(site_copies_in_two_steps),
+		T(a_copy_is_asked_about_at_both_ends),
+		T(a_copy_is_no_larger_than_a_file_may_be),
 		T(site_has_settings),
 		T(every_command_has_a_row),
 	};

@@ -26,8 +26,9 @@ extern const struct session_cmd session_cmd_abor, session_cmd_acct, session_cmd_
 	session_cmd_xcup, session_cmd_xcwd, session_cmd_xmkd, session_cmd_xpwd, session_cmd_xrmd,
 	session_cmd_xcrc, session_cmd_xmd5, session_cmd_xsha, session_cmd_xsha1, session_cmd_xsha256,
 	session_cmd_xsha512;
-extern const struct session_cmd session_site_chgrp, session_site_chmod, session_site_help, session_site_idle,
-	session_site_mkdir, session_site_rmdir, session_site_symlink, session_site_umask, session_site_utime;
+extern const struct session_cmd session_site_chgrp, session_site_chmod, session_site_copy, session_site_cpfr,
+	session_site_cpto, session_site_help, session_site_idle, session_site_mkdir, session_site_rmdir,
+	session_site_symlink, session_site_umask, session_site_utime;
 
 const struct session_cmd *const session_cmds[] = {
 	&session_cmd_abor,
@@ -106,6 +107,9 @@ const struct session_cmd *const session_cmds[] = {
 const struct session_cmd *const session_site_cmds[] = {
 	&session_site_chgrp,
 	&session_site_chmod,
+	&session_site_copy,
+	&session_site_cpfr,
+	&session_site_cpto,
 	&session_site_help,
 	&session_site_idle,
 	&session_site_mkdir,
