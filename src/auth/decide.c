@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "ftp/policy.h"
 #include "ftp/text.h"
+#include "ftp/variant.h"
 
 #define LIST_FILE_MAX (1024 * 1024) /* /etc/shells, /etc/ftpusers */
 
@@ -20,9 +21,9 @@ struct decision {
 	const struct decide_context *ctx;
 	const struct ipc_auth_request *q;
 	const struct auth_backend *source; /* the account's */
-	const struct ftp_server *server;
-	const struct ftp_scope *scope; /* of the server or the <Anonymous> */
-	unsigned anon;                 /* its number, 0 = none */
+	const struct ftp_server *server;   /* as it is for what is known of the client */
+	const struct ftp_scope *scope;     /* of the server or the <Anonymous> */
+	unsigned anon;                     /* its number, 0 = none */
 	struct auth_order order;
 	struct auth_account account;
 	struct auth_groups groups;
@@ -452,6 +453,15 @@ static void fill_grant(struct decision *d, const char *class_name, struct ipc_gr
 	g->class_name = class_name != NULL ? class_name : "";
 }
 
+/* Who it is has been proved: the values are now those for the user and the groups. */
+static void become(struct decision *d, struct ftp_subject *ret_who)
+{
+	collect_groups(d);
+	subject_of(d, true, ret_who);
+	d->server = ftp_server_for(d->server, ret_who, d->arena);
+	d->scope = ftp_server_scope(d->server, d->anon); /* it is there: the class is the same */
+}
+
 static int decide_in(struct decision *d, struct ipc_grant *g)
 {
 	struct policy_verdict v;
@@ -459,6 +469,8 @@ static int decide_in(struct decision *d, struct ipc_grant *g)
 	const char *name = NULL;
 	int r;
 
+	subject_of(d, false, &who);
+	d->server = ftp_server_for(d->server, &who, d->arena);
 	d->scope = ftp_anon_find(d->server, d->q->user, &d->anon, &name);
 	if (d->scope == NULL) {
 		d->anon = 0;
@@ -471,12 +483,12 @@ static int decide_in(struct decision *d, struct ipc_grant *g)
 		return refuse(d, IPC_AUTH_NO_USER, "the name is no alias (AuthAliasOnly)");
 	}
 	r = d->anon != 0 ? verify_anonymous(d, name) : verify_real(d, name);
-	if (r == 0)
-		r = account_rules(d);
 	if (r != 0)
 		return r;
-	collect_groups(d);
-	subject_of(d, true, &who);
+	become(d, &who);
+	r = account_rules(d);
+	if (r != 0)
+		return r;
 	if (!policy_login(&who, d->scope, &v)) {
 		(void)snprintf(d->what, d->what_size, "%s (line %u of '%s')", v.why, v.line,
 			v.file != NULL ? v.file : "");

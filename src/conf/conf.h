@@ -149,13 +149,24 @@ struct conf_known { /* a directive or section name that exists elsewhere */
 	const char *name, *module;
 };
 
+/* A section that is a layer over the one around it: its content counts only when something holds that is
+ * not known while the file is read (<IfUser x>). It has the kind of the section around it. */
+struct conf_layer {
+	const char *name;
+	unsigned inside;             /* kinds that may hold it */
+	unsigned min_args, max_args; /* max CONF_ARGS_ANY: no limit */
+	int id;                      /* of the caller */
+};
+
 #define CONF_STORES 4
 struct conf_language {
 	const struct conf_table *const *tables;
 	unsigned n_tables;
 	size_t store_size[CONF_STORES];
-	const char *const *modules;     /* what <IfModule> finds; NULL-terminated */
-	const struct conf_known *known; /* ends with name NULL */
+	const char *const *modules;      /* what <IfModule> finds; NULL-terminated */
+	const struct conf_layer *layers; /* ends with name NULL; NULL: there are none */
+	const char *version;             /* what <IfVersion> compares with: "1.3.8"; NULL: no such section */
+	const struct conf_known *known;  /* ends with name NULL */
 };
 
 /* --- reading --- */
@@ -213,7 +224,10 @@ struct conf_pos {
 struct conf_section {
 	enum conf_kind kind;
 	struct conf_section *parent, *next;
-	struct conf_section *children, **children_end; /* in file order */
+	struct conf_section *children, **children_end; /* in file order, without layers */
+	struct conf_section *layers, **layers_end;     /* in file order */
+	const struct conf_layer *layer;                /* of a layer, else NULL */
+	void *made; /* of the caller, after parsing: what it made of the section */
 	char *const *args;
 	unsigned n_args;
 	const char *file;

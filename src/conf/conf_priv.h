@@ -67,6 +67,11 @@ int conf_tag_line(struct conf_parser *p, const char *line, const struct conf_pos
 /* A line while p->skip: only tags of the same name count. */
 void conf_skip_line(struct conf_parser *p, const char *line);
 
+/* version.c: does the version satisfy the words of <IfVersion>: "[[!]op] version", op one of = == != > >= < <= ~,
+ * version of the form 1.3.8, 1.3.8rc2 or 1.3.8b; or "/regex/" after = or alone? 0, -WE_CONFIG, -ENOMEM. */
+int conf_version_holds(
+	struct arena *a, const char *version, char *const *words, unsigned n, bool *ret_yes, struct err *err);
+
 /* Number of a row among all rows of the language, and its table. */
 unsigned conf_row_index(
 	const struct conf_language *lang, const struct conf_row *row, const struct conf_table **ret_table);

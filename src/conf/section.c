@@ -33,6 +33,7 @@ struct conf_section *conf_section_new(struct conf_parser *p, enum conf_kind kind
 	s->line = pos->line;
 	s->set = set;
 	s->children_end = &s->children;
+	s->layers_end = &s->layers;
 	return s;
 }
 
@@ -75,13 +76,25 @@ static bool is_defined(const struct conf_parser *p, const char *name)
 	return false;
 }
 
-/* <IfModule [!]x>, <IfDefine [!]x>: enter it, or skip its content. */
+/* <IfModule [!]x>, <IfDefine [!]x>, <IfVersion [[!]op] x>: enter it, or skip its content. */
 static int conditional_open(
 	struct conf_parser *p, const char *name, const struct conf_words *w, const struct conf_pos *pos)
 {
 	const char *what;
 	bool negate, yes;
 
+	if (str_eq_nocase(name, "<IfVersion>")) {
+		struct err err = ERR_INIT;
+
+		if (conf_version_holds(p->arena, p->lang->version, w->word + 1, w->n - 1, &yes, &err) < 0) {
+			conf_fail(p, pos, name, "%s", err.text);
+			yes = false;
+		}
+		if (yes)
+			return tag_push(p, name, pos, NULL);
+		skip_start(p, name, pos);
+		return 0;
+	}
 	if (w->n != 2) {
 		conf_fail(p, pos, name, "wrong number of parameters");
 		skip_start(p, name, pos);
@@ -100,6 +113,51 @@ static int conditional_open(
 	return 0;
 }
 
+/* A tag that opens nothing here: said, and its content is skipped. */
+static int tag_refuse(struct conf_parser *p, const char *name, const struct conf_pos *pos, const char *why)
+{
+	conf_fail(p, pos, name, "%s", why);
+	skip_start(p, name, pos);
+	return 0;
+}
+
+/* "directive not allowed in <kind> context". A layer is named as such where it is what forbids it. */
+static int context_refuse(struct conf_parser *p, const char *name, const struct conf_pos *pos, bool layer)
+{
+	char why[120];
+
+	if (layer)
+		snprintf(why, sizeof(why), "directive not allowed in <%s> context", p->cur->layer->name);
+	else
+		snprintf(why, sizeof(why), "directive not allowed in %s context",
+			conf_kind_name(p->cur->kind));
+	return tag_refuse(p, name, pos, why);
+}
+
+static int layer_open(struct conf_parser *p, const struct conf_layer *layer, const struct conf_words *w,
+	const struct conf_pos *pos)
+{
+	const char *name = arena_printf(p->arena, "<%s>", layer->name);
+	struct conf_section *s;
+
+	if (name == NULL)
+		return conf_out_of_memory(p);
+	if ((layer->inside & CONF_IN(p->cur->kind)) == 0)
+		return context_refuse(p, name, pos, false);
+	if (w->n - 1 < layer->min_args || w->n - 1 > layer->max_args)
+		return tag_refuse(p, name, pos, "wrong number of parameters");
+	s = conf_section_new(p, p->cur->kind, pos);
+	if (s == NULL)
+		return conf_out_of_memory(p);
+	s->layer = layer;
+	s->args = w->word + 1;
+	s->n_args = w->n - 1;
+	s->parent = p->cur;
+	*p->cur->layers_end = s;
+	p->cur->layers_end = &s->next;
+	return tag_push(p, name, pos, s);
+}
+
 static int known_section(
 	struct conf_parser *p, unsigned i, const struct conf_words *w, const struct conf_pos *pos)
 {
@@ -109,16 +167,12 @@ static int known_section(
 
 	if (name == NULL)
 		return conf_out_of_memory(p);
-	if ((sections[i].inside & CONF_IN(p->cur->kind)) == 0) {
-		conf_fail(p, pos, name, "directive not allowed in %s context", conf_kind_name(p->cur->kind));
-		skip_start(p, name, pos);
-		return 0;
-	}
-	if (w->n - 1 < sections[i].min_args || w->n - 1 > sections[i].max_args) {
-		conf_fail(p, pos, name, "wrong number of parameters");
-		skip_start(p, name, pos);
-		return 0;
-	}
+	if ((sections[i].inside & CONF_IN(p->cur->kind)) == 0)
+		return context_refuse(p, name, pos, false);
+	if (p->cur->layer != NULL && (CONF_IN(sections[i].kind) & (CONF_V | CONF_G | CONF_C)) != 0)
+		return context_refuse(p, name, pos, true); /* it makes something that is there for all */
+	if (w->n - 1 < sections[i].min_args || w->n - 1 > sections[i].max_args)
+		return tag_refuse(p, name, pos, "wrong number of parameters");
 	s = again ? p->tree->global : conf_section_new(p, sections[i].kind, pos);
 	if (s == NULL)
 		return conf_out_of_memory(p);
@@ -140,8 +194,13 @@ static int section_open(struct conf_parser *p, const struct conf_words *w, const
 
 	if (name == NULL)
 		return conf_out_of_memory(p);
-	if (str_eq_nocase(w->word[0], "IfModule") || str_eq_nocase(w->word[0], "IfDefine"))
+	if (str_eq_nocase(w->word[0], "IfModule") || str_eq_nocase(w->word[0], "IfDefine") ||
+		(p->lang->version != NULL && str_eq_nocase(w->word[0], "IfVersion")))
 		return conditional_open(p, name, w, pos);
+	for (const struct conf_layer *l = p->lang->layers; l != NULL && l->name != NULL; l++) {
+		if (str_eq_nocase(w->word[0], l->name))
+			return layer_open(p, l, w, pos);
+	}
 	for (unsigned i = 0; i < ARRAY_LEN(sections); i++) {
 		if (str_eq_nocase(w->word[0], sections[i].name))
 			return known_section(p, i, w, pos);

@@ -126,8 +126,10 @@ static void scope_wipe(struct ftp_scope *s)
 
 void ftp_config_wipe_secrets(struct ftp_config *c)
 {
-	for (unsigned i = 0; i < c->n_servers; i++)
+	for (unsigned i = 0; i < c->n_servers; i++) {
 		scope_wipe(c->servers[i]->scope);
+		ftp_layers_wipe(c->servers[i]);
+	}
 }
 
 /* Is s bound to local: 2 by its address, 1 by a wildcard, 0 not. */
@@ -170,9 +172,11 @@ const struct ftp_scope *ftp_server_scope(const struct ftp_server *server, unsign
 
 	if (anon == 0)
 		return server->scope;
-	for (; a != NULL && anon > 1; anon--)
-		a = a->next;
-	return a;
+	for (unsigned at = 1; a != NULL; a = a->next, at++) {
+		if ((a->number != 0 ? a->number : at) == anon)
+			return a;
+	}
+	return NULL;
 }
 
 const struct ftp_server *ftp_server_find(const struct ftp_config *c, const struct addr *local)
@@ -274,7 +278,9 @@ static int access_load(struct ftp_loader *l, const char *text, size_t len, const
 	own = tree->root->store[FTP_STORE_OWN];
 	s->access_all = own != NULL ? own->access_all : FTP_UNSET;
 	tail = &s->limits;
-	r = ftp_build_limits(tree, l->arena, tree->root, &tail);
+	r = ftp_make_limits(tree, l->arena, tree->root);
+	if (r == 0)
+		r = ftp_build_limits(l->arena, tree->root, &tail);
 	if (r == 0)
 		*ret_scope = s;
 	return r;

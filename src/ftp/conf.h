@@ -432,6 +432,8 @@ struct ftp_scope {
 	 * dirs of their server or <Anonymous>. */
 	struct ftp_scope *parent;
 	struct ftp_scope *next;
+	unsigned
+		number; /* of an <Anonymous>: ipc_grant.anon, from 1; numbers of those in <IfClass> are kept free */
 	struct ftp_scope *anons, *dirs; /* children in file order, those of <Global> last */
 	/* <Anonymous> root or <Directory> pattern, normalised, as seen from outside any root. ~name has
 	 * become the home of that account; it stays when this system has no such account. A path written
@@ -458,6 +460,8 @@ struct ftp_server {
 	 * one. Its keys have the numbers from tls_first_key in auth. */
 	struct tls_material *tls;
 	unsigned tls_first_key;
+	const struct ftp_conditional
+		*conditional; /* its conditional sections, see ftp/variant.h; NULL: none */
 };
 
 struct ftp_class {

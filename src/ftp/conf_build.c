@@ -153,38 +153,86 @@ static int server_names(struct ftp_builder *b, const struct ftp_own *own, struct
 	return 0;
 }
 
-static int server_scope(struct ftp_builder *b, struct ftp_server *srv, const struct conf_section *s)
+/* --- logs of a scope --- */
+
+static const char *format_find(const struct ftp_conf *conf, const char *name)
+{
+	const struct ftp_log_format *f = conf->log_formats;
+
+	for (; f != NULL; f = (const struct ftp_log_format *)f->item.next) {
+		if (str_eq(f->name, name))
+			return f->format;
+	}
+	return NULL;
+}
+
+/* Formats of ExtendedLog, and whether log files may be links. */
+static void scope_logs(struct ftp_builder *b, struct ftp_scope *s)
+{
+	for (; s != NULL; s = s->next) {
+		struct ftp_extlog *e = s->conf.extended_logs;
+
+		for (; e != NULL; e = (struct ftp_extlog *)e->item.next) {
+			const struct conf_pos pos = {e->item.file, e->item.line};
+			const char *name = e->format_name != NULL ? e->format_name : "default";
+
+			if (e->file != NULL && b->l != NULL)
+				e->file->allow_symlink |= s->conf.allow_log_symlinks;
+			if (e->format != NULL)
+				continue;
+			e->format = format_find(&s->conf, name);
+			if (e->format == NULL) /* formats are known everywhere */
+				e->format = format_find(&b->cfg->servers[0]->scope->conf, name);
+			if (e->format == NULL && !b->quiet && !str_eq(name, "default"))
+				conf_fail(
+					b->tree->parser, &pos, "ExtendedLog", "no LogFormat '%.100s'", name);
+			if (e->format == NULL)
+				e->format = LOGFMT_DEFAULT;
+		}
+		if (s->conf.transfer_log != NULL && b->l != NULL)
+			s->conf.transfer_log->allow_symlink |= s->conf.allow_log_symlinks;
+		if (s->conf.system_log != NULL && b->l != NULL)
+			s->conf.system_log->allow_symlink |= s->conf.allow_log_symlinks;
+		scope_logs(b, s->anons);
+		scope_logs(b, s->dirs);
+	}
+}
+
+int ftp_build_server_scope(struct ftp_builder *b, struct ftp_server *srv, const struct conf_section *s)
 {
 	const struct conf_section *global = b->tree->global;
 	struct ftp_scope *sc = ftp_build_scope_new(b, s->kind, s, NULL), **anons;
-	struct ftp_limit **limits;
-	int r = 0;
+	struct ftp_parts parts = {0};
+	bool debug_level = false;
+	int r;
 
 	if (sc == NULL)
 		return -ENOMEM;
 	srv->scope = sc;
 	sc->conf = *(const struct ftp_conf *)b->tree->defaults->store[FTP_STORE_CONF];
-	if (global != NULL)
-		r = ftp_build_scope_layer(b, sc, global, 1, false);
+	r = ftp_parts_add(b, &parts, s, global, 2, false);
 	if (r == 0)
-		r = ftp_build_scope_layer(b, sc, s, 2, false);
-	if (conf_where(b->tree, s, "DebugLevel").file == NULL &&
-		(global == NULL || conf_where(b->tree, global, "DebugLevel").file == NULL))
+		r = ftp_parts_fill(b, &parts, sc);
+	for (unsigned i = 0; i < parts.n; i++)
+		debug_level |= conf_where(b->tree, parts.v[i].s, "DebugLevel").file != NULL;
+	if (!debug_level)
 		sc->conf.debug_level = -1;
 	if (sc->conf.server_admin == NULL)
 		sc->conf.server_admin = arena_printf(b->arena, "root@%s", srv->fqdn);
-	limits = &sc->limits;
 	anons = &sc->anons;
+	b->n_anons = 0;
 	if (r == 0)
-		r = ftp_build_limits(b->tree, b->arena, s, &limits);
-	if (r == 0 && global != NULL)
-		r = ftp_build_limits(b->tree, b->arena, global, &limits);
+		r = ftp_build_anons(b, s, false, sc, &anons);
 	if (r == 0)
-		r = ftp_build_anons(b, s->children, sc, &anons);
-	if (r == 0 && global != NULL)
-		r = ftp_build_anons(b, global->children, sc, &anons);
+		r = ftp_build_anons(b, global, false, sc, &anons);
+	if (r == 0)
+		r = ftp_build_anons(b, s, true, sc, &anons);
+	if (r == 0)
+		r = ftp_build_anons(b, global, true, sc, &anons);
 	if (r == 0)
 		r = ftp_build_dirs(b, s, global, sc);
+	if (r == 0)
+		scope_logs(b, sc);
 	return r;
 }
 
@@ -196,6 +244,18 @@ static unsigned names_count(const struct conf_section *s, const struct ftp_own *
 		a = (const struct ftp_name *)a->item.next)
 		n++;
 	return n;
+}
+
+/* Are there layers in s, or in what is in it? */
+static bool conditional_inside(const struct conf_section *s)
+{
+	if (s->layers != NULL)
+		return true;
+	for (const struct conf_section *c = s->children; c != NULL; c = c->next) {
+		if (c->kind != CONF_KIND_VHOST && conditional_inside(c))
+			return true;
+	}
+	return false;
 }
 
 static int server_build(struct ftp_builder *b, const struct conf_section *s)
@@ -227,7 +287,9 @@ static int server_build(struct ftp_builder *b, const struct conf_section *s)
 		return -ENOMEM;
 	srv->index = b->cfg->n_servers;
 	b->cfg->servers[b->cfg->n_servers++] = srv;
-	return server_scope(b, srv, s);
+	b->quiet = conditional_inside(s) || (b->tree->global != NULL && conditional_inside(b->tree->global));
+	r = ftp_build_server_scope(b, srv, s);
+	return r == 0 && b->quiet ? ftp_build_conditional(b, srv, s) : r;
 }
 
 /* --- classes --- */
@@ -271,51 +333,6 @@ static int classes_build(struct ftp_builder *b, const struct conf_section *list,
 }
 
 /* --- after all scopes --- */
-
-static const char *format_find(const struct ftp_conf *conf, const char *name)
-{
-	const struct ftp_log_format *f = conf->log_formats;
-
-	for (; f != NULL; f = (const struct ftp_log_format *)f->item.next) {
-		if (str_eq(f->name, name))
-			return f->format;
-	}
-	return NULL;
-}
-
-/* Formats of ExtendedLog, and whether log files may be links. */
-static void scope_logs(struct ftp_builder *b, struct ftp_scope *s)
-{
-	for (; s != NULL; s = s->next) {
-		struct ftp_extlog *e = s->conf.extended_logs;
-
-		for (; e != NULL; e = (struct ftp_extlog *)e->item.next) {
-			const struct conf_pos pos = {e->item.file, e->item.line};
-			const char *name = e->format_name != NULL ? e->format_name : "default";
-
-			if (e->file != NULL)
-				e->file->allow_symlink |= s->conf.allow_log_symlinks;
-			if (e->format != NULL)
-				continue;
-			e->format = format_find(&s->conf, name);
-			if (e->format == NULL) /* formats are known everywhere */
-				e->format = format_find(&b->cfg->servers[0]->scope->conf, name);
-			if (e->format == NULL && str_eq(name, "default"))
-				e->format = LOGFMT_DEFAULT;
-			if (e->format == NULL) {
-				conf_fail(
-					b->tree->parser, &pos, "ExtendedLog", "no LogFormat '%.100s'", name);
-				e->format = "";
-			}
-		}
-		if (s->conf.transfer_log != NULL)
-			s->conf.transfer_log->allow_symlink |= s->conf.allow_log_symlinks;
-		if (s->conf.system_log != NULL)
-			s->conf.system_log->allow_symlink |= s->conf.allow_log_symlinks;
-		scope_logs(b, s->anons);
-		scope_logs(b, s->dirs);
-	}
-}
 
 static void servers_check(struct ftp_builder *b)
 {
@@ -373,6 +390,8 @@ static void class_names_warn(struct ftp_builder *b, const struct conf_section *s
 			"no <Class %.100s> exists, nobody is allowed; named", own->foreign.class_name);
 	for (const struct conf_section *c = s->children; c != NULL; c = c->next)
 		class_names_warn(b, c);
+	for (const struct conf_section *c = s->layers; c != NULL; c = c->next)
+		class_names_warn(b, c);
 }
 
 /* Several <Limit LOGIN> of a server must all allow a login, which surprises who expects the last to count. */
@@ -404,7 +423,11 @@ int ftp_build(struct ftp_loader *l, const struct conf_tree *tree, struct ftp_con
 	cfg->servers = arena_alloc(l->arena, n * sizeof(struct ftp_server *));
 	if (cfg->servers == NULL)
 		return -ENOMEM;
-	r = classes_build(&b, tree->root->children, &classes);
+	r = ftp_make_sections(&b, tree->root);
+	if (r == 0 && tree->global != NULL)
+		r = ftp_make_sections(&b, tree->global);
+	if (r == 0)
+		r = classes_build(&b, tree->root->children, &classes);
 	if (r == 0 && tree->global != NULL)
 		r = classes_build(&b, tree->global->children, &classes);
 	if (r == 0)
@@ -416,13 +439,14 @@ int ftp_build(struct ftp_loader *l, const struct conf_tree *tree, struct ftp_con
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < cfg->n_servers; i++)
-		scope_logs(&b, cfg->servers[i]->scope);
-	for (unsigned i = 0; i < cfg->n_servers; i++)
 		login_limits_warn(&b, cfg->servers[i]->scope);
 	servers_check(&b);
 	class_names_warn(&b, tree->root);
-	if (tree->global != NULL)
+	ftp_layers_check(&b, tree->root);
+	if (tree->global != NULL) {
 		class_names_warn(&b, tree->global);
+		ftp_layers_check(&b, tree->global);
+	}
 	cfg->logfiles = l->logfiles;
 	cfg->n_logfiles = l->n_logfiles;
 	if (!cfg->controls_engine)

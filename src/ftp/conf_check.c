@@ -113,6 +113,7 @@ static void sections_check(struct checker *c, const struct conf_section *s)
 	for (; s != NULL; s = s->next) {
 		section_check(c, s);
 		sections_check(c, s->children);
+		sections_check(c, s->layers);
 	}
 }
 

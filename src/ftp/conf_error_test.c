@@ -49,8 +49,55 @@ static void mistakes_are_named(void **state)
 	} cases[] = {
 		{"TimeoutIdel 5", "fatal: unknown configuration directive 'TimeoutIdel' on line 1. Did you "
 				  "mean: TimeoutIdle, TimeoutLinger?\n"},
-		{"<IfUser bob>\nUmask 9\n</IfUser>", "fatal: <IfUser>: directive of mod_ifsession.c is known "
-						     "but not supported by this version on line 1\n"},
+		{"<IfUser bob>\nUmask 9\n</IfUser>", "fatal: Umask: '9' is not an octal mode on line 2\n"},
+		{"<IfUser>\n</IfUser>", "fatal: <IfUser>: wrong number of parameters on line 1\n"},
+		{"<IfAuthenticated x>\n</IfAuthenticated>",
+			"fatal: <IfAuthenticated>: wrong number of parameters on line 1\n"},
+		{"<IfUser a,!>\n</IfUser>", "fatal: <IfUser>: '!' without a name on line 1\n"},
+		{"<IfUser a>\n<VirtualHost 192.0.2.1>\n</VirtualHost>\n</IfUser>",
+			"fatal: <VirtualHost>: directive not allowed in <IfUser> context on line 2\n"},
+		{"<IfClass a>\n<Class b>\n</Class>\n</IfClass>",
+			"fatal: <Class>: directive not allowed in <IfClass> context on line 2\n"},
+		{"<Limit ALL>\n<IfUser a>\n</IfUser>\n</Limit>",
+			"fatal: <IfUser>: directive not allowed in <Limit> context on line 2\n"},
+		{"<IfUser a>\nHideFiles x\n</IfUser>",
+			"fatal: HideFiles: directive not allowed in server config context on line 2\n"},
+		{"<IfUser a>\n<Directory b>\n</Directory>\n</IfUser>",
+			"fatal: <Directory>: 'b' is not an absolute path on line 2\n"},
+		{"<IfUser a>\n<Directory /b>\n</Directory>\n<Directory /b/>\n</Directory>\n</IfUser>",
+			"fatal: <Directory>: '/b' has a section already on line 2, again on line 4\n"},
+		{"<IfUser a>\nExtendedLog /l ALL none\n</IfUser>",
+			"fatal: ExtendedLog: no LogFormat 'none' on line 2\n"},
+		{"<IfUser a>\nPort 2121\n</IfUser>",
+			"warning: Port: read when the server starts, <IfUser> comes too late for it: no "
+			"effect on line 2\n"},
+		{"<IfClass a>\nServerAlias b\n</IfClass>",
+			"warning: ServerAlias: read when the server starts, <IfClass> comes too late for it: "
+			"no effect on line 2\n"},
+		{"<IfGroup a>\nMaxInstances 3\n</IfGroup>",
+			"warning: MaxInstances: read when the server starts, <IfGroup> comes too late for "
+			"it: no effect on line 2\n"},
+		{"<IfGroup a>\nMaxLoginAttempts 3\nMaxClients 3\n</IfGroup>\n<IfClass "
+		 "a>\nMaxLoginAttempts "
+		 "4\n</IfClass>",
+			"warning: MaxLoginAttempts: read before login, <IfGroup> comes too late for it: no "
+			"effect on line 2\n"},
+		{"<IfClass a>\n<IfUser b>\nDisplayConnect /x\n</IfUser>\n</IfClass>",
+			"warning: DisplayConnect: read before login, <IfUser> comes too late for it: no "
+			"effect on line 3\n"},
+		{"<IfUser a>\n<Anonymous /a>\nUser ftp\n</Anonymous>\n</IfUser>",
+			"warning: <Anonymous>: chosen before login, <IfUser> comes too late for it: no "
+			"effect on line 2\n"},
+		{"<IfUser a>\n<Anonymous /a>\n</Anonymous>\n<Directory /x>\n</Directory>\n</IfUser>",
+			"warning: <Anonymous>: no User: nobody can log in through the section on line 2\n"
+			"warning: <Anonymous>: chosen before login, <IfUser> comes too late for it: no "
+			"effect on line 2\n"},
+		{"<IfVersion => 1.3>\n</IfVersion>",
+			"fatal: <IfVersion>: unknown comparison operator '=>' on line 1\n"},
+		{"<IfVersion 1.x>\n</IfVersion>",
+			"fatal: <IfVersion>: badly formatted version '1.x' on line 1\n"},
+		{"<IfVersion>\n</IfVersion>", "fatal: <IfVersion>: wrong number of parameters on line 1\n"},
+		{"IfSessionOptions Other", "fatal: IfSessionOptions: unknown option 'Other' on line 1\n"},
 		{"QuotaLog x", "fatal: QuotaLog: directive of mod_quotatab.c is known but not supported by "
 			       "this version on line 1\n"},
 		{"<Anonymous /a>\nPort 1\n</Anonymous>",

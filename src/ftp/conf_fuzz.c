@@ -11,7 +11,9 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "ftp/policy.h"
 #include "ftp/report.h"
+#include "ftp/variant.h"
 
 #define FILES_MAX 8
 
@@ -89,7 +91,7 @@ static void ask(struct ftp_config *c, const char *text, size_t len)
 	const char *const groups[] = {"staff"};
 	const struct ftp_subject who = {
 		.user = "bob", .groups = groups, .n_groups = 1, .authenticated = true};
-	struct arena *a = arena_new(4096, 8u << 20);
+	struct arena *a = arena_new(4096, 8u << 20), *variants = arena_new(8192, 0);
 	struct ftp_scope *s;
 	struct addr client;
 
@@ -103,9 +105,13 @@ static void ask(struct ftp_config *c, const char *text, size_t len)
 				ftp_expr_match(r->expr, FTP_EXPR_USER, &who);
 		}
 	}
+	for (unsigned i = 0; i < c->n_servers; i++)
+		policy_check(&who, ftp_server_for(c->servers[i], &who, variants)->scope, NULL, "/d/x", NULL,
+			"STOR", NULL);
 	(void)ftp_access_load(
 		a, text, len, "/d/.ftpaccess", c->servers[0]->scope, NULL, &s); /* any answer will do */
 	arena_free(a);
+	arena_free(variants);
 	ftp_config_wipe_secrets(c);
 	ftp_config_free(c);
 }

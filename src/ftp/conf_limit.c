@@ -65,18 +65,20 @@ static int limit_commands(const struct conf_tree *t, struct arena *a, const stru
 	return list != NULL ? 0 : -ENOMEM;
 }
 
-int ftp_build_limits(
-	const struct conf_tree *tree, struct arena *a, const struct conf_section *s, struct ftp_limit ***tail)
+int ftp_make_limits(const struct conf_tree *tree, struct arena *a, struct conf_section *s)
 {
-	for (const struct conf_section *c = s->children; c != NULL; c = c->next) {
+	bool in_dir = s->kind == CONF_KIND_DIRECTORY || s->kind == CONF_KIND_FTPACCESS;
+
+	for (struct conf_section *c = s->children; c != NULL; c = c->next) {
 		const struct ftp_body *body = c->store[FTP_STORE_BODY];
+		struct ftp_made *made;
 		struct ftp_limit *limit;
-		bool in_dir = s->kind == CONF_KIND_DIRECTORY || s->kind == CONF_KIND_FTPACCESS;
 
 		if (c->kind != CONF_KIND_LIMIT)
 			continue;
+		c->made = made = arena_alloc(a, sizeof(*made));
 		limit = arena_alloc(a, sizeof(*limit));
-		if (limit == NULL)
+		if (limit == NULL || made == NULL)
 			return -ENOMEM;
 		if (body != NULL)
 			*limit = body->limit;
@@ -85,8 +87,23 @@ int ftp_build_limits(
 		limit->line = c->line;
 		if (limit_commands(tree, a, c, in_dir, limit) < 0)
 			return -ENOMEM;
-		if (limit->n_commands == 0)
+		if (limit->n_commands > 0)
+			made->limit = limit;
+	}
+	return 0;
+}
+
+int ftp_build_limits(struct arena *a, const struct conf_section *s, struct ftp_limit ***tail)
+{
+	for (const struct conf_section *c = s->children; c != NULL; c = c->next) {
+		struct ftp_limit *limit;
+
+		if (c->kind != CONF_KIND_LIMIT || ftp_made(c)->limit == NULL)
 			continue;
+		limit = arena_alloc(a, sizeof(*limit));
+		if (limit == NULL)
+			return -ENOMEM;
+		*limit = *ftp_made(c)->limit; /* its own link: the section may be in many scopes */
 		**tail = limit;
 		*tail = &limit->next;
 	}

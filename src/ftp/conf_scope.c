@@ -31,9 +31,13 @@ int ftp_build_scope_layer(
 	const struct ftp_conf *conf =
 		conf_merge(b->tree, FTP_STORE_CONF, b->arena, &sc->conf, s, level, anon);
 
+	struct tls_config tls = sc->conf.tls;
+
 	if (conf == NULL)
 		return -ENOMEM;
 	sc->conf = *conf;
+	if (s->layer != NULL)
+		sc->conf.tls = tls; /* made ready for servers, not for clients */
 	if (own != NULL && own->access_all != FTP_UNSET)
 		sc->access_all = own->access_all;
 	return 0;
@@ -88,13 +92,11 @@ static const char *home_path(struct ftp_builder *b, const char *p)
 	return arena_printf(b->arena, "%s%s", pw->pw_dir, p + n);
 }
 
-/* Path of an <Anonymous> or <Directory>; NULL after a reported error or without memory. */
-static const char *scope_path(
-	struct ftp_builder *b, const struct conf_section *s, const struct ftp_scope *parent)
+const char *ftp_section_path(struct ftp_builder *b, const struct conf_section *s, const char *anon_root)
 {
 	const struct conf_pos pos = ftp_section_pos(s);
 	const char *name = s->kind == CONF_KIND_ANONYMOUS ? "<Anonymous>" : "<Directory>", *p = s->args[0];
-	bool in_anon = s->kind == CONF_KIND_DIRECTORY && parent->kind == CONF_KIND_ANONYMOUS;
+	bool in_anon = s->kind == CONF_KIND_DIRECTORY && anon_root != NULL;
 
 	if (p[0] != '/' && p[0] != '~' && !in_anon) {
 		conf_fail(b->tree->parser, &pos, name, "'%.250s' is not an absolute path", p);
@@ -109,8 +111,8 @@ static const char *scope_path(
 		return NULL;
 	}
 	p = home_path(b, p);
-	if (p != NULL && p[0] != '/' && p[0] != '~' && parent->path[0] == '/')
-		p = arena_printf(b->arena, "%s/%s", parent->path, p);
+	if (p != NULL && p[0] != '/' && p[0] != '~' && in_anon && anon_root[0] == '/')
+		p = arena_printf(b->arena, "%s/%s", anon_root, p);
 	return p != NULL ? path_normal(b->arena, p) : NULL;
 }
 
@@ -163,7 +165,16 @@ static unsigned path_depth(const char *p)
 struct dir { /* a <Directory> on its way to a scope */
 	struct ftp_scope *scope;
 	const struct conf_section *own, *global; /* either may be NULL */
+	const struct conf_section **layered;     /* sections for it in layers that hold */
+	unsigned n_layered;
 	unsigned depth, order;
+};
+
+struct dirs {
+	struct dir *v;
+	unsigned n;
+	const struct conf_section *const *layers; /* that hold */
+	unsigned n_layers;
 };
 
 static int dir_order(const void *a, const void *b)
@@ -182,123 +193,164 @@ static int file_order(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* The directories of one section list into dirs[]: those of <Global> join one of the same path. */
-static int dirs_collect(struct ftp_builder *b, const struct conf_section *list, bool global,
-	struct ftp_scope *parent, struct dir *dirs, unsigned *n)
+/* Place of a section among the dirs: that of the same path, or a new one. NULL without memory. */
+static struct dir *dir_get(
+	struct ftp_builder *b, struct dirs *dirs, const struct conf_section *s, struct ftp_scope *parent)
 {
-	for (const struct conf_section *s = list; s != NULL; s = s->next) {
-		const char *path;
-		struct dir *d = NULL;
+	const char *path = ftp_made(s)->path;
+	struct dir *d;
 
-		if (s->kind != CONF_KIND_DIRECTORY)
-			continue;
-		path = scope_path(b, s, parent);
-		if (path == NULL)
-			continue;
-		for (unsigned i = 0; i < *n && d == NULL; i++)
-			d = str_eq(dirs[i].scope->path, path) ? &dirs[i] : NULL;
-		if (d != NULL && (global ? d->global : d->own) != NULL) {
-			const struct conf_pos pos = ftp_section_pos(s);
+	for (unsigned i = 0; i < dirs->n; i++) {
+		if (str_eq(dirs->v[i].scope->path, path))
+			return &dirs->v[i];
+	}
+	d = &dirs->v[dirs->n];
+	d->order = dirs->n++;
+	d->layered = arena_alloc(b->arena, (dirs->n_layers + 1) * sizeof(*d->layered));
+	d->scope = ftp_build_scope_new(b, CONF_KIND_DIRECTORY, s, parent);
+	if (d->scope == NULL || d->layered == NULL)
+		return NULL;
+	d->scope->path = path;
+	d->depth = path_depth(path);
+	return d;
+}
 
-			conf_fail(b->tree->parser, &pos, "<Directory>",
-				"'%.200s' has a section already on line %u of '%.100s', again", path,
-				d->scope->line, d->scope->file);
+enum part_of { OWN, GLOBAL, LAYER };
+
+/* The directories of one section into dirs: those of <Global> and of layers join one of the same path. */
+static int dirs_collect(struct ftp_builder *b, const struct conf_section *s, enum part_of what,
+	struct ftp_scope *parent, struct dirs *dirs)
+{
+	for (const struct conf_section *c = s != NULL ? s->children : NULL; c != NULL; c = c->next) {
+		struct dir *d;
+
+		if (c->kind != CONF_KIND_DIRECTORY || ftp_made(c)->path == NULL)
 			continue;
-		}
-		if (d == NULL) {
-			d = &dirs[*n];
-			d->order = (*n)++;
-			d->scope = ftp_build_scope_new(b, CONF_KIND_DIRECTORY, s, parent);
-			if (d->scope == NULL)
-				return -ENOMEM;
-			d->scope->path = path;
-			d->depth = path_depth(path);
-		}
-		*(global ? &d->global : &d->own) = s;
+		d = dir_get(b, dirs, c, parent);
+		if (d == NULL)
+			return -ENOMEM;
+		if (what == LAYER)
+			d->layered[d->n_layered++] = c;
+		else
+			*(what == GLOBAL ? &d->global : &d->own) = c;
 	}
 	return 0;
 }
 
 /* Values and limits of dirs[i], whose outer directories are done. */
-static int dir_finish(struct ftp_builder *b, struct dir *dirs, unsigned i)
+static int dir_finish(struct ftp_builder *b, const struct dirs *dirs, unsigned i)
 {
-	struct ftp_scope *sc = dirs[i].scope;
-	struct ftp_limit **tail = &sc->limits;
-	int r = 0;
+	struct dir *d = &dirs->v[i];
+	struct ftp_scope *sc = d->scope;
+	struct ftp_parts parts = {0};
+	int r;
 
 	for (unsigned k = i; k-- > 0;) { /* the deepest that contains it, the later of two */
-		if (path_contains(dirs[k].scope->path, sc->path)) {
-			sc->parent = dirs[k].scope;
+		if (path_contains(dirs->v[k].scope->path, sc->path)) {
+			sc->parent = dirs->v[k].scope;
 			break;
 		}
 	}
 	sc->conf = sc->parent->conf;
-	if (dirs[i].global != NULL)
-		r = ftp_build_scope_layer(b, sc, dirs[i].global, 4, false);
-	if (r == 0 && dirs[i].own != NULL)
-		r = ftp_build_scope_layer(b, sc, dirs[i].own, 4, false);
-	if (r == 0 && dirs[i].own != NULL)
-		r = ftp_build_limits(b->tree, b->arena, dirs[i].own, &tail);
-	if (r == 0 && dirs[i].global != NULL)
-		r = ftp_build_limits(b->tree, b->arena, dirs[i].global, &tail);
-	return r;
+	r = ftp_parts_add(b, &parts, d->own, d->global, 4, false);
+	for (unsigned k = 0; k < d->n_layered && r == 0; k++)
+		r = ftp_parts_add(b, &parts, d->layered[k], NULL, 4, false);
+	return r == 0 ? ftp_parts_fill(b, &parts, sc) : r;
+}
+
+static unsigned children_count(const struct conf_section *s)
+{
+	unsigned n = 0;
+
+	for (const struct conf_section *c = s != NULL ? s->children : NULL; c != NULL; c = c->next)
+		n++;
+	return n;
 }
 
 int ftp_build_dirs(struct ftp_builder *b, const struct conf_section *own, const struct conf_section *global,
 	struct ftp_scope *parent)
 {
 	struct ftp_scope **tail = &parent->dirs;
-	unsigned max = 1, n = 0;
-	struct dir *dirs;
+	unsigned max = 1 + children_count(own) + children_count(global);
+	struct dirs dirs = {0};
 	int r;
 
-	for (const struct conf_section *s = own->children; s != NULL; s = s->next)
-		max++;
-	for (const struct conf_section *s = global != NULL ? global->children : NULL; s != NULL; s = s->next)
-		max++;
-	dirs = xcalloc(max, sizeof(*dirs));
-	r = dirs_collect(b, own->children, false, parent, dirs, &n);
-	if (r == 0 && global != NULL)
-		r = dirs_collect(b, global->children, true, parent, dirs, &n);
-	qsort(dirs, n, sizeof(*dirs), dir_order);
-	for (unsigned i = 0; i < n && r == 0; i++)
-		r = dir_finish(b, dirs, i);
-	qsort(dirs, n, sizeof(*dirs), file_order);
-	for (unsigned i = 0; i < n; i++) {
-		*tail = dirs[i].scope;
-		tail = &dirs[i].scope->next;
+	dirs.layers = ftp_layers_held(b, own, global, &dirs.n_layers);
+	if (dirs.layers == NULL)
+		return -ENOMEM;
+	for (unsigned i = 0; i < dirs.n_layers; i++)
+		max += children_count(dirs.layers[i]);
+	dirs.v = xcalloc(max, sizeof(*dirs.v));
+	r = dirs_collect(b, own, OWN, parent, &dirs);
+	if (r == 0)
+		r = dirs_collect(b, global, GLOBAL, parent, &dirs);
+	for (unsigned i = 0; i < dirs.n_layers && r == 0; i++)
+		r = dirs_collect(b, dirs.layers[i], LAYER, parent, &dirs);
+	if (r == 0)
+		qsort(dirs.v, dirs.n, sizeof(*dirs.v), dir_order);
+	for (unsigned i = 0; i < dirs.n && r == 0; i++)
+		r = dir_finish(b, &dirs, i);
+	if (r == 0) {
+		qsort(dirs.v, dirs.n, sizeof(*dirs.v), file_order);
+		for (unsigned i = 0; i < dirs.n; i++) {
+			*tail = dirs.v[i].scope;
+			tail = &dirs.v[i].scope->next;
+		}
 	}
-	free(dirs);
+	free(dirs.v);
 	return r;
 }
 
-int ftp_build_anons(struct ftp_builder *b, const struct conf_section *list, struct ftp_scope *parent,
+static int anon_build(struct ftp_builder *b, const struct conf_section *s, struct ftp_scope *parent,
 	struct ftp_scope ***tail)
 {
-	for (const struct conf_section *s = list; s != NULL; s = s->next) {
-		struct conf_pos pos = ftp_section_pos(s);
-		struct ftp_scope *sc;
-		struct ftp_limit **limits;
+	struct conf_pos pos = ftp_section_pos(s);
+	struct ftp_scope *sc = ftp_build_scope_new(b, CONF_KIND_ANONYMOUS, s, parent);
+	struct ftp_parts parts = {0};
 
-		if (s->kind != CONF_KIND_ANONYMOUS)
+	if (sc == NULL)
+		return -ENOMEM;
+	sc->number = b->n_anons;
+	sc->path = ftp_made(s)->path;
+	sc->conf = parent->conf;
+	if (ftp_parts_add(b, &parts, s, NULL, 3, true) < 0 || ftp_parts_fill(b, &parts, sc) < 0 ||
+		ftp_build_dirs(b, s, NULL, sc) < 0)
+		return -ENOMEM;
+	if (sc->conf.user == NULL && !b->quiet)
+		conf_warn(b->tree->parser, &pos, "<Anonymous>",
+			"no User: nobody can log in through the section");
+	**tail = sc;
+	*tail = &sc->next;
+	return 0;
+}
+
+/* The <Anonymous> directly in s. One of a layer that does not hold only gets its number. */
+static int anons_of(struct ftp_builder *b, const struct conf_section *s, bool holds, struct ftp_scope *parent,
+	struct ftp_scope ***tail)
+{
+	for (const struct conf_section *c = s->children; c != NULL; c = c->next) {
+		if (c->kind != CONF_KIND_ANONYMOUS || ftp_made(c)->path == NULL)
 			continue;
-		sc = ftp_build_scope_new(b, CONF_KIND_ANONYMOUS, s, parent);
-		if (sc == NULL)
+		b->n_anons++;
+		if (holds && anon_build(b, c, parent, tail) < 0)
 			return -ENOMEM;
-		sc->path = scope_path(b, s, parent);
-		if (sc->path == NULL)
-			continue;
-		sc->conf = parent->conf;
-		limits = &sc->limits;
-		if (ftp_build_scope_layer(b, sc, s, 3, true) < 0 ||
-			ftp_build_limits(b->tree, b->arena, s, &limits) < 0 ||
-			ftp_build_dirs(b, s, NULL, sc) < 0)
-			return -ENOMEM;
-		if (sc->conf.user == NULL)
-			conf_warn(b->tree->parser, &pos, "<Anonymous>",
-				"no User: nobody can log in through the section");
-		**tail = sc;
-		*tail = &sc->next;
 	}
 	return 0;
+}
+
+int ftp_build_anons(struct ftp_builder *b, const struct conf_section *s, bool in_layers,
+	struct ftp_scope *parent, struct ftp_scope ***tail)
+{
+	int r = 0;
+
+	if (s == NULL)
+		return 0;
+	if (!in_layers)
+		return anons_of(b, s, true, parent, tail);
+	for (const struct conf_section *l = s->layers; l != NULL && r == 0; l = l->next) {
+		r = anons_of(b, l, ftp_layer_holds(b, l), parent, tail);
+		if (r == 0)
+			r = ftp_build_anons(b, l, true, parent, tail);
+	}
+	return r;
 }

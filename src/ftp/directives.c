@@ -1,5 +1,5 @@
 /* The language made of all tables, and what their parse functions share. */
-#include "ftp/directives.h"
+#include "ftp/build.h"
 
 #include <errno.h>
 #include <ifaddrs.h>
@@ -13,8 +13,9 @@
 /* Only what works: a guard around the directives of another module keeps them out. */
 const char *const ftp_modules[] = {"mod_core.c", "mod_auth.c", "mod_auth_file.c", "mod_auth_pam.c",
 	"mod_auth_unix.c", "mod_cap.c", "mod_copy.c", "mod_ctrls.c", "mod_deflate.c", "mod_delay.c",
-	"mod_digest.c", "mod_facts.c", "mod_lang.c", "mod_log.c", "mod_ls.c", "mod_site.c", "mod_site_misc.c",
-	"mod_wherry.c", "mod_xfer.c", "mod_tls.c", "mod_tls_shmcache.c", "mod_xfer_mmap.c", NULL};
+	"mod_digest.c", "mod_facts.c", "mod_ifsession.c", "mod_ifversion.c", "mod_lang.c", "mod_log.c",
+	"mod_ls.c", "mod_site.c", "mod_site_misc.c", "mod_wherry.c", "mod_xfer.c", "mod_tls.c",
+	"mod_tls_shmcache.c", "mod_xfer_mmap.c", NULL};
 
 static const struct conf_table *const tables[] = {&ftp_table_daemon, &ftp_table_server, &ftp_table_auth,
 	&ftp_table_limits, &ftp_table_files, &ftp_table_filters, &ftp_table_lists, &ftp_table_logs,
@@ -29,6 +30,8 @@ const struct conf_language ftp_language = {
 		[FTP_STORE_DAEMON] = sizeof(struct ftp_config),
 		[FTP_STORE_BODY] = sizeof(struct ftp_body)},
 	.modules = ftp_modules,
+	.layers = ftp_layers,
+	.version = "1.3.8", /* of the language that existing files were written for, not ours */
 	.known = ftp_known,
 };
 

@@ -3,10 +3,20 @@
 #include "ftp/directives.h"
 
 #include "base/alloc.h"
+#include "base/str.h"
 
 static const char *const off[] = {"off", "no", "false", "0", NULL};
 static const char *const on[] = {"on", "yes", "true", "1", NULL};
 static const char *const off_or_none[] = {"off", "none", "no", "false", "0", NULL};
+
+static int if_session_options(struct conf_call *c, void *dst)
+{
+	for (unsigned i = 0; i < c->n_args; i++) {
+		if (!str_eq_nocase(c->args[i], "PerUnauthenticatedUser"))
+			return err_set(c->err, WE_CONFIG, "unknown option '%.60s'", c->args[i]);
+	}
+	return 0;
+}
 
 #define NOEFFECT(words) .type = CONF_T_NOEFFECT, .only = words, .min_args = 1, .flags = CONF_REPEATABLE
 
@@ -140,6 +150,17 @@ static const struct conf_row rows[] = {
 		.syntax = "off",
 		.reason = "clients are never asked for their ident",
 		.doc = "Whether the ident of clients is asked for."},
+	{.name = "IfSessionOptions",
+		.type = CONF_T_NOEFFECT,
+		.flags = CONF_REPEATABLE,
+		.parse = if_session_options,
+		.min_args = 1,
+		.max_args = CONF_ARGS_ANY,
+		.scope = S_V_G,
+		.module = "mod_ifsession.c",
+		.syntax = "PerUnauthenticatedUser ...",
+		.reason = "<IfUser> is decided by who has logged in, not by a name that anybody can send",
+		.doc = "Options of the conditional sections."},
 	{.name = "MultilineRFC2228",
 		NOEFFECT(NULL),
 		.scope = S_V_G,

@@ -132,7 +132,7 @@ const struct ftp_scope *ftp_anon_find(
 			(str_eq(real, "root") && !a->conf.root_login))
 			continue;
 		if (ret_index != NULL)
-			*ret_index = index;
+			*ret_index = a->number != 0 ? a->number : index;
 		if (ret_user != NULL)
 			*ret_user = a->conf.user;
 		return a;

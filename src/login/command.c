@@ -223,7 +223,7 @@ bool login_server_switch(struct login_conn *c, const struct ftp_server *server, 
 {
 	struct ipc_host m = {.sid = c->sid, .server = server->index};
 
-	if (server != c->server && c->env->ops->master(c->env->arg, c, IPC_HOST, &m) < 0) {
+	if (server->index != c->server->index && c->env->ops->master(c->env->arg, c, IPC_HOST, &m) < 0) {
 		login_conn_end(c, "421 Service not available", now_ms);
 		return false;
 	}
@@ -261,6 +261,7 @@ static void host_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 	}
 	if (host_find(c, host, &server) < 0)
 		return;
+	server = login_server_for(c, server);
 	if (server == NULL || !policy_login_connect(&who, server->scope, NULL) ||
 		!policy_check(&who, server->scope, NULL, NULL, NULL, "HOST", NULL)) {
 		(void)reply(&c->out, 504, "%s: Unknown hostname provided", host);
@@ -339,7 +340,7 @@ static void rein_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 		(void)reply(&c->out, 502, "REIN command not implemented");
 		return;
 	}
-	if (!login_server_switch(c, c->home_server, now_ms))
+	if (!login_server_switch(c, login_server_for(c, c->home_server), now_ms))
 		return;
 	login_reset(c);
 	(void)reply(&c->out, 220, "Service ready for new user.");

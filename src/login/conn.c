@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "ftp/policy.h"
 #include "ftp/reply.h"
+#include "ftp/variant.h"
 #include "ftp/verb.h"
 #include "login/conn_priv.h"
 #include "login/record.h"
@@ -75,6 +76,13 @@ void login_reset(struct login_conn *c)
 	telnet_set_off(&c->telnet, telnet_charset_needs_off(conf->encoding_client));
 }
 
+const struct ftp_server *login_server_for(const struct login_conn *c, const struct ftp_server *server)
+{
+	const struct ftp_subject who = login_subject(c);
+
+	return server != NULL ? ftp_variants_get(c->env->variants, server, &who) : NULL;
+}
+
 static void set_up(struct login_conn *c, const struct login_env *env, uint32_t cid, const struct addr *peer,
 	const struct addr *local, uint64_t now_ms)
 {
@@ -87,8 +95,9 @@ static void set_up(struct login_conn *c, const struct login_env *env, uint32_t c
 	c->log = (struct log_ctx){.parent = env->log, .client = c->peer_text};
 	buf_init(&c->out, LOGIN_OUT_MAX);
 	line_init(&c->in, LOGIN_LINE_MAX, LINE_PENDING_MAX);
-	c->home_server = c->server = ftp_server_find(env->config, local);
+	c->home_server = ftp_server_find(env->config, local);
 	c->class = ftp_class_find(env->config, peer, NULL);
+	c->server = login_server_for(c, c->home_server);
 	if (c->server != NULL) {
 		const struct ftp_conf *conf = &c->server->scope->conf;
 
@@ -309,6 +318,7 @@ static void show(struct login_conn *c)
 static void open_session(struct login_conn *c, uint64_t now_ms)
 {
 	c->class = ftp_class_find(c->env->config, &c->peer, c->client_name);
+	c->server = login_server_for(c, c->home_server);
 	if (!welcome(c, now_ms))
 		return;
 	log_info(&c->log, "FTP session opened.");
@@ -368,7 +378,8 @@ void login_conn_tls_failed(struct login_conn *c, const char *why, uint64_t now_m
 
 const struct ftp_server *login_conn_sni(struct login_conn *c, const char *name, uint64_t now_ms)
 {
-	const struct ftp_server *server = ftp_server_by_name(c->env->config, &c->local, name);
+	const struct ftp_server *server =
+		login_server_for(c, ftp_server_by_name(c->env->config, &c->local, name));
 	struct ftp_subject who = login_subject(c);
 
 	free(c->sni);
@@ -387,6 +398,7 @@ void login_conn_adopt(struct login_conn *c, const struct login_env *env, uint32_
 	if (m->client_name[0] != '\0')
 		c->client_name = xstrdup(m->client_name);
 	c->class = ftp_class_find(env->config, &c->peer, c->client_name);
+	c->server = login_server_for(c, c->home_server);
 	if (!welcome(c, now_ms))
 		return;
 	telnet_unpack(m->telnet, &c->telnet);

@@ -33,6 +33,7 @@
 #include "ipc/message.h"
 
 struct extlogs; /* ftp/extlogs.h */
+struct ftp_variants;
 struct score_region;
 struct score_slot;
 struct login_conn;
@@ -78,11 +79,12 @@ struct login_ops {
 struct login_env {
 	const struct ftp_config *config;
 	const struct login_ops *ops;
-	void *arg;                   /* for ops */
-	struct score_region *score;  /* may be NULL */
-	const struct log_ctx *log;   /* of the process */
-	struct extlogs *extlogs;     /* may be NULL */
-	struct tls_cache *tls_cache; /* what later logins may resume; may be NULL */
+	void *arg;                     /* for ops */
+	struct score_region *score;    /* may be NULL */
+	const struct log_ctx *log;     /* of the process */
+	struct extlogs *extlogs;       /* may be NULL */
+	struct tls_cache *tls_cache;   /* what later logins may resume; may be NULL */
+	struct ftp_variants *variants; /* ftp/variant.h; NULL: no server has conditional sections */
 };
 
 struct login_conn {
@@ -95,7 +97,8 @@ struct login_conn {
 	struct addr peer, local;
 	char peer_text[ADDR_TEXT_MAX];
 	struct log_ctx log;
-	const struct ftp_server *server;      /* HOST may change it; NULL only while ADMITTING */
+	const struct ftp_server
+		*server; /* as it is for the class; HOST may change it; NULL only while ADMITTING */
 	const struct ftp_server *home_server; /* the one of the address */
 	const struct ftp_class *class;        /* may be NULL */
 	char *client_name;                    /* verified DNS name, or NULL */

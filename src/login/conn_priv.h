@@ -23,6 +23,8 @@ void login_fail(struct login_conn *c, unsigned code, uint64_t now_ms);
 
 /* Who asks, for the <Limit> sections. Borrows from c. */
 struct ftp_subject login_subject(const struct login_conn *c);
+/* The server as it is for the client's class (ftp/variant.h); NULL for NULL. */
+const struct ftp_server *login_server_for(const struct login_conn *c, const struct ftp_server *server);
 /* Forget USER and everything a client has set, as after connecting. */
 void login_reset(struct login_conn *c);
 /* Overwrite, free and set to NULL. */

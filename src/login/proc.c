@@ -16,6 +16,7 @@
 #include "ftp/extlogs.h"
 #include "ftp/keys.h"
 #include "ftp/tls_servers.h"
+#include "ftp/variant.h"
 #include "ipc/chan.h"
 #include "login/client.h"
 
@@ -440,6 +441,7 @@ static int proc_init(struct proc *p, const struct proc_start *start)
 	r = uv_loop_init(&p->loop);
 	if (r < 0)
 		return r;
+	p->env.variants = ftp_variants_new();
 	p->env.extlogs = extlogs_new(start->config);
 	extlogs_prepare(p->env.extlogs);
 	p->env.tls_cache = tls_cache_new(&start->config->tls_cache);
@@ -491,6 +493,7 @@ static void proc_done(struct proc *p)
 	free(p->listeners);
 	extlogs_free(&p->env.extlogs);
 	tls_cache_free(&p->env.tls_cache);
+	ftp_variants_free(&p->env.variants);
 }
 
 int login_main(const struct proc_start *start)

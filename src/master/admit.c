@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "ftp/text.h"
+#include "ftp/variant.h"
 #include "master/master.h"
 
 static struct msession **bucket(struct master *m, uint32_t sid)
@@ -106,9 +107,30 @@ void msession_free(struct master *m, struct msession *s)
 	free(s);
 }
 
-const struct ftp_scope *msession_scope(const struct msession *s)
+/* Names separated by blanks, as the grant says them, to a list in a. */
+static const char *const *names_split(struct arena *a, const char *names, unsigned *ret_n)
 {
-	return ftp_server_scope(s->server, s->anon);
+	char *copy = arena_strdup(a, names != NULL ? names : ""), *save = NULL;
+	const char **list = arena_alloc(a, (strlen(copy) / 2 + 1) * sizeof(*list));
+
+	*ret_n = 0;
+	for (char *g = strtok_r(copy, " ", &save); g != NULL; g = strtok_r(NULL, " ", &save))
+		list[(*ret_n)++] = g;
+	return list;
+}
+
+const struct ftp_scope *msession_scope(const struct msession *s, bool authenticated, struct arena *a)
+{
+	struct ftp_subject who = {.class_name = s->class != NULL ? s->class->name : NULL,
+		.client = &s->peer,
+		.client_name = s->client_name,
+		.authenticated = authenticated};
+
+	if (authenticated) {
+		who.user = s->user;
+		who.groups = names_split(a, s->group_names, &who.n_groups);
+	}
+	return ftp_server_scope(ftp_server_for(s->server, &who, a), authenticated ? s->anon : 0);
 }
 
 /* "530 <message with %m>" */
@@ -211,7 +233,9 @@ static bool rate_exceeded(struct master *m, const struct ftp_config *c)
 uint32_t admit_connection(struct master *m, const struct msession *s, char *text, size_t size)
 {
 	const struct ftp_config *c = s->gen->config;
+	struct arena *a;
 	const struct ftp_conf *conf;
+	uint32_t verdict = IPC_OK;
 
 	text[0] = '\0';
 	if ((c->max_instances != 0 && m->n_sessions > c->max_instances) || rate_exceeded(m, c))
@@ -224,13 +248,15 @@ uint32_t admit_connection(struct master *m, const struct msession *s, char *text
 		return IPC_REFUSE_TEXT;
 	if (s->server == NULL)
 		return IPC_OK; /* login answers 500 */
-	conf = &s->server->scope->conf;
+	a = arena_new(8192, 0);
+	conf = &msession_scope(s, false, a)->conf;
 	if (over(m, s, &conf->max_connections_per_host, SAME_SERVER | SAME_HOST)) {
 		limit_text(conf->max_connections_per_host.message, conf->max_connections_per_host.max, text,
 			size);
-		return IPC_REFUSE_TEXT;
+		verdict = IPC_REFUSE_TEXT;
 	}
-	return IPC_OK;
+	arena_free(a);
+	return verdict;
 }
 
 static const struct ftp_class_max *class_limit(const struct ftp_conf *conf, const struct ftp_class *class)
@@ -242,9 +268,9 @@ static const struct ftp_class_max *class_limit(const struct ftp_conf *conf, cons
 	return l;
 }
 
-uint32_t admit_login(struct master *m, const struct msession *s, char *text, size_t size)
+static uint32_t login_verdict(const struct master *m, const struct msession *s, const struct ftp_conf *conf,
+	char *text, size_t size)
 {
-	const struct ftp_conf *conf = &msession_scope(s)->conf;
 	const struct ftp_class_max *per_class = class_limit(conf, s->class);
 	const struct ftp_max *hit = NULL;
 	unsigned anon = s->anon != 0 ? SAME_ANON : 0;
@@ -266,6 +292,15 @@ uint32_t admit_login(struct master *m, const struct msession *s, char *text, siz
 		return IPC_OK;
 	limit_text(hit->message, hit->max, text, size);
 	return IPC_REFUSE_TEXT;
+}
+
+uint32_t admit_login(struct master *m, const struct msession *s, char *text, size_t size)
+{
+	struct arena *a = arena_new(8192, 0);
+	uint32_t verdict = login_verdict(m, s, &msession_scope(s, true, a)->conf, text, size);
+
+	arena_free(a);
+	return verdict;
 }
 
 /* Counted transfers of the same command by others with the same user or host. */

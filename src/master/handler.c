@@ -206,13 +206,13 @@ static void keep_grant(struct msession *s, const struct ipc_grant *g)
 /* Is it an identity that this daemon gives out? Auth has asked the same; this is the second look. */
 static bool grant_allowed(const struct master *m, const struct msession *s)
 {
-	const struct ftp_scope *scope = msession_scope(s);
+	struct arena *a = arena_new(8192, 0);
+	const struct ftp_scope *scope = msession_scope(s, true, a);
+	bool allowed = scope != NULL && s->root[0] == '/' && (s->uid != 0 || scope->conf.root_login) &&
+		       (m->can_switch_uid || s->uid == geteuid());
 
-	if (scope == NULL || s->root[0] != '/')
-		return false;
-	if (s->uid == 0 && !scope->conf.root_login)
-		return false;
-	return m->can_switch_uid || s->uid == geteuid();
+	arena_free(a);
+	return allowed;
 }
 
 static int on_grant(struct master *m, struct child *c, const struct ipc_grant *g)
@@ -319,10 +319,14 @@ static int active_socket(const struct msession *s, int *ret_fd)
 {
 	struct addr a = s->local;
 	uint16_t port = addr_port(&s->local);
+	struct arena *arena = arena_new(8192, 0);
+	const struct ftp_scope *scope = msession_scope(s, true, arena);
+	bool revoked = scope == NULL || scope->conf.root_revoke == FTP_ROOT_REVOKE_ON;
 	auto_fd int fd = -1;
 	int one = 1;
 
-	if (msession_scope(s)->conf.root_revoke == FTP_ROOT_REVOKE_ON || port < 2 || !port_served(s, port))
+	arena_free(arena);
+	if (revoked || port < 2 || !port_served(s, port))
 		return -EACCES;
 	addr_set_port(&a, (uint16_t)(port - 1));
 	fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -194,8 +194,10 @@ uint32_t admit_connection(struct master *m, const struct msession *s, char *text
 uint32_t admit_login(struct master *m, const struct msession *s, char *text, size_t size);
 /* 0: yes (and it is counted), 1: too many of this user, 2: too many of this host. */
 uint32_t admit_transfer(struct master *m, struct msession *s, const struct ipc_xfer_claim *claim);
-/* The scope that holds for a session: its <Anonymous> section or the server. */
-const struct ftp_scope *msession_scope(const struct msession *s);
+/* The scope that holds for a session: its <Anonymous> section or the server, with the conditional sections that hold
+ * for the class or, authenticated, for the class, user and groups of the grant. Lives in a and in the configuration.
+ * NULL: the server has no <Anonymous> of the grant's number. */
+const struct ftp_scope *msession_scope(const struct msession *s, bool authenticated, struct arena *a);
 
 /* --- listen.c --- */
 /* Make m->listeners what config asks for; sockets that stay are kept. On error nothing has changed. */

@@ -16,6 +16,7 @@
 #include "ftp/extlogs.h"
 #include "ftp/keys.h"
 #include "ftp/tls_servers.h"
+#include "ftp/variant.h"
 #include "session/access.h"
 #include "session/digest_cache.h"
 #include "session/iobuf.h"
@@ -253,6 +254,7 @@ static int proc_init(struct session_proc *p, const struct proc_start *start)
 
 	p->start = start;
 	p->extlogs = extlogs_new(start->config);
+	p->variants = ftp_variants_new();
 	p->log = (struct log_ctx){.process = "session", .user = start->user};
 	list_init(&p->sessions);
 	(void)signal(SIGPIPE, SIG_IGN); /* sendfile(2) has no other way: sendfile.md 5 */
@@ -294,6 +296,7 @@ static void proc_done(struct session_proc *p)
 	while (uv_loop_close(&p->loop) == UV_EBUSY)
 		(void)uv_run(&p->loop, UV_RUN_ONCE);
 	extlogs_free(&p->extlogs);
+	ftp_variants_free(&p->variants);
 	access_cache_clear();
 	digest_cache_clear();
 	mapped_done(p);

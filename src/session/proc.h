@@ -16,6 +16,7 @@
 struct watch;
 struct pool;
 struct extlogs;
+struct ftp_variants;
 struct preloads;
 
 struct session_proc {
@@ -33,8 +34,9 @@ struct session_proc {
 	struct preloads *preloads; /* mapped.h; NULL = none */
 	bool preloads_wanted;      /* by the server of a session so far */
 	bool retiring;
-	char *retire_text;       /* reply line for the sessions */
-	struct extlogs *extlogs; /* ftp/extlogs.h */
+	char *retire_text;             /* reply line for the sessions */
+	struct extlogs *extlogs;       /* ftp/extlogs.h */
+	struct ftp_variants *variants; /* ftp/variant.h */
 };
 
 /* Runs in the forked child until the process is to end; returns its exit status. The identity has been

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "ftp/text.h"
+#include "ftp/variant.h"
 #include "ftp/verb.h"
 #include "score/score.h"
 #include "session/access.h"
@@ -210,8 +211,6 @@ static const struct ftp_server *server_of(const struct session_proc *p, const st
 	if (m->grant.server >= c->n_servers || strcmp(m->grant.root, p->start->root) != 0 ||
 		m->grant.uid != getuid())
 		return NULL;
-	if (!ftp_server_scope(c->servers[m->grant.server], m->grant.anon))
-		return NULL;
 	return c->servers[m->grant.server];
 }
 
@@ -229,6 +228,7 @@ void session_new(struct session_proc *p, const struct ipc_session_start *m, int 
 	const struct ftp_server *server = server_of(p, m);
 	struct ipc_sid gone = {.sid = m->grant.sid};
 	struct session *s;
+	bool anon_known;
 	int r;
 
 	if (!server) {
@@ -241,12 +241,15 @@ void session_new(struct session_proc *p, const struct ipc_session_start *m, int 
 	s->proc = p;
 	s->refs = 1;
 	s->sid = m->grant.sid;
-	s->server = server;
 	s->anonymous = m->grant.anon > 0;
-	s->scope = ftp_server_scope(server, m->grant.anon);
 	s->root = p->root;
 	s->cwd = xstrdup("/");
 	who_set(s, m);
+	s->server = ftp_variants_get(p->variants, server, &s->who);
+	s->scope = ftp_server_scope(s->server, m->grant.anon);
+	anon_known = s->scope != NULL;
+	if (!anon_known)
+		s->scope = s->server->scope; /* for the refusal */
 	params_set(s, &m->handoff);
 	r = secure_take(s, &m->handoff);
 	s->log = (struct log_ctx){.parent = &p->log, .user = s->user, .client = s->peer_text, .sid = s->sid};
@@ -263,6 +266,9 @@ void session_new(struct session_proc *p, const struct ipc_session_start *m, int 
 	if (r < 0) {
 		log_err(&s->log, "cannot take over the control connection: %s", err_text(r));
 		session_control_lost(s);
+	} else if (!anon_known) {
+		log_err(&s->log, "the server has no <Anonymous> section of that number for this client");
+		session_refuse(s);
 	} else if (!p->root)
 		session_refuse(s);
 	else if (control_needs_tls(s)) {
