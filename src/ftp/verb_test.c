@@ -174,7 +174,7 @@ static void feat_promises_what_is_switched_on(void **state)
 
 	(void)state;
 	assert_string_equal(feat(&conf, VERB_FACT_MODIFY | VERB_FACT_UNIX_MODE, text, sizeof(text)),
-		"211-Features:\r\n CLNT\r\n CSID\r\n EPRT\r\n EPSV\r\n HOST\r\n LANG en-US*\r\n MDTM\r\n"
+		"211-Features:\r\n AVBL\r\n CLNT\r\n CSID\r\n EPRT\r\n EPSV\r\n HOST\r\n LANG en-US*\r\n MDTM\r\n"
 		" MFF modify;UNIX.group;UNIX.mode;\r\n MFMT\r\n"
 		" MLST modify*;perm;size;type;unique;UNIX.group;UNIX.groupname;UNIX.mode*;UNIX.owner;"
 		"UNIX.ownername;\r\n"
@@ -225,7 +225,7 @@ static void help_comes_from_the_table(void **state)
 	assert_int_equal(verb_help(&out, NULL, &conf), 0);
 	assert_non_null(
 		strstr(out.data, "214-The following commands are recognized (* =>'s unimplemented):\r\n"
-				 " ABOR    ACCT*   ALLO    APPE    CDUP    CLNT    CSID    CWD\r\n DELE"));
+				 " ABOR    ACCT*   ALLO    APPE    AVBL    CDUP    CLNT    CSID\r\n CWD"));
 	assert_non_null(strstr(out.data, "\r\n214 Direct comments to admin@example.org\r\n"));
 	buf_clear(&out);
 	verb_help(&out, "retr", &conf);
