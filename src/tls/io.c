@@ -31,6 +31,7 @@ ssize_t tls_read(struct tls_conn *c, void *buf, size_t n)
 		r = SSL_read(c->ssl, p + got, (int)(n - got));
 		if (r > 0) {
 			got += (size_t)r;
+			c->wants = POLLIN;
 			continue;
 		}
 		e = tls_conn_fault(c, r, errno, "reading from a TLS connection");
@@ -139,6 +140,7 @@ ssize_t tls_write(struct tls_conn *c, const void *buf, size_t n)
 		if (r <= 0)
 			break;
 		done += (size_t)r;
+		c->wants = POLLOUT;
 	}
 	if (done > 0)
 		return (ssize_t)done; /* an error comes again */
@@ -159,12 +161,12 @@ ssize_t tls_sendfile(struct tls_conn *c, int file, uint64_t *off, size_t n)
 	r = SSL_sendfile(c->ssl, file, (off_t)*off, n, 0);
 	e = errno;
 	ERR_clear_error();
+	c->wants = POLLOUT;
 	if (r >= 0) {
 		c->written += (size_t)r;
 		*off += (uint64_t)r;
 		return r;
 	}
-	c->wants = POLLOUT;
 	if (e == EAGAIN || e == EINTR || e == EBUSY)
 		return -EAGAIN;
 	if (e == EINVAL || e == ENOSYS || e == EOPNOTSUPP)

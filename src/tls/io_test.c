@@ -420,6 +420,24 @@ static void bytes_behind_close_notify_stay_in_the_socket(void **state)
 	}
 }
 
+/* Who goes on only later must not wait for what the handshake waited for. */
+static void after_success_the_same_direction_is_waited_for(void **state)
+{
+	for (size_t v = 0; v < 2; v++) {
+		struct pair t;
+		char buf[10];
+
+		open_pair(&t, versions[v], TLS_DATA);
+		assert_int_equal(tls_write(t.p.server, "down", 4), 4);
+		assert_int_equal(tls_wants(t.p.server), POLLOUT);
+		client_reads(&t, buf, 4);
+		assert_int_equal(SSL_write(t.p.client, "up", 2), 2);
+		server_reads(&t, buf, 2);
+		assert_int_equal(tls_wants(t.p.server), POLLIN);
+		close_pair(&t);
+	}
+}
+
 static size_t first_record(int fd)
 {
 	uint8_t head[5];
@@ -509,6 +527,7 @@ static void files_are_sent_in_the_kernel_where_it_can(void **state)
 		while (off < total - 7) {
 			r = tls_sendfile(t.p.server, fd, &off, total - 7 - off);
 			assert_true(r > 0 || r == -EAGAIN);
+			assert_int_equal(tls_wants(t.p.server), POLLOUT);
 			received += drain_client(&t, got + received, total + 1 - received);
 		}
 		off = total;
@@ -549,6 +568,7 @@ int main(void)
 		cmocka_unit_test(renegotiation_is_refused),
 		cmocka_unit_test(key_updates_are_answered),
 		cmocka_unit_test(bytes_behind_close_notify_stay_in_the_socket),
+		cmocka_unit_test(after_success_the_same_direction_is_waited_for),
 		cmocka_unit_test(records_are_small_at_first),
 		cmocka_unit_test(files_are_sent_in_the_kernel_where_it_can),
 		cmocka_unit_test(without_kernel_tls_files_are_not_sent_in_the_kernel),

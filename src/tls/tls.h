@@ -272,7 +272,7 @@ void tls_conn_free(struct tls_conn **c);
 int tls_accept(struct tls_conn *c);
 
 /* Events to wait for after -EAGAIN: POLLIN or POLLOUT. tls_read() may have to wait until the socket is writable,
- * and the other way round. */
+ * and the other way round. After success: those that the same call again would wait for. */
 short tls_wants(const struct tls_conn *c);
 
 /* Returns bytes (> 0),
