@@ -19,7 +19,7 @@ static bool is_limit_word(const char *w)
 	return str_starts(w, "OPTS_") || verb_find_limit(w) != NULL;
 }
 
-/* The verbs of a <Limit> in upper case; commas separate as well. LOGIN is dropped in a directory. */
+/* The verbs of a <Limit> in upper case, XMKD as MKD; commas separate as well. LOGIN is dropped in a directory. */
 static int limit_commands(const struct conf_tree *t, struct arena *a, const struct conf_section *s,
 	bool in_dir, struct ftp_limit *limit)
 {
@@ -35,19 +35,21 @@ static int limit_commands(const struct conf_tree *t, struct arena *a, const stru
 	list = arena_alloc(a, 3 * max * sizeof(*list)); /* SITE_COPY becomes three */
 	for (unsigned i = 0; list != NULL && i < s->n_args; i++) {
 		char *copy = arena_strdup(a, s->args[i]), *save = NULL;
+		const struct ftp_verb *verb;
 
 		if (copy == NULL)
 			return -ENOMEM;
 		for (char *w = strtok_r(copy, ",", &save); w != NULL; w = strtok_r(NULL, ",", &save)) {
 			for (char *p = w; *p != '\0'; p++)
 				*p = ascii_upper(*p);
+			verb = verb_find_limit(w);
 			if (strspn(w, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != strlen(w))
 				conf_fail(t->parser, &pos, "<Limit>", "'%.60s' is no command", w);
 			else if (in_dir && str_eq(w, "LOGIN"))
 				conf_warn(t->parser, &pos, "<Limit>",
 					"LOGIN is ignored in a directory; written");
 			else
-				list[n++] = w;
+				list[n++] = verb != NULL ? verb->limit : w;
 			if (n > 0 && list[n - 1] == w && !is_limit_word(w))
 				conf_warn(t->parser, &pos, "<Limit>",
 					"'%.60s' is no command of this server; named", w);

@@ -153,6 +153,8 @@ static enum verdict command_verdict(
 	struct reason dirs_why;
 	enum verdict v = NONE;
 
+	if (verb != NULL)
+		command = verb->limit; /* XMKD is MKD */
 	if ((groups & VERB_LIMIT_ALL) != 0)
 		v = chain_access_all(c, why);
 	if (v == NONE)
@@ -191,7 +193,8 @@ bool policy_ignores_hidden(const struct ftp_scope *top, const struct policy_env 
 	const struct ftp_scope *ftpaccess, const char *command)
 {
 	const struct ftp_verb *verb = verb_find_limit(command);
-	const char *names[] = {command, group_name(verb != NULL ? verb->groups : 0),
+	const char *names[] = {verb != NULL ? verb->limit : command,
+		group_name(verb != NULL ? verb->groups : 0),
 		verb != NULL && (verb->groups & VERB_LIMIT_ALL) != 0 ? "ALL" : NULL};
 	struct chain c;
 

@@ -124,6 +124,20 @@ static unsigned scope_line(const struct ftp_scope *top, const char *path)
 	return s == top ? 0 : s->line;
 }
 
+static void both_names_of_a_command_are_one(void **state)
+{
+	static const struct question either[] = {
+		{"bob", NULL, NULL, NULL, "/x", "MKD", false},
+		{"bob", NULL, NULL, NULL, "/x", "XMKD", false},
+		{"bob", NULL, NULL, NULL, "/x", "CDUP", false},
+		{"bob", NULL, NULL, NULL, "/x", "XCUP", false},
+		{"bob", NULL, NULL, NULL, "/x", "RMD", true},
+		{"bob", NULL, NULL, NULL, "/x", "XRMD", true},
+	};
+
+	ask_all("<Limit MKD XCUP>\nDenyAll\n</Limit>\n", either, ARRAY_LEN(either));
+}
+
 static void directories_by_path(void **state)
 {
 	struct ftp_config *config =
@@ -294,6 +308,7 @@ int main(void)
 		cmocka_unit_test(a_read_only_site_with_an_upload_folder),
 		cmocka_unit_test(both_orders_with_every_kind_of_rule),
 		cmocka_unit_test(an_outer_verb_beats_an_inner_ALL),
+		cmocka_unit_test(both_names_of_a_command_are_one),
 		cmocka_unit_test(directories_by_path),
 		cmocka_unit_test(rates_and_sizes_by_scope_and_user),
 		cmocka_unit_test(a_transfer_rate_goes_by_user_group_or_class),

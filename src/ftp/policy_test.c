@@ -274,7 +274,7 @@ static void groups_and_ALL_cover_what_the_table_says(void **state)
 		{"ALL", "OPTS_UTF8", false},
 		{"OPTS_UTF8", "OPTS_UTF8", true},
 		{"PORT", "PORT", true},
-		{"CWD", "XCWD", false},
+		{"CWD", "XCWD", true},
 		{"NOOP", "NOOP", true},
 		{"LOGIN", "RETR", false},
 	};

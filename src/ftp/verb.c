@@ -734,7 +734,7 @@ const struct ftp_verb ftp_verbs[] = {
 	},
 	{
 		.name = "XCUP",
-		.limit = "XCUP",
+		.limit = "CDUP",
 		.arg = VERB_ARG_NONE,
 		.usage = "",
 		.summary = "go to the parent directory",
@@ -746,7 +746,7 @@ const struct ftp_verb ftp_verbs[] = {
 	},
 	{
 		.name = "XCWD",
-		.limit = "XCWD",
+		.limit = "CWD",
 		.arg = VERB_ARG_OPT_PATH,
 		.usage = "<sp> pathname",
 		.summary = "change the working directory",
@@ -771,7 +771,7 @@ const struct ftp_verb ftp_verbs[] = {
 	},
 	{
 		.name = "XMKD",
-		.limit = "XMKD",
+		.limit = "MKD",
 		.arg = VERB_ARG_PATH,
 		.usage = "<sp> pathname",
 		.summary = "make a directory",
@@ -783,7 +783,7 @@ const struct ftp_verb ftp_verbs[] = {
 	},
 	{
 		.name = "XPWD",
-		.limit = "XPWD",
+		.limit = "PWD",
 		.arg = VERB_ARG_NONE,
 		.usage = "",
 		.summary = "name of the working directory",
@@ -795,7 +795,7 @@ const struct ftp_verb ftp_verbs[] = {
 	},
 	{
 		.name = "XRMD",
-		.limit = "XRMD",
+		.limit = "RMD",
 		.arg = VERB_ARG_PATH,
 		.usage = "<sp> pathname",
 		.summary = "remove a directory",

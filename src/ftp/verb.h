@@ -90,7 +90,7 @@ struct verb_state {
 
 struct ftp_verb {
 	const char *name;  /* upper case; a SITE row holds the subcommand alone */
-	const char *limit; /* name in <Limit>: the same, or SITE_X */
+	const char *limit; /* name in <Limit>: the same, SITE_X, or that without X (MKD for XMKD) */
 	enum verb_arg arg;
 	const char *usage;    /* syntax for HELP after the name, "" when there is no argument */
 	const char *summary;  /* one line for the manual */

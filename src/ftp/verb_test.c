@@ -72,8 +72,10 @@ static void rows_check(const struct ftp_verb *v, unsigned count, bool site)
 		assert_true((v->flags & (VERB_PRELOGIN | VERB_POSTLOGIN)) != 0);
 		assert_true(v->replies[0] != 0);
 		assert_int_equal(strncmp(v->limit, "SITE_", 5) == 0, site);
-		assert_string_equal(site ? v->limit + 5 : v->limit, v->name);
-		assert_ptr_equal(verb_find_limit(v->limit), v);
+		if (v->name[0] != 'X' || verb_find_limit(v->limit) == v) { /* XMKD is limited as MKD */
+			assert_string_equal(site ? v->limit + 5 : v->limit, v->name);
+			assert_ptr_equal(verb_find_limit(v->limit), v);
+		}
 		/* who must say a path must say so in the usage; who may not take an argument has none */
 		if (v->arg == VERB_ARG_NONE)
 			assert_string_equal(v->usage, "");
@@ -129,7 +131,7 @@ static void x_forms_are_like_the_others(void **state)
 		assert_int_equal(x->flags, v->flags);
 		assert_int_equal(x->groups, v->groups);
 		assert_int_equal(x->arg, v->arg);
-		assert_string_equal(x->limit, pairs[i][0]);
+		assert_string_equal(x->limit, pairs[i][1]);
 	}
 }
 
