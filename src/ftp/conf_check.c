@@ -98,6 +98,8 @@ static void section_check(struct checker *c, const struct conf_section *s)
 			own->auth_file_insecure_perms ? 0 : S_IWOTH);
 	if (said(c, s, "TransferLog", &pos) && own->transfer_log != NULL)
 		log_check(c, &pos, "TransferLog", own->transfer_log->path, own->transfer_log->allow_symlink);
+	if (said(c, s, "TLSLog", &pos) && own->tls_log != NULL)
+		log_check(c, &pos, "TLSLog", own->tls_log->path, own->tls_log->allow_symlink);
 	if (said(c, s, "SystemLog", &pos) && own->system_log != NULL)
 		log_check(c, &pos, "SystemLog", own->system_log->path, own->system_log->allow_symlink);
 	for (const struct ftp_extlog *e = own->extended_logs; e != NULL;

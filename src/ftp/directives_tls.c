@@ -458,7 +458,9 @@ static const struct conf_row rows[] = {
 		MODULE,
 		.dflt_text = "none",
 		.syntax = "<path>|none",
-		.doc = "File with a line for each handshake."},
+		.doc = "File with a line for each handshake of control and data connections, and for what "
+		       "TLS ends "
+		       "later, with the reason."},
 	{.name = "TLSMasqueradeAddress",
 		.type = CONF_T_CUSTOM,
 		.field = CONF_SPAN(struct ftp_conf, tls_masquerade_name, tls_masquerade),

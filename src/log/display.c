@@ -127,10 +127,13 @@ static int put_name(struct buf *out, const char *name, const struct display_valu
 		{"total_files_out", v->files_out},
 		{"total_files_xfer", v->files_in + v->files_out},
 	};
+	const char *value;
 	size_t i;
 
-	if (str_starts(name, "env:"))
-		return put_value(out, getenv(name + 4));
+	if (str_starts(name, "env:")) {
+		value = v->env != NULL ? v->env(v->env_arg, name + 4) : NULL;
+		return put_value(out, value != NULL ? value : getenv(name + 4));
+	}
 	if (str_starts(name, "time:"))
 		return put_time(out, name + 5, v->wall_secs);
 	for (i = 0; i < ARRAY_LEN(totals); i++) {

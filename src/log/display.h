@@ -26,6 +26,9 @@ struct display_values {             /* strings are borrowed; NULL is "" unless s
 	unsigned class_clients;     /* %y */
 	unsigned max_class_clients; /* %z, 0: unlimited */
 	int64_t wall_secs;          /* %T %{time:fmt}: now, since 1970 */
+	/* %{env:X}: value (borrowed until the next call) or NULL, then the process's environment is asked. May be NULL. */
+	const char *(*env)(void *arg, const char *name);
+	void *env_arg;
 };
 
 /* Append text with its cookies expanded. Also %{env:X}, %{time:<strftime>} and %%. 0, or -ENOBUFS, -ENOMEM

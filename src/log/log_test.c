@@ -21,6 +21,7 @@
 #include "base/str.h"
 #include "log/log_file.h"
 #include "log/log_sink.h"
+#include "log/tlslog.h"
 #include "log/xferlog.h"
 
 static char dir[64], path_buf[128];
@@ -325,6 +326,28 @@ static void xferlog_is_written(void **state)
 	assert_string_equal(content("xferlog"), "Thu Jan  1 01:00:00 1970 0 h 0 /p b _ o r u ftp 0 * i\n");
 }
 
+static void tlslog_lines_are_one_line_each(void **state)
+{
+	const struct log_ctx process = {.process = "session"},
+			     ctx = {.parent = &process, .client = "192.0.2.1", .user = "a b", .sid = 7};
+	struct tlslog t = {
+		.wall_ms = 1500, .ctx = &ctx, .channel = "data", .text = "TLSv1.3\nx", .duration_ms = 3};
+	char line[TLSLOG_LINE_SIZE];
+	size_t n;
+
+	n = tlslog_format(&t, line, sizeof(line));
+	assert_int_equal(n, strlen(line));
+	assert_string_equal(
+		line, "1970-01-01 01:00:01,500 data sid=7 client=192.0.2.1 user=a_b: TLSv1.3_x, 3 ms\n");
+	t.ctx = &process;
+	t.duration_ms = -1;
+	n = tlslog_format(&t, line, sizeof(line));
+	assert_int_equal(n, strlen(line));
+	assert_string_equal(line, "1970-01-01 01:00:01,500 data: TLSv1.3_x\n");
+	assert_int_equal(tlslog_format(&t, line, 20), 19);
+	assert_int_equal(line[18], '\n');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,6 +360,7 @@ int main(void)
 		cmocka_unit_test(names_of_syslog_are_known),
 		cmocka_unit_test(xferlog_lines_have_the_known_form),
 		cmocka_unit_test(xferlog_is_written),
+		cmocka_unit_test(tlslog_lines_are_one_line_each),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -196,7 +196,9 @@ static int render_time_format(const struct item *it, const struct log_record *re
 
 static int render_env(const struct item *it, const struct log_record *rec, struct buf *out)
 {
-	return put_text(out, getenv(it->text), "-");
+	const char *own = rec->env != NULL ? rec->env(rec->env_arg, it->text) : NULL;
+
+	return put_text(out, own != NULL ? own : getenv(it->text), "-");
 }
 
 static int render_note(const struct item *it, const struct log_record *rec, struct buf *out)

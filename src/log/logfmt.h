@@ -74,6 +74,9 @@ struct log_record {
 	/* %{note:K}: value (borrowed until the next call) or NULL. May be NULL. */
 	const char *(*note)(void *arg, const char *key);
 	void *note_arg;
+	/* %{K}e: the same of the session's environment; what it does not know is asked of the process's. May be NULL. */
+	const char *(*env)(void *arg, const char *name);
+	void *env_arg;
 };
 
 #define LOG_RECORD_INIT                                                                                      \

@@ -29,6 +29,11 @@ static int set_zone(void **state)
 
 static char noted[] = "noted";
 
+static const char *env(void *arg, const char *name)
+{
+	return strcmp(name, "SESSION") == 0 ? "of the session" : NULL;
+}
+
 static const char *note(void *arg, const char *key)
 {
 	return str_eq(key, "mod.key") ? arg : NULL;
@@ -79,6 +84,7 @@ static struct log_record full_record(void)
 	r.raw_in = 10;
 	r.raw_out = 2100;
 	r.end_reason = "Quit";
+	r.env = env;
 	r.note = note;
 	r.note_arg = noted;
 	return r;
@@ -157,6 +163,7 @@ static const struct {
 	{"%{basename}", "a\\x01\\x5C\\xFF", "-"},
 	{"%{WHERRY_TEST}e", "from env", "from env"},
 	{"%{WHERRY_NOT_SET}e", "-", "-"},
+	{"%{SESSION}e", "of the session", "-"},
 	{"%{note:mod.key}", "noted", "-"},
 	{"%{note:other}", "-", "-"},
 	{"%%", "%", "%"},

@@ -125,7 +125,9 @@ static ssize_t net_recv(struct client *cl, void *p, size_t n)
 
 static void lost(struct client *cl, ssize_t error)
 {
-	login_conn_broken(&cl->conn, err_text((int)error), clock_ms());
+	const char *why = cl->encrypted ? tls_failure(cl->secure->tls) : NULL;
+
+	login_conn_broken(&cl->conn, why != NULL ? why : err_text((int)error), clock_ms());
 }
 
 /* Send what there is, until it is gone or the socket is full. */
@@ -175,7 +177,7 @@ static void urgent_inline(int fd, int on)
 static void handshake_failed(struct client *cl, const char *why)
 {
 	login_conn_tls_failed(&cl->conn, why, clock_ms());
-	login_secure_free(&cl->secure);
+	login_secure_free(&cl->secure); /* why was in it */
 	output_send(cl);
 }
 
@@ -242,6 +244,7 @@ int client_hand_over(struct client *cl, struct ipc_chan *master, const struct ip
 		fd_close(&fds[0]);
 		return r;
 	}
+	login_secure_keep(cl->secure, &cl->conn);
 	cl->relay_fd = fds[0];
 	cl->relay_sid = m->sid;
 	return 0;
@@ -252,6 +255,8 @@ static void on_socket(uv_poll_t *h, int status, int events)
 	struct client *cl = h->data;
 
 	if (status < 0) { /* libuv's word for EPOLLERR: a reset */
+		if (cl->conn.state == LOGIN_SECURING && cl->secure != NULL)
+			handshake(cl); /* an alert came before it: that says more */
 		login_conn_broken(&cl->conn, "connection reset", clock_ms());
 	} else if ((events & UV_READABLE) != 0 && cl->conn.state != LOGIN_SECURING) {
 		input_read(cl);

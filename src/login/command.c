@@ -12,6 +12,7 @@
 #include "ftp/policy.h"
 #include "ftp/reply.h"
 #include "ftp/text.h"
+#include "ftp/tls_record.h"
 #include "ftp/verb.h"
 #include "log/display.h"
 #include "login/commands.h"
@@ -51,10 +52,14 @@ static void display(struct login_conn *c, unsigned code, const char *text)
 		.class_name = c->class != NULL ? c->class->name : NULL,
 		.wall_secs = (int64_t)(clock_wall_ms() / 1000),
 	};
+	struct ftp_tls_env env;
 	struct buf b;
 
 	if (text == NULL)
 		return;
+	env.text = c->tls_env;
+	v.env = ftp_tls_env_value;
+	v.env_arg = &env;
 	buf_init(&b, DISPLAY_MAX);
 	if (display_expand(&b, text, &v) == 0 && b.len > 0)
 		(void)reply_text(&c->out, code, b.data, b.len);

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "ftp/policy.h"
 #include "ftp/reply.h"
+#include "ftp/tls_record.h"
 #include "ftp/variant.h"
 #include "ftp/verb.h"
 #include "login/conn_priv.h"
@@ -33,6 +34,7 @@ void login_enter(struct login_conn *c, enum login_state state, uint64_t now_ms)
 		c->due_ms = now_ms + LOGIN_RESOLVE_MS;
 		break;
 	case LOGIN_SECURING:
+		c->securing_ms = now_ms;
 		if (c->server->scope->conf.tls.handshake_ms > 0)
 			c->due_ms = now_ms + c->server->scope->conf.tls.handshake_ms;
 		break;
@@ -252,6 +254,8 @@ void login_conn_broken(struct login_conn *c, const char *why, uint64_t now_ms)
 	if (c->state == LOGIN_GONE)
 		return;
 	log_debug(&c->log, 3, "control connection lost: %s", why);
+	if (c->secure || c->state == LOGIN_SECURING)
+		ftp_tls_log(&c->server->scope->conf, &c->log, "control", why, -1);
 	login_enter(c, LOGIN_GONE, now_ms);
 }
 
@@ -360,6 +364,7 @@ void login_conn_secured(struct login_conn *c, const char *text, const char *env,
 	c->tls_text = xstrdup(text);
 	c->tls_env = env != NULL ? xstrdup(env) : NULL;
 	log_info(&c->log, "%s", text);
+	ftp_tls_log(&c->server->scope->conf, &c->log, "control", text, (int64_t)(now_ms - c->securing_ms));
 	score_set_protocol(c->score, "ftps");
 	if (c->implicit)
 		login_greet(c);
@@ -369,7 +374,11 @@ void login_conn_secured(struct login_conn *c, const char *text, const char *env,
 
 void login_conn_tls_failed(struct login_conn *c, const char *why, uint64_t now_ms)
 {
+	char text[512];
+
 	log_notice(&c->log, "TLS handshake failed: %s", why);
+	(void)snprintf(text, sizeof(text), "handshake failed: %s", why); /* cut when too long */
+	ftp_tls_log(&c->server->scope->conf, &c->log, "control", text, (int64_t)(now_ms - c->securing_ms));
 	if (c->implicit)
 		login_enter(c, LOGIN_GONE, now_ms); /* a plain reply would mean nothing to it */
 	else

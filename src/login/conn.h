@@ -112,12 +112,13 @@ struct login_conn {
 	bool quiet;      /* password with '-' */
 	char *clnt;      /* CLNT, or NULL */
 
-	bool secure;       /* TLS is on */
-	bool implicit;     /* ... since before the greeting */
-	bool prot_private; /* PROT P */
-	char *sni;         /* name that the client asked for in the handshake, or NULL */
-	char *tls_text;    /* tls_describe_text(), for logs; or NULL */
-	char *tls_env;     /* for the session's environment; or NULL */
+	bool secure;          /* TLS is on */
+	bool implicit;        /* ... since before the greeting */
+	bool prot_private;    /* PROT P */
+	char *sni;            /* name that the client asked for in the handshake, or NULL */
+	char *tls_text;       /* tls_describe_text(), for logs; or NULL */
+	char *tls_env;        /* for the session's environment; or NULL */
+	uint64_t securing_ms; /* when the handshake began */
 
 	char *user;         /* USER, or NULL */
 	char *password;     /* only while it waits for auth to be there */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ftp/extlogs.h"
+#include "ftp/tls_record.h"
 #include "ftp/verb.h"
 #include "login/conn.h"
 
@@ -40,6 +41,7 @@ void login_record(const struct login_conn *c, const char *verb, const char *line
 	unsigned classes = v != NULL ? v->log_classes : VERB_LOG_MISC;
 	struct log_record rec = LOG_RECORD_INIT;
 	char local[ADDR_TEXT_MAX], text[REPLY_TEXT_MAX];
+	struct ftp_tls_env env;
 
 	if (c->env->extlogs == NULL || conf->extended_logs == NULL)
 		return;
@@ -50,13 +52,17 @@ void login_record(const struct login_conn *c, const char *verb, const char *line
 	rec.local_port = addr_port(&c->local);
 	rec.server_name = conf->server_name;
 	rec.fqdn = c->server->fqdn;
-	rec.protocol = "ftp";
+	rec.protocol = c->secure ? "ftps" : "ftp";
 	rec.sent_user = c->user;
 	rec.class_name = c->class != NULL ? c->class->name : NULL;
 	rec.command = line;
 	rec.verb = verb;
 	rec.args = args;
 	rec.response_ms = (int64_t)(now_ms - start_ms);
+	env.text = c->tls_env;
+	rec.env = ftp_tls_env_value;
+	rec.note = ftp_tls_note;
+	rec.env_arg = rec.note_arg = &env;
 	reply_read(reply, reply_len, &rec, text);
 	extlogs_write(c->env->extlogs, conf->extended_logs, classes, verb, &rec, &c->log);
 }

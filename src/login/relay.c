@@ -24,6 +24,7 @@ struct relay {
 	struct secure *secure; /* NULL after CCC */
 	struct buf to_net, to_local;
 	enum clearing clearing;
+	bool heard;                  /* close_notify: the end, or an answer to CCC that came before CLEAR */
 	bool net_ended, local_ended; /* nothing more comes from there */
 	bool local_shut;             /* the session knows that the client has ended */
 	bool ending;                 /* the client has everything and close_notify */
@@ -69,9 +70,18 @@ static void relay_end(struct relay *r)
 	t->gone(t->arg);
 }
 
+static void relay_pump(struct relay *r);
+
 static void timed_out(uv_timer_t *h)
 {
-	relay_end(h->data);
+	struct relay *r = h->data;
+
+	if (r->heard && r->clearing == CLEAR_NO && !r->ending) {
+		r->net_ended = true;
+		relay_pump(r);
+	} else {
+		relay_end(r);
+	}
 }
 
 static void timer_set(struct relay *r, uint64_t ms)
@@ -88,8 +98,11 @@ static ssize_t net_read(struct relay *r, void *p, size_t n)
 
 	if (r->secure != NULL) {
 		k = tls_read(r->secure->tls, p, n);
-		return k == -WE_CLOSED ? 0
-				       : k; /* clients often close without a word: nothing is cut off by it */
+		if (k == -WE_CLOSED)
+			return 0; /* clients often close without a word: nothing is cut off by it */
+		if (k < 0)
+			login_secure_failed(r->secure);
+		return k;
 	}
 	k = recv(r->net, p, n, MSG_DONTWAIT);
 	return k < 0 ? -errno : k;
@@ -125,6 +138,18 @@ static void taken(struct buf *b, size_t n)
 	buf_init(b, RELAY_BUFFER);
 }
 
+/* The client has said close_notify. Is it the end? It may be its part of a CCC, of which we are about to be told: it is
+ * the end when TCP says so, or when nobody tells us. */
+static void net_heard(struct relay *r)
+{
+	char next;
+
+	if (!r->heard && r->clearing == CLEAR_NO)
+		timer_set(r, RELAY_HEARD_MS);
+	r->heard = true;
+	r->net_ended = recv(r->net, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /* Client to session. False: the connection is lost. */
 static bool pump_in(struct relay *r)
 {
@@ -141,10 +166,17 @@ static bool pump_in(struct relay *r)
 		}
 		if (r->net_ended || r->clearing == CLEAR_WAIT)
 			return true;
+		if (r->heard) {
+			net_heard(r);
+			return true;
+		}
 		k = net_read(r, bytes, sizeof(bytes));
 		if (k > 0 && buf_append(&r->to_local, bytes, (size_t)k) < 0)
 			return false;
-		r->net_ended = k == 0;
+		if (k == 0 && r->secure != NULL && tls_heard_close(r->secure->tls))
+			net_heard(r);
+		else
+			r->net_ended = k == 0;
 		if (k < 0)
 			return again(k);
 	}
@@ -194,6 +226,7 @@ static bool speaks_clear(const struct relay *r)
 static void cleared(struct relay *r)
 {
 	login_secure_free(&r->secure);
+	r->heard = false;
 	r->clearing = CLEAR_NO;
 	(void)uv_timer_stop(&r->timer); /* cannot fail */
 }
@@ -228,12 +261,20 @@ static bool clear_step(struct relay *r)
 
 static void on_event(uv_poll_t *h, int status, int events);
 
+/* Are there bytes, which are not read yet? */
+static bool net_waits(const struct relay *r)
+{
+	char next;
+
+	return recv(r->net, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
 /* False when the loop does not take it. */
 static bool watch(struct relay *r)
 {
 	int net = 0, local = 0;
 
-	if (!r->net_ended && r->to_local.len == 0)
+	if (!r->net_ended && r->to_local.len == 0 && !(r->heard && net_waits(r)))
 		net |= UV_READABLE;
 	if (r->to_net.len > 0 || r->clearing == CLEAR_SHUTDOWN)
 		net |= r->tls_waits == POLLIN ? UV_READABLE : UV_WRITABLE;

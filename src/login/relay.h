@@ -16,6 +16,7 @@
 
 #define RELAY_BUFFER    (16 * 1024)
 #define RELAY_LINGER_MS 2000
+#define RELAY_HEARD_MS  2000  /* after the client's close_notify: for CLEAR, or the end of the connection */
 #define RELAY_CLEAR_MS  10000 /* CCC: for the client's close_notify */
 
 struct secure;

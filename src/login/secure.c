@@ -7,11 +7,11 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "ftp/tls_record.h"
 #include "ftp/tls_servers.h"
 #include "login/conn.h"
 
-#define CONTROL_TICKETS 4          /* clients use a ticket once */
-#define ENV_TEXT_MAX    (8 * 1024) /* as ipc/message.h */
+#define CONTROL_TICKETS 4 /* clients use a ticket once */
 
 static struct tls_context *on_sni(void *arg, const char *name)
 {
@@ -111,11 +111,13 @@ static void env_add(void *arg, const char *name, const char *value)
 char *login_secure_env_text(const struct secure *s, const struct ftp_conf *conf)
 {
 	struct buf b;
+	struct tls_info info;
 	char *text;
 
-	if ((conf->tls.options & (TLS_OPT_STD_ENV_VARS | TLS_OPT_EXPORT_CERT_DATA)) == 0)
-		return NULL;
-	buf_init(&b, ENV_TEXT_MAX);
+	buf_init(&b, FTP_TLS_ENV_MAX);
+	tls_describe(s->tls, &info);
+	if (info.sni != NULL)
+		env_add(&b, "note:mod_tls.sni", info.sni);
 	if ((conf->tls.options & TLS_OPT_STD_ENV_VARS) != 0)
 		tls_env(s->tls, false, env_add, &b);
 	if ((conf->tls.options & TLS_OPT_EXPORT_CERT_DATA) != 0)
@@ -123,4 +125,19 @@ char *login_secure_env_text(const struct secure *s, const struct ftp_conf *conf)
 	text = b.len > 0 ? xstrndup(b.data, b.len) : NULL;
 	buf_done(&b);
 	return text;
+}
+
+void login_secure_keep(struct secure *s, const struct login_conn *c)
+{
+	s->conf = &c->server->scope->conf;
+	(void)memcpy(s->client, c->peer_text, sizeof(s->client));
+	s->log = (struct log_ctx){.parent = c->env->log, .client = s->client, .sid = c->sid};
+}
+
+void login_secure_failed(const struct secure *s)
+{
+	const char *why = tls_failure(s->tls);
+
+	if (why != NULL && s->conf != NULL)
+		ftp_tls_log(s->conf, &s->log, "control", why, -1);
 }

@@ -5,6 +5,8 @@
 #ifndef LOGIN_SECURE_H
 #define LOGIN_SECURE_H
 
+#include "base/addr.h"
+#include "base/log.h"
 #include "ftp/conf.h"
 
 struct login_conn;
@@ -12,6 +14,10 @@ struct login_conn;
 struct secure {
 	struct tls_conn *tls;
 	struct tls_sessions *sessions; /* what the handshake made: for the data connections of the session */
+	/* for what is logged when the login is over */
+	const struct ftp_conf *conf; /* NULL = the login is not over */
+	struct log_ctx log;
+	char client[ADDR_TEXT_MAX];
 };
 
 /* Begin the handshake on the socket of a client in state LOGIN_SECURING; c and fd are kept until it is done. 0 with
@@ -22,7 +28,13 @@ void login_secure_free(struct secure **s);
 /* One step; never waits. 0: done, and the client's certificate is as TLSOptions demand; -EAGAIN: wait for
  * tls_wants(); else it failed, *ret_why (valid until login_secure_free()) says why. */
 int login_secure_step(struct secure *s, const struct login_conn *c, const char **ret_why);
-/* TLSOptions StdEnvVars and ExportCertData: "NAME=value" lines; returned (free()), NULL = none. */
+/* TLSOptions StdEnvVars and ExportCertData, and notes as "note:KEY": "NAME=value" lines; returned (free()), NULL =
+ * none. */
 char *login_secure_env_text(const struct secure *s, const struct ftp_conf *conf);
+
+/* c goes, and its TLS stays. */
+void login_secure_keep(struct secure *s, const struct login_conn *c);
+/* A kept one failed: is it TLS that ended it? Then TLSLog gets a line. */
+void login_secure_failed(const struct secure *s);
 
 #endif

@@ -31,12 +31,20 @@ static bool active_refused(struct session *s, const char *verb, const char *arg)
 	return false;
 }
 
+/* Devices that change the address in a clear 227 line cannot do so in TLS (TLSMasqueradeAddress). sa_family 0: our own. */
+static const struct addr *shown_address(const struct session *s)
+{
+	const struct ftp_conf *conf = &s->scope->conf;
+	bool hidden = s->secure && !s->tls_cleared;
+
+	return hidden && conf->tls_masquerade.sa.sa_family ? &conf->tls_masquerade : &conf->masquerade;
+}
+
 /* A client behind NAT names its private address; if the rest of the path is public, its public one is
  * meant. */
 static void nat_correct(const struct session *s, struct addr *a)
 {
-	const struct ftp_conf *conf = &s->scope->conf;
-	const struct addr *own = conf->masquerade.sa.sa_family ? &conf->masquerade : &s->local;
+	const struct addr *shown = shown_address(s), *own = shown->sa.sa_family ? shown : &s->local;
 	uint16_t port = addr_port(a);
 
 	if (addr_is_private(own) || addr_is_private(&s->peer) || !addr_is_private(a))
@@ -138,7 +146,7 @@ static int listener_open(struct session *s, struct addr *ret_bound)
 
 void data_pasv(struct session *s)
 {
-	const struct addr *masquerade = &s->scope->conf.masquerade;
+	const struct addr *masquerade = shown_address(s);
 	struct addr bound, shown;
 	char text[64];
 	int r;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "ftp/extlogs.h"
+#include "ftp/tls_record.h"
 #include "log/extlog.h"
 #include "log/xferlog.h"
 #include "session/ctrl.h"
@@ -75,9 +76,14 @@ static void record_what(const struct session *s, struct log_record *rec, char *h
 	rec->transfer_type = s->ascii ? "ASCII" : "binary";
 }
 
-static void record_write(
-	struct session *s, unsigned classes, const char *command, const struct log_record *rec)
+static void record_write(struct session *s, unsigned classes, const char *command, struct log_record *rec)
 {
+	struct ftp_tls_env env;
+
+	env.text = s->tls_env;
+	rec->env = ftp_tls_env_value;
+	rec->note = ftp_tls_note;
+	rec->env_arg = rec->note_arg = &env;
 	extlogs_write(s->proc->extlogs, s->scope->conf.extended_logs, classes, command, rec, &s->log);
 }
 

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "ftp/reply.h"
+#include "ftp/tls_record.h"
 #include "log/display.h"
 #include "session/ctrl.h"
 #include "session/session_priv.h"
@@ -107,6 +108,7 @@ void session_reply_display(struct session *s, int code, const char *text)
 		.class_name = s->who.class_name,
 		.wall_secs = (int64_t)(clock_wall_ms() / 1000),
 	};
+	struct ftp_tls_env env;
 	struct statvfs fs;
 	struct buf expanded;
 
@@ -115,6 +117,9 @@ void session_reply_display(struct session *s, int code, const char *text)
 	/* fstatvfs() of the root alone: asking about cwd could wait for a disk */
 	if (s->root && (strstr(text, "%f") || strstr(text, "%F")) && fstatvfs(s->root->fd, &fs) == 0)
 		v.free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	env.text = s->tls_env;
+	v.env = ftp_tls_env_value;
+	v.env_arg = &env;
 	buf_init(&expanded, DISPLAY_MAX * 2);
 	(void)display_expand(&expanded, text, &v); /* what fitted is shown */
 	if (expanded.len > 0)

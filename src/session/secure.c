@@ -1,11 +1,13 @@
 #include "session/secure.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/str.h"
+#include "base/clock.h"
+#include "ftp/tls_record.h"
 #include "ftp/tls_servers.h"
 #include "ipc/message.h"
 #include "session/proc.h"
@@ -45,6 +47,7 @@ int secure_begin(struct session *s, struct wire *w, bool upload, struct err *err
 
 	if (r < 0)
 		return r;
+	s->tls_begun_ms = clock_ms();
 	w->lenient = s->server->scope->conf.tls.shutdown == TLS_SHUTDOWN_LENIENT;
 	return tls_conn_new(ctx, w->sock, &opt, &w->tls, err);
 }
@@ -88,6 +91,28 @@ static int binding_check(struct session *s, const struct wire *w)
 	return 0;
 }
 
+static int64_t handshake_ms(const struct session *s)
+{
+	return (int64_t)(clock_ms() - s->tls_begun_ms);
+}
+
+void secure_failed(struct session *s, const char *why)
+{
+	char text[512];
+
+	log_notice(&s->log, "TLS handshake of the data connection failed: %s", why);
+	(void)snprintf(text, sizeof text, "handshake failed: %s", why); /* cut when too long */
+	ftp_tls_log(&s->server->scope->conf, &s->log, "data", text, handshake_ms(s));
+}
+
+void secure_end(struct session *s, const struct wire *w)
+{
+	const char *why = w->tls ? tls_failure(w->tls) : NULL;
+
+	if (why)
+		ftp_tls_log(&s->server->scope->conf, &s->log, "data", why, -1);
+}
+
 int secure_step(struct session *s, struct wire *w)
 {
 	int r = tls_accept(w->tls);
@@ -96,10 +121,12 @@ int secure_step(struct session *s, struct wire *w)
 	if (r == -EAGAIN)
 		return r;
 	if (r < 0) {
-		log_notice(&s->log, "TLS handshake of the data connection failed: %s", tls_error(w->tls));
+		secure_failed(s, tls_error(w->tls));
 		return r == -WE_CLOSED ? -ECONNRESET : r;
 	}
-	log_debug(&s->log, 5, "data connection: %s", tls_describe_text(w->tls, text, sizeof text));
+	(void)tls_describe_text(w->tls, text, sizeof text);
+	log_debug(&s->log, 5, "data connection: %s", text);
+	ftp_tls_log(&s->server->scope->conf, &s->log, "data", text, handshake_ms(s));
 	return binding_check(s, w);
 }
 
@@ -122,21 +149,4 @@ bool secure_data_allowed(struct session *s, const struct ftp_conf *conf)
 	if (code)
 		session_reply(s, code, "%s", text);
 	return !code;
-}
-
-bool secure_env_value(const struct session *s, const char *name, char *buf, size_t size)
-{
-	size_t n = strlen(name), len;
-
-	for (const char *p = s->tls_env; p && *p; p = strchr(p, '\n') + 1) {
-		len = strcspn(p, "\n");
-		if (len <= n || strncmp(p, name, n) != 0 || p[n] != '=')
-			continue;
-		len -= n + 1;
-		len = len < size ? len : size - 1;
-		memcpy(buf, p + n + 1, len);
-		buf[len] = '\0';
-		return true;
-	}
-	return false;
 }

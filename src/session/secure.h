@@ -22,12 +22,14 @@ int secure_begin(struct session *s, struct wire *w, bool upload, struct err *err
 /* One step of it. 0: done and accepted; -EAGAIN: wait for wire_events(); -EPERM: the client is not the one of the control
  * connection, as far as TLSDataBinding asks; else it failed. What went wrong is logged. */
 int secure_step(struct session *s, struct wire *w);
+/* The handshake is given up: log why. */
+void secure_failed(struct session *s, const char *why);
+/* A data connection is about to be closed: if it was TLS that ended it, TLSLog gets a line. */
+void secure_end(struct session *s, const struct wire *w);
 /* TLSRequired for data connections in this scope: may there be one now? 0, or the code of the refusal with its text
  * (static). Any thread. */
 int secure_data_refused(const struct session *s, const struct ftp_conf *conf, const char **ret_text);
 /* The same; replies if not. */
 bool secure_data_allowed(struct session *s, const struct ftp_conf *conf);
-/* Value of a name of TLSOptions StdEnvVars, ExportCertData in buf; false: it is none. */
-bool secure_env_value(const struct session *s, const char *name, char *buf, size_t size);
 
 #endif

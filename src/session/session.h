@@ -139,7 +139,8 @@ struct session {
 	bool prot_private; /* PROT P */
 	bool has_tls_peer;
 	bool tls_unbound_logged;
-	uint8_t tls_peer[32]; /* SHA-256 of the client's certificate */
+	uint64_t tls_begun_ms; /* the handshake of the data connection */
+	uint8_t tls_peer[32];  /* SHA-256 of the client's certificate */
 	struct tls_sessions
 		*tls_sessions; /* what data connections may resume; NULL: the login was in clear */
 	char *tls_text, *tls_env;

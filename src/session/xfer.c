@@ -151,6 +151,7 @@ static void xfer_finish(struct xfer *x)
 			x->vpath);
 	if (x->wire.tls && !x->failed)
 		(void)wire_end(&x->wire); /* of an upload: the answer to the client's close_notify */
+	secure_end(x->s, &x->wire);
 	wire_close(&x->wire);
 	xfer_enter(x, XFER_FINISHING);
 	if (x->ended || (!x->store && !closing_may_wait(x) &&
@@ -515,7 +516,7 @@ static void alarm_event(void *arg)
 		xfer_step(x);
 		break;
 	case XFER_SECURING:
-		log_notice(&s->log, "TLS handshake of the data connection took too long");
+		secure_failed(s, "it took too long");
 		xfer_insecure(x, ETIMEDOUT);
 		break;
 	case XFER_LINGER:

@@ -155,6 +155,13 @@ const char *tls_error(const struct tls_conn *c)
 	return c->err.text[0] != '\0' ? c->err.text : "no error";
 }
 
+const char *tls_failure(const struct tls_conn *c)
+{
+	bool tls = c->err.code == -EPROTO || c->err.code == -WE_CLOSED;
+
+	return c->done && c->failed && tls ? c->err.text : NULL;
+}
+
 bool tls_said_close(const struct tls_conn *c)
 {
 	return c->said_close;

@@ -305,6 +305,10 @@ bool tls_heard_close(const struct tls_conn *c);
 /* Why the last call failed: one sentence, never NULL, valid until the next call. */
 const char *tls_error(const struct tls_conn *c);
 
+/* How TLS itself has ended a connection after its handshake: an alert, a forged record, an end without close_notify. NULL:
+ * it has not. As tls_error(). */
+const char *tls_failure(const struct tls_conn *c);
+
 /* --- what a connection is; after the handshake --- */
 
 bool tls_resumed(const struct tls_conn *c); /* a session of tls_conn_options.sessions (or .cache) */
