@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "ftp/conf.h"
 #include "ftp/tls_servers.h"
+#include "ftp/variant.h"
 #include "ipc/chan.h"
 #include "wherry_config.h"
 
@@ -458,17 +459,27 @@ static struct peer *peer_new(struct auth *a, int fd, enum ipc_role role, unsigne
 
 /* --- the process --- */
 
+#ifdef HAVE_PAM
+static bool names_pam(const struct ftp_conf *conf)
+{
+	struct auth_order order;
+
+	auth_order_read(conf, &order);
+	for (size_t i = 0; i < order.n; i++) {
+		if (order.v[i].backend == &auth_backend_pam)
+			return true;
+	}
+	return false;
+}
+#endif
+
 static bool wants_pam(const struct ftp_config *config)
 {
 #ifdef HAVE_PAM
 	for (unsigned i = 0; i < config->n_servers; i++) {
-		struct auth_order order;
-
-		auth_order_read(&config->servers[i]->scope->conf, &order);
-		for (size_t k = 0; k < order.n; k++) {
-			if (order.v[k].backend == &auth_backend_pam)
-				return true;
-		}
+		if (names_pam(&config->servers[i]->scope->conf) ||
+			names_pam(&ftp_server_full(config->servers[i])->scope->conf))
+			return true;
 	}
 #endif
 	return false;

@@ -35,6 +35,7 @@ struct ftp_condition {
 /* What a server with layers keeps, to build its variants. */
 struct ftp_conditional {
 	const struct ftp_server *base;
+	const struct ftp_server *full; /* with all of them */
 	const struct conf_tree *tree;
 	const struct conf_section *section; /* the server's own */
 	struct ftp_config *cfg;

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "ftp/authfile.h"
+#include "ftp/variant.h"
 
 struct checker {
 	const struct conf_tree *tree;
@@ -155,6 +156,8 @@ static struct conf_pos path_pos(
 		}
 		if (pos.file == NULL)
 			pos = path_pos(c, s->children, directive, path);
+		if (pos.file == NULL)
+			pos = path_pos(c, s->layers, directive, path);
 	}
 	return pos;
 }
@@ -186,16 +189,21 @@ static void syntax_check(struct checker *c, const char *directive, const char *p
 	authfile_unref(f);
 }
 
+static void conf_syntax_check(struct checker *c, const struct ftp_conf *conf)
+{
+	if (!conf->auth_file_syntax_check)
+		return;
+	syntax_check(c, "AuthUserFile", conf->auth_user_file, AUTHFILE_USERS);
+	syntax_check(c, "AuthGroupFile", conf->auth_group_file, AUTHFILE_GROUPS);
+}
+
 void ftp_check_authfiles(struct ftp_loader *l, const struct conf_tree *tree, const struct ftp_config *cfg)
 {
 	struct checker c = {tree, l->arena};
 
 	for (unsigned i = 0; i < cfg->n_servers; i++) {
-		const struct ftp_conf *conf = &cfg->servers[i]->scope->conf;
-
-		if (!conf->auth_file_syntax_check)
-			continue;
-		syntax_check(&c, "AuthUserFile", conf->auth_user_file, AUTHFILE_USERS);
-		syntax_check(&c, "AuthGroupFile", conf->auth_group_file, AUTHFILE_GROUPS);
+		conf_syntax_check(&c, &cfg->servers[i]->scope->conf);
+		if (cfg->servers[i]->conditional != NULL)
+			conf_syntax_check(&c, &ftp_server_full(cfg->servers[i])->scope->conf);
 	}
 }

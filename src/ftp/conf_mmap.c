@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/str.h"
+#include "ftp/variant.h"
 #include "vfs/preload.h"
 
 struct mapper {
@@ -83,7 +84,8 @@ static void warn_unused(const struct mapper *m)
 	const struct conf_pos pos = {p->file, p->line};
 
 	for (unsigned i = 0; i < m->cfg->n_servers; i++) {
-		if (m->cfg->servers[i]->scope->conf.mmap_engine)
+		if (m->cfg->servers[i]->scope->conf.mmap_engine ||
+			ftp_server_full(m->cfg->servers[i])->scope->conf.mmap_engine)
 			return;
 	}
 	conf_warn(m->tree->parser, &pos, ROW,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "ftp/variant.h"
 #include "ftp/verb.h"
 #include "log/extlog.h"
 
@@ -93,7 +94,8 @@ static struct ready *ready_for(struct extlogs *l, const struct ftp_extlog *row)
 void extlogs_prepare(struct extlogs *l)
 {
 	for (unsigned i = 0; i < l->config->n_servers; i++) {
-		const struct ftp_extlog *row = l->config->servers[i]->scope->conf.extended_logs;
+		const struct ftp_extlog *row =
+			ftp_server_full(l->config->servers[i])->scope->conf.extended_logs;
 
 		for (; row != NULL; row = row_next(row))
 			(void)ready_for(l, row);

@@ -2,12 +2,13 @@
 
 #include <stddef.h>
 
+#include "ftp/variant.h"
 #include "ipc/rate_table.h"
 
 /* The same server after a reload: its place in the file may be another. */
 uint64_t ftp_rate_key(const struct ftp_server *server, uint64_t line)
 {
-	const struct ftp_conf *conf = &server->scope->conf;
+	const struct ftp_conf *conf = &ftp_server_base(server)->scope->conf;
 	char text[ADDR_TEXT_MAX];
 	uint64_t key = rate_key_bytes(line, &conf->port, sizeof(conf->port));
 
@@ -47,7 +48,7 @@ static void scope_each(
 void ftp_rates_each(const struct ftp_config *config, ftp_rate_fn *fn, void *arg)
 {
 	for (unsigned i = 0; i < config->n_servers; i++) {
-		const struct ftp_server *server = config->servers[i];
+		const struct ftp_server *server = ftp_server_full(config->servers[i]);
 		const struct ftp_scope *top = server->scope;
 
 		scope_each(server, top, fn, arg);

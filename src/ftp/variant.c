@@ -184,6 +184,16 @@ const struct ftp_server *ftp_server_for(
 	return srv;
 }
 
+const struct ftp_server *ftp_server_full(const struct ftp_server *server)
+{
+	return server->conditional != NULL ? server->conditional->full : server;
+}
+
+const struct ftp_server *ftp_server_base(const struct ftp_server *server)
+{
+	return server->conditional != NULL ? server->conditional->base : server;
+}
+
 struct variant {
 	struct variant *next;
 	const struct ftp_conditional *of;
@@ -277,14 +287,14 @@ int ftp_build_conditional(struct ftp_builder *b, struct ftp_server *srv, const s
 {
 	struct ftp_conditional *c = arena_alloc(b->arena, sizeof(*c));
 	struct ftp_builder all = *b;
-	const struct ftp_server *full;
 	uint64_t *mask;
 	unsigned own = conditions_list(s, NULL);
 	int r;
 
 	if (c == NULL)
 		return -ENOMEM;
-	*c = (struct ftp_conditional){srv, b->tree, s, b->cfg, NULL, 0, b->n_conditions};
+	*c = (struct ftp_conditional){
+		.base = srv, .tree = b->tree, .section = s, .cfg = b->cfg, .n_bits = b->n_conditions};
 	c->n = own + conditions_list(b->tree->global, NULL);
 	c->list = arena_alloc(b->arena, (c->n + 1) * sizeof(*c->list));
 	if (c->list == NULL)
@@ -292,12 +302,12 @@ int ftp_build_conditional(struct ftp_builder *b, struct ftp_server *srv, const s
 	conditions_list(s, c->list);
 	conditions_list(b->tree->global, c->list + own);
 	srv->conditional = c;
-	/* Once with all of them, for the messages. */
+	/* Once with all of them, also for the messages. */
 	mask = xcalloc(mask_words(c), sizeof(*mask));
 	memset(mask, 0xff, mask_words(c) * sizeof(*mask));
 	all.held = mask;
 	all.quiet = false;
-	r = variant_build(c, &all, &full);
+	r = variant_build(c, &all, &c->full);
 	free(mask);
 	return r;
 }

@@ -23,6 +23,12 @@
 const struct ftp_server *ftp_server_for(
 	const struct ftp_server *base, const struct ftp_subject *who, struct arena *a);
 
+/* The server as if all its conditional sections held, for who asks what it may say at all (its rates, its log files). It
+ * belongs to the configuration; the server itself when it has no such section. */
+const struct ftp_server *ftp_server_full(const struct ftp_server *server);
+/* The server of the configuration that a variant was made of; itself when it is no variant. */
+const struct ftp_server *ftp_server_base(const struct ftp_server *server);
+
 /* The same with a memory: one variant for each set of conditions that held, until the end. For processes that see
  * many clients but few sets: login knows only classes, a session process only one user. One thread. */
 struct ftp_variants;

@@ -10,6 +10,7 @@ import re
 import pytest
 
 from ftpclient import Closed, Ftp, read_all
+from ftpsclient import Ftps, make_certificate, tls_conf
 from servers import AM_ROOT, wait_until
 
 CLASSES = "<Class far>\nFrom 127.0.0.2\n</Class>\nAllowForeignAddress on\n"  # data connections are from 127.0.0.1
@@ -356,6 +357,79 @@ def test_many_sessions_share_what_is_made_of_the_sections(start):
             c.close()
     if not s.sanitized and AM_ROOT:
         assert grown < 50 * 100, f"{grown} kB for 50 sessions"
+
+
+# --- what else knows of the sections
+
+@pytest.mark.ours
+def test_rates_in_sections_change_for_running_transfers(start):
+    text = "<IfGroup staff>\nTransferRate RETR %d\n</IfGroup>\n"
+    s = run(start, text % 1)
+    s.put("big", b"x" * 200_000)
+    with client(s) as c:
+        with c.start("RETR big") as data:
+            data.recv(1)
+            s.configure(CLASSES + text % 100_000)
+            done = s.tool("wherryctl", "-s", s.path("run", "ctl.sock"), "rates")
+            assert "1 rate changed" in done.stdout, done
+            assert len(read_all(data)) > 190_000  # at the old number: 3 minutes
+        c.expect(226)
+
+
+@pytest.mark.ours  # the reference has opened its logs before
+def test_extended_log_of_a_user(start):
+    s = run(start, "LogFormat short \"%u %m\"\nExtendedLog @DIR@/all.log WRITE short\n"
+            "<IfUser alice>\nExtendedLog @DIR@/alice.log WRITE short\n</IfUser>\n")
+    for user in ("bob", "alice"):
+        with client(s, user) as c:
+            c.expect(257, f"MKD of-{user}")
+            c.quit()
+    wait_until(lambda: s.text("alice.log"), "the line is written")
+    assert s.text("alice.log") == "alice MKD\n"
+    assert s.text("all.log") == "bob MKD\nalice MKD\n"
+
+
+def test_ftpaccess_is_over_a_section(start):
+    s = prepare(start)
+    s.put("sub/.ftpaccess", b"Umask 027\n")
+    s.configure("<IfUser alice>\nUmask 077\n</IfUser>\nAllowOverride on\n")
+    s.start()
+    assert mode_of_upload(s, name="new") == 0o600
+    assert mode_of_upload(s, name="sub/new") == 0o640
+
+
+@pytest.mark.ours
+def test_tls_required_of_a_class_and_of_a_user(start, tmp_path):
+    s = run(start, tls_conf(*make_certificate(str(tmp_path), "rsa")) +
+            "<IfClass far>\nTLSRequired on\n</IfClass>\n<IfUser bob>\nTLSRequired on\n</IfUser>\n")
+    client(s).quit()
+    with Ftp(s.port, source=FAR) as c:
+        c.expect(550, "USER alice")
+    refused(s, "bob")
+    with Ftps(s.port, "bob") as c:
+        assert "a.txt" in [text.strip() for text in c.read("NLST").decode().split()]
+
+
+@pytest.mark.ours
+def test_tls_of_a_server_is_not_changed_by_a_section(start, tmp_path):
+    s = run(start, tls_conf(*make_certificate(str(tmp_path), "rsa")) + "TLSRequired on\n"
+            "<IfAuthenticated>\nTLSEngine off\n</IfAuthenticated>\n")
+    assert "warning: TLSEngine: read when the server starts" in s.check().stderr
+    with Ftps(s.port, "alice") as c:
+        assert c.read("RETR a.txt") == b"x" * 100
+        c.expect(534, "PROT C")
+
+
+@pytest.mark.ours
+def test_a_reload_brings_new_sections_for_new_logins(start):
+    s = run(start, "<IfUser alice>\nUmask 077\n</IfUser>\n")
+    with client(s) as old:
+        s.configure(CLASSES + "<IfUser alice>\nUmask 007\n</IfUser>\n<IfUser bob>\nUmask 002\n</IfUser>\n")
+        s.reload()
+        wait_until(lambda: mode_of_upload(s, "bob", name="n") == 0o664, "the new configuration is in force")
+        assert mode_of_upload(s) == 0o660
+        old.write("STOR old", b"x")
+    assert os.stat(s.home("alice", "old")).st_mode & 0o777 == 0o600
 
 
 # --- the configuration test
