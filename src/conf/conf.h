@@ -76,11 +76,12 @@ struct conf_field {
 
 struct conf_call;
 
-enum {                      /* conf_row.flags */
-	CONF_LAST_WINS = 1, /* of two in one scope the last counts, not the first */
-	CONF_NO_ANON = 2,   /* not inherited from the server by <Anonymous> */
-	CONF_SECRET = 4,    /* the value is not printed */
-	CONF_REPEATABLE = 8 /* CUSTOM or NOEFFECT that may be given several times in one scope */
+enum {                       /* conf_row.flags */
+	CONF_LAST_WINS = 1,  /* of two in one scope the last counts, not the first */
+	CONF_NO_ANON = 2,    /* not inherited from the server by <Anonymous> */
+	CONF_SECRET = 4,     /* the value is not printed */
+	CONF_REPEATABLE = 8, /* CUSTOM or NOEFFECT that may be given several times in one scope */
+	CONF_REFUSED = 16    /* NOEFFECT: never accepted; row->reason says why */
 };
 
 struct conf_row {

@@ -381,7 +381,7 @@ static void every_error_names_directive_reason_and_line(void **state)
 		{"Choice pink\n", "fatal: Choice: unknown value 'pink', expected red, green or blue on line "
 				  "1 of 'f'\n"},
 		{"Nothing on\n", "fatal: Nothing: 'on' is not supported by this version, only 'off' is "
-				 "accepted on line 1 of 'f'\n"},
+				 "accepted: it is a test on line 1 of 'f'\n"},
 		{"Text \"a\n", "fatal: Text: unterminated quote on line 1 of 'f'\n"},
 		{"<Global\n", "fatal: section tag without a closing '>' on line 1 of 'f'\n"},
 		{"<>\n", "fatal: section tag without a name on line 1 of 'f'\n"},

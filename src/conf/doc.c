@@ -65,7 +65,9 @@ void conf_list(const struct conf_language *lang, FILE *out)
 		if (default_text(rows[i]) != NULL)
 			fprintf(out, "\tdefault:  %s\n", default_text(rows[i]));
 		if (rows[i]->reason != NULL)
-			fprintf(out, "\taccepted without effect: %s\n", rows[i]->reason);
+			fprintf(out, "\t%s: %s\n",
+				(rows[i]->flags & CONF_REFUSED) != 0 ? "refused" : "accepted without effect",
+				rows[i]->reason);
 	}
 	free(rows);
 }
@@ -104,7 +106,7 @@ static void man_row(const struct conf_row *row, FILE *out)
 	fputs("\"\n", out);
 	man_text(row->doc, out);
 	if (row->reason != NULL) {
-		fputs("\nAccepted without effect: ", out);
+		fputs((row->flags & CONF_REFUSED) != 0 ? "\nRefused: " : "\nAccepted without effect: ", out);
 		man_text(row->reason, out);
 		fputc('.', out);
 	}

@@ -51,8 +51,15 @@ static int only_check(struct conf_call *c)
 	}
 	conf_note_send(c->parser, CONF_EV_REFUSED, c->row->name,
 		"this value is not supported by this version", &c->pos);
-	return err_set(c->err, WE_CONFIG, "'%.60s' is not supported by this version, only '%s' is accepted",
-		c->args[0], c->row->only[0]);
+	return err_set(c->err, WE_CONFIG,
+		"'%.60s' is not supported by this version, only '%s' is accepted: %s", c->args[0],
+		c->row->only[0], c->row->reason);
+}
+
+static int refuse(struct conf_call *c)
+{
+	conf_note_send(c->parser, CONF_EV_REFUSED, c->row->name, c->row->reason, &c->pos);
+	return err_set(c->err, WE_CONFIG, "refused: %s", c->row->reason);
 }
 
 static int row_set(struct conf_call *c, unsigned store)
@@ -63,6 +70,8 @@ static int row_set(struct conf_call *c, unsigned store)
 		return err_set(c->err, ENOMEM, "out of memory");
 	switch (c->row->type) {
 	case CONF_T_NOEFFECT:
+		if ((c->row->flags & CONF_REFUSED) != 0)
+			return refuse(c);
 		if (c->row->parse != NULL)
 			return c->row->parse(c, NULL);
 		return only_check(c);

@@ -90,6 +90,30 @@ static void every_row_says_what_other_documents_say(void **state)
 	}
 }
 
+/* Modules that configurations of old bring along. What is missing of others (SQL, SFTP, ...) is refused by name. */
+static void every_directive_of_the_common_modules_has_a_row_or_a_reason(void **state)
+{
+	static const char *const modules[] = {"mod_auth.c", "mod_auth_file.c", "mod_auth_pam.c",
+		"mod_auth_unix.c", "mod_ban.c", "mod_cap.c", "mod_copy.c", "mod_core.c", "mod_ctrls.c",
+		"mod_ctrls_admin.c", "mod_deflate.c", "mod_delay.c", "mod_digest.c", "mod_dso.c",
+		"mod_dynmasq.c", "mod_exec.c", "mod_facts.c", "mod_ident.c", "mod_ifsession.c", "mod_lang.c",
+		"mod_load.c", "mod_log.c", "mod_ls.c", "mod_qos.c", "mod_readme.c", "mod_rewrite.c",
+		"mod_rlimit.c", "mod_site_misc.c", "mod_statcache.c", "mod_systemd.c", "mod_tls.c",
+		"mod_unique_id.c", "mod_wrap.c", "mod_wrap2.c", "mod_xfer.c", "mod_xfer_mmap.c"};
+
+	for (const struct conf_known *k = ftp_known; k->name != NULL; k++) {
+		bool ours = false, found = k->name[0] == '<', other;
+
+		for (unsigned i = 0; i < ARRAY_LEN(modules); i++)
+			ours = ours || str_eq(k->module, modules[i]);
+		for (unsigned kind = 0; kind < CONF_KIND_COUNT; kind++)
+			found = found ||
+				conf_row_find(&ftp_language, k->name, (enum conf_kind)kind, &other) != NULL;
+		if (ours && !found)
+			fail_msg("%s of %s has neither an effect nor a reason", k->name, k->module);
+	}
+}
+
 static void defaults_are_those_of_the_specification(void **state)
 {
 	struct ftp_config *c = load("");
@@ -675,8 +699,8 @@ static void the_report_states_every_directive(void **state)
 		"1 supported, 2 accepted without effect, 2 refused; 2 errors, 0 warnings\n"
 		"fatal: QuotaLog: directive of mod_quotatab.c is known but not supported by this version on "
 		"line 3 of 'test.conf'\n"
-		"fatal: BanEngine: 'on' is not supported by this version, only 'off' is accepted on line 5 "
-		"of 'test.conf'\n");
+		"fatal: BanEngine: 'on' is not supported by this version, only 'off' is accepted: bans are "
+		"not supported by this version on line 5 of 'test.conf'\n");
 	assert_string_equal(err.text,
 		"fatal: QuotaLog: directive of mod_quotatab.c is known but not supported "
 		"by this version on line 3 of 'test.conf'");
@@ -737,6 +761,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_tables_are_sorted_documented_and_sane),
 		cmocka_unit_test(every_row_says_what_other_documents_say),
+		cmocka_unit_test(every_directive_of_the_common_modules_has_a_row_or_a_reason),
 		cmocka_unit_test(defaults_are_those_of_the_specification),
 		cmocka_unit_test(digests),
 		cmocka_unit_test(values_arrive_in_their_fields),
