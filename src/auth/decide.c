@@ -29,6 +29,7 @@ struct decision {
 	struct auth_groups groups;
 	struct arena *arena;
 	const char *group_names[AUTH_GROUPS_MAX];
+	bool explain; /* who asks is root or the daemon: the password is taken as right */
 	char *what;
 	size_t what_size;
 };
@@ -270,6 +271,14 @@ static int verify_anonymous(struct decision *d, const char *account)
 	return anon_group(d);
 }
 
+/* For explain: the account alone. */
+static int find_unverified(struct decision *d, const char *name)
+{
+	if (!find_account(d, 0, name))
+		return refuse(d, IPC_AUTH_NO_USER, "no such user");
+	return d->anon != 0 ? anon_group(d) : 0;
+}
+
 /* --- groups --- */
 
 static const char *group_name(struct decision *d, gid_t gid)
@@ -479,10 +488,14 @@ static int decide_in(struct decision *d, struct ipc_grant *g)
 	}
 	auth_order_read(&d->scope->conf, &d->order);
 	if (name == NULL) {
-		waste_time(d);
+		if (!d->explain)
+			waste_time(d);
 		return refuse(d, IPC_AUTH_NO_USER, "the name is no alias (AuthAliasOnly)");
 	}
-	r = d->anon != 0 ? verify_anonymous(d, name) : verify_real(d, name);
+	if (d->explain)
+		r = find_unverified(d, name);
+	else
+		r = d->anon != 0 ? verify_anonymous(d, name) : verify_real(d, name);
 	if (r != 0)
 		return r;
 	become(d, &who);
@@ -498,8 +511,8 @@ static int decide_in(struct decision *d, struct ipc_grant *g)
 	return place(d, &who, g);
 }
 
-int decide(const struct decide_context *ctx, const struct ipc_auth_request *q, struct arena *arena,
-	struct ipc_grant *ret_grant, char *what, size_t what_size)
+static int decide_how(const struct decide_context *ctx, const struct ipc_auth_request *q, struct arena *arena,
+	struct ipc_grant *ret_grant, bool explain, char *what, size_t what_size)
 {
 	struct decision *d = xcalloc(1, sizeof(*d)); /* too large for a thread's stack */
 	int r;
@@ -509,6 +522,7 @@ int decide(const struct decide_context *ctx, const struct ipc_auth_request *q, s
 	d->ctx = ctx;
 	d->q = q;
 	d->arena = arena;
+	d->explain = explain;
 	d->what = what;
 	d->what_size = what_size;
 	if (q->server >= ctx->config->n_servers) {
@@ -520,4 +534,16 @@ int decide(const struct decide_context *ctx, const struct ipc_auth_request *q, s
 	auth_account_done(&d->account);
 	free(d);
 	return r;
+}
+
+int decide(const struct decide_context *ctx, const struct ipc_auth_request *q, struct arena *arena,
+	struct ipc_grant *ret_grant, char *what, size_t what_size)
+{
+	return decide_how(ctx, q, arena, ret_grant, false, what, what_size);
+}
+
+int decide_explain(const struct decide_context *ctx, const struct ipc_auth_request *q, struct arena *arena,
+	struct ipc_grant *ret_grant, char *what, size_t what_size)
+{
+	return decide_how(ctx, q, arena, ret_grant, true, what, what_size);
 }

@@ -19,4 +19,9 @@ struct decide_context {
 int decide(const struct decide_context *ctx, const struct ipc_auth_request *q, struct arena *arena,
 	struct ipc_grant *ret_grant, char *what, size_t what_size);
 
+/* What q would earn with the right password, which is not looked at: for `wherryctl explain`, never for a client.
+ * As decide() in all else, but no time is wasted. */
+int decide_explain(const struct decide_context *ctx, const struct ipc_auth_request *q, struct arena *arena,
+	struct ipc_grant *ret_grant, char *what, size_t what_size);
+
 #endif

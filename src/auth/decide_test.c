@@ -436,6 +436,26 @@ static void a_server_that_does_not_exist_is_refused(void **state)
 	assert_int_equal(decide(&ctx, &q, arena, &grant, what, sizeof(what)), IPC_AUTH_INTERNAL);
 }
 
+static int explain(const char *user)
+{
+	struct ipc_auth_request q = {.user = user, .password = "wrong", .client_name = ""};
+
+	arena_reset(arena);
+	(void)addr_parse("192.0.2.1", 40000, &q.client);
+	return decide_explain(&ctx, &q, arena, &grant, what, sizeof(what));
+}
+
+static void explain_asks_for_no_password_but_for_all_else(void **state)
+{
+	configure(FILES "DefaultRoot ~ staff\n<Limit LOGIN>\nDenyUser vicky\n</Limit>\n");
+	assert_int_equal(explain("alice"), 0);
+	assert_string_equal(grant.root, "/home/alice");
+	assert_int_equal(explain("nobody-here"), IPC_AUTH_NO_USER);
+	assert_int_equal(explain("zero"), IPC_AUTH_ROOT);
+	assert_int_equal(explain("vicky"), IPC_AUTH_LIMIT);
+	assert_int_not_equal(login("alice", "wrong"), 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -460,6 +480,7 @@ int main(void)
 		T(without_root_only_the_own_identity_is_given_out),
 		T(group_names_with_blanks_stay_out_of_the_list),
 		T(a_server_that_does_not_exist_is_refused),
+		T(explain_asks_for_no_password_but_for_all_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

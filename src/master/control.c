@@ -1,9 +1,12 @@
 /* wherryctl's socket: one request line, one answer, then it is closed (ipc/ctl.h). Only root and the
  * account that the daemon runs as may ask. */
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -14,12 +17,14 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "ipc/ctl.h"
+#include "master/explain.h"
 #include "master/master.h"
 #include "vfs/preload.h"
 #include "wherry_config.h"
 
 #define PEERS_MAX       32    /* waiting administrators */
 #define PEER_TIMEOUT_MS 10000 /* an unfinished request is dropped */
+#define EXPLAIN_SECS    50    /* of the process that answers explain: file systems may hang */
 
 struct control {
 	struct loop_watch watch;
@@ -202,6 +207,43 @@ static void answer_mmap(struct master *m, const struct ctl_words *w, struct buf 
 		data_u(out, "not_shown", n - i);
 }
 
+/* Warnings about .ftpaccess files are the sessions' to log. */
+static void log_nothing(void *arg, const struct log_ctx *ctx, int level, int debug_level, const char *line)
+{
+}
+
+/* In the process made for it: answer and end. */
+static void explain_run(struct peer *p, const struct ctl_words *w)
+{
+	const struct ftp_config *config = p->m->gen->config;
+	int fd = p->fd;
+
+	(void)signal(SIGCHLD, SIG_DFL);
+	(void)prctl(PR_SET_DUMPABLE, 0); /* it has hashes in memory, and becomes a user */
+	(void)alarm(EXPLAIN_SECS);
+	(void)signal(SIGALRM, SIG_DFL);
+	if (dup2(fd, 3) < 0)
+		_exit(1);
+	(void)close_range(4, ~0u, 0);
+	log_set_sink(log_nothing, NULL);
+	(void)fcntl(3, F_SETFL, 0); /* waiting is no harm here */
+	ftp_config_wipe_secrets(p->m->gen->config);
+	explain(config, (char *const *)w->word + 1, w->count - 1, &p->out);
+	_exit(fd_write_all(3, p->out.data, p->out.len) < 0);
+}
+
+/* Another process answers and closes the connection; true when there is one. */
+static bool explain_elsewhere(struct peer *p, const struct ctl_words *w)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		explain_run(p, w);
+	if (pid < 0)
+		(void)ctl_reply(&p->out, false, "cannot fork: %s", strerror(errno));
+	return pid > 0;
+}
+
 static void answer(struct master *m, const struct ctl_words *w, struct buf *out)
 {
 	if (str_eq(w->word[0], "status"))
@@ -246,7 +288,10 @@ static void peer_line(struct peer *p, size_t len)
 
 	if (r < 0)
 		(void)ctl_reply(&p->out, false, "request cannot be read: %s", err_text(r));
-	else
+	else if (str_eq(words.word[0], "explain") && explain_elsewhere(p, &words)) {
+		peer_free(p);
+		return;
+	} else if (p->out.len == 0)
 		answer(p->m, &words, &p->out);
 	peer_write(p);
 }

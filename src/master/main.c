@@ -14,6 +14,8 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "ftp/report.h"
+#include "ipc/ctl.h"
+#include "master/explain.h"
 #include "master/master.h"
 #include "master/sandbox.h"
 #include "wherry_config.h"
@@ -32,6 +34,8 @@ static const char usage_text[] =
 	"  -p, --persistent 0|1     accepted, without effect\n"
 	"  -N, --nocollision        accepted, without effect\n"
 	"  -X, --nofork             as -n\n"
+	"  -e, --explain WORDS      \"USER@HOST PATH COMMAND [SERVER]\": may the user do that, and which "
+	"line says so?\n"
 	"      --list-directives    the directives this version knows\n"
 	"  -l, --list               modules that <IfModule> finds\n"
 	"  -V, --settings           settings of this build\n"
@@ -49,9 +53,9 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
 	{"nofork", no_argument, NULL, 'X'}, {"list-directives", no_argument, NULL, OPT_LIST_DIRECTIVES},
 	{"list", no_argument, NULL, 'l'}, {"settings", no_argument, NULL, 'V'},
 	{"version", no_argument, NULL, 'v'}, {"version-status", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	{"help", no_argument, NULL, 'h'}, {"explain", required_argument, NULL, 'e'}, {NULL, 0, NULL, 0}};
 
-enum entrance { RUN, CONFIGTEST, LIST_DIRECTIVES, LIST_MODULES, SETTINGS, VERSION, HELP, BAD };
+enum entrance { RUN, CONFIGTEST, EXPLAIN, LIST_DIRECTIVES, LIST_MODULES, SETTINGS, VERSION, HELP, BAD };
 
 struct arguments {
 	enum entrance what;
@@ -60,6 +64,7 @@ struct arguments {
 	const char **defines;
 	unsigned n_defines;
 	char *config;
+	const char *question; /* of --explain */
 };
 
 static int print_settings(void)
@@ -107,6 +112,9 @@ static enum entrance one_option(struct arguments *a, int c)
 		return a->what;
 	case 't':
 		return CONFIGTEST;
+	case 'e':
+		a->question = optarg;
+		return EXPLAIN;
 	case 'n':
 	case 'X':
 		a->opt.foreground = true;
@@ -153,7 +161,7 @@ static void parse(int argc, char **argv, struct arguments *a)
 	int c;
 
 	while (a->what != BAD &&
-		(c = getopt_long(argc, argv, "c:tnqd:D:S:46p:NXlVvh", long_options, NULL)) != -1)
+		(c = getopt_long(argc, argv, "c:te:nqd:D:S:46p:NXlVvh", long_options, NULL)) != -1)
 		a->what = one_option(a, c);
 	if (a->what != BAD && optind < argc) {
 		fprintf(stderr, "wherryd: unexpected word '%s'\n", argv[optind]);
@@ -236,6 +244,38 @@ static int configtest(const struct master_options *opt)
 	return r < 0 ? 1 : 0;
 }
 
+/* The words are those of wherryctl, with its escapes for blanks inside of them. Answers as wherryctl prints it. */
+static int explain_offline(const struct master_options *opt, const char *question)
+{
+	struct ftp_config *config = NULL;
+	struct ctl_words words;
+	struct err err = ERR_INIT;
+	struct buf out;
+	char *line, *rest, *key, *value, shown[8192];
+	bool ok = false;
+	int r = ftp_config_load(&opt->load, 1, &config, NULL, &err);
+
+	if (r < 0) {
+		fprintf(stderr, "wherryd: %s\n", err.text);
+		return 1;
+	}
+	buf_init(&out, CTL_REPLY_MAX);
+	if (ctl_parse(question, strlen(question), &words) < 0)
+		(void)ctl_reply(&out, false, "the question cannot be read");
+	else
+		explain(config, words.word, words.count, &out);
+	rest = out.data;
+	line = strsep(&rest, "\n");
+	if (ctl_parse_reply(line, &ok, &value) == 0)
+		fprintf(ok ? stdout : stderr, "wherryctl: %s\n", str_escape(value, shown, sizeof(shown)));
+	while (rest != NULL && (line = strsep(&rest, "\n")) != NULL)
+		if (*line != '\0' && ctl_parse_data(line, &key, &value) == 0)
+			printf("%-20s %s\n", key, str_escape(value, shown, sizeof(shown)));
+	buf_done(&out);
+	ftp_config_free(config);
+	return ok ? 0 : 1;
+}
+
 static int run(const struct master_options *opt)
 {
 	int ready_fd = -1, status;
@@ -273,6 +313,8 @@ static int enter(struct arguments *a)
 		return settle_config(a) < 0 ? 1 : run(&a->opt);
 	case CONFIGTEST:
 		return settle_config(a) < 0 ? 1 : configtest(&a->opt);
+	case EXPLAIN:
+		return settle_config(a) < 0 ? 1 : explain_offline(&a->opt, a->question);
 	case LIST_DIRECTIVES:
 		ftp_directives_list(stdout);
 		return 0;

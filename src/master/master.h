@@ -6,7 +6,7 @@
  *   child.c    forking, reaping, restarting     newborn.c  what a child does first
  *   handler.c  requests of the children: one function each, all in one place to read
  *   admit.c    the session table and the limits counted over it
- *   listen.c   listening sockets     logfile.c  log files     control.c  wherryctl's socket
+ *   listen.c   listening sockets     logfile.c  log files     control.c  wherryctl's socket     explain.c  wherryctl explain
  *   mapper.c   files mapped for the session processes
  *   rates.c    new numbers for TransferRate without a reload
  *   shut.c     the shutdown message file     share.c, live.c  `wherryd share`

@@ -22,6 +22,7 @@
 #define ANSWER_MAX_SECS 60
 
 static const struct tool_option options[] = {
+	{'c', "config", "FILE", "explain: this configuration, not that of the running server"},
 	{'h', "help", NULL, "show this help"},
 	{'j', "json", NULL, "status and mmap list as JSON"},
 	{'s', "socket", "PATH", "control socket (default " DEFAULT_SOCKET ")"},
@@ -34,6 +35,8 @@ static const struct tool tool = {"wherryctl",
 	"       kick host ADDRESS         of a client address,\n"
 	"       kick class NAME           of a connection class,\n"
 	"       kick session NUMBER       or one session (ftpwho -v shows its number)\n"
+	"       explain USER@HOST PATH COMMAND [SERVER]\n"
+	"                                 may the user do that, and which line of the configuration says so\n"
 	"       mmap list [--json]        files mapped by TransferMMapFile, and how they are used\n"
 	"       reload                    read the configuration again\n"
 	"       rates                     read only the numbers of TransferRate lines again\n"
@@ -49,6 +52,7 @@ static const struct command {
 	{{"kick", "host"}, 3, 3},
 	{{"kick", "class"}, 3, 3},
 	{{"kick", "session"}, 3, 3},
+	{{"explain", NULL}, 4, 5},
 	{{"mmap", "list"}, 2, 2},
 	{{"reload", NULL}, 1, 1},
 	{{"rates", NULL}, 1, 1},
@@ -258,13 +262,38 @@ static int ask(const char *path, const struct buf *request, bool mmap, bool as_j
 	return fflush(stdout) != 0 ? 1 : r;
 }
 
-static int run(const char *path, int count, char **word, bool as_json)
+/* The server's own program reads the configuration: it lies in sbin, which may be beside this one or not. Returns
+ * only when it cannot be started. */
+static int explain_offline(const char *config, const struct buf *request)
+{
+	char self[4096], program[4200], *question = xstrndup(request->data, request->len - 1); /* no LF */
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	question += strlen("explain ");
+	while (n > 0 && self[n - 1] != '/')
+		n--;
+	if (n > 0) {
+		static const char *const places[] = {"", "../sbin/", "../master/"};
+
+		self[n] = '\0';
+		for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+			(void)snprintf(program, sizeof(program), "%s%swherryd", self, places[i]);
+			(void)execl(program, "wherryd", "-c", config, "--explain", question, (char *)NULL);
+		}
+	}
+	(void)execlp("wherryd", "wherryd", "-c", config, "--explain", question, (char *)NULL);
+	tool_error(&tool, "cannot start wherryd: %s", strerror(errno));
+	return -errno;
+}
+
+static int run(const char *path, int count, char **word, bool as_json, const char *config)
 {
 	bool mmap = count > 0 && str_eq(word[0], "mmap");
 	struct buf request;
 	int r;
 
-	if (count == 0 || !command_known(count, word) || (as_json && !mmap && !str_eq(word[0], "status"))) {
+	if (count == 0 || !command_known(count, word) || (as_json && !mmap && !str_eq(word[0], "status")) ||
+		(config != NULL && !str_eq(word[0], "explain"))) {
 		if (count > 0)
 			tool_error(&tool, "unknown command: %s", word[0]);
 		(void)fprintf(
@@ -275,6 +304,8 @@ static int run(const char *path, int count, char **word, bool as_json)
 	r = ctl_format(&request, (const char *const *)word, (unsigned)count);
 	if (r < 0)
 		tool_error(&tool, "the command is too long");
+	else if (config != NULL)
+		r = explain_offline(config, &request);
 	else
 		r = ask(path, &request, mmap, as_json);
 	buf_done(&request);
@@ -283,13 +314,16 @@ static int run(const char *path, int count, char **word, bool as_json)
 
 int main(int argc, char **argv)
 {
-	const char *path = DEFAULT_SOCKET;
+	const char *path = DEFAULT_SOCKET, *config = NULL;
 	bool as_json = false;
 	int c;
 
 	(void)signal(SIGPIPE, SIG_IGN); /* a server that goes away is an error to tell */
 	while ((c = tool_next_option(&tool, argc, argv)) != -1) {
 		switch (c) {
+		case 'c':
+			config = optarg;
+			break;
 		case 'h':
 			return 0;
 		case 'j':
@@ -302,5 +336,5 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
-	return run(path, argc - optind, argv + optind, as_json);
+	return run(path, argc - optind, argv + optind, as_json, config);
 }
