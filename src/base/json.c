@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -117,6 +118,12 @@ void json_i64(struct json *j, const char *key, int64_t v)
 {
 	before(j, key);
 	note(j, buf_printf(j->out, "%" PRId64, v));
+}
+
+void json_f64(struct json *j, const char *key, double v)
+{
+	before(j, key);
+	note(j, isfinite(v) ? buf_printf(j->out, "%.10g", v) : buf_puts(j->out, "null"));
 }
 
 void json_bool(struct json *j, const char *key, bool v)

@@ -31,6 +31,8 @@ void json_str(struct json *j, const char *key, const char *s);
 void json_strn(struct json *j, const char *key, const char *s, size_t n);
 void json_u64(struct json *j, const char *key, uint64_t v);
 void json_i64(struct json *j, const char *key, int64_t v);
+/* Ten significant digits; null for what is no number. */
+void json_f64(struct json *j, const char *key, double v);
 void json_bool(struct json *j, const char *key, bool v);
 
 /* Everything was closed: 0, or the first error (-ENOBUFS, -ENOMEM), after which the text is not complete. */

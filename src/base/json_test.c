@@ -22,6 +22,8 @@ static json_t *parse(const struct buf *b)
 
 static void write_sample(struct json *j)
 {
+	volatile double zero = 0;
+
 	json_open_object(j, NULL);
 	json_open_object(j, "server");
 	json_end(j);
@@ -29,6 +31,8 @@ static void write_sample(struct json *j)
 	json_open_object(j, NULL);
 	json_u64(j, "big", UINT64_MAX / 2);
 	json_i64(j, "negative", -5);
+	json_f64(j, "part", 0.125);
+	json_f64(j, "none", 0.0 / zero);
 	json_bool(j, "yes", true);
 	json_bool(j, "no", false);
 	json_end(j);
@@ -57,6 +61,8 @@ static void nested_values_parse_back(void **state)
 		first = json_array_get(json_object_get(v, "list"), 0);
 		assert_true((uint64_t)json_integer_value(json_object_get(first, "big")) == UINT64_MAX / 2);
 		assert_int_equal(json_integer_value(json_object_get(first, "negative")), -5);
+		assert_true(json_real_value(json_object_get(first, "part")) == 0.125);
+		assert_true(json_is_null(json_object_get(first, "none")));
 		assert_true(json_is_true(json_object_get(first, "yes")));
 		assert_true(json_is_false(json_object_get(first, "no")));
 		json_decref(v);

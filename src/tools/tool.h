@@ -16,7 +16,7 @@ struct tool_option {
 	const char *help; /* lines separated by \n */
 };
 
-#define TOOL_OPTIONS_MAX 20
+#define TOOL_OPTIONS_MAX 24
 
 struct tool {
 	const char *name;                  /* "ftpwho" */
