@@ -90,6 +90,12 @@ struct ftp_max_size { /* MaxStoreFileSize, MaxRetrieveFileSize */
 	struct ftp_selector who;
 };
 
+struct ftp_profile { /* ClientProfile */
+	struct ftp_item item;
+	unsigned quirks; /* FTP_QUIRK_ bits of profile.h */
+	struct ftp_selector who;
+};
+
 struct ftp_max_xfers { /* MaxTransfersPerHost, MaxTransfersPerUser */
 	struct ftp_item item;
 	unsigned commands;
@@ -345,6 +351,8 @@ struct ftp_conf {
 	struct ftp_hide_files *hide_files;
 	struct ftp_hide_name *hide_users, *hide_groups;
 	bool hide_no_access;
+
+	struct ftp_profile *profiles;
 
 	/* listings */
 	struct ftp_list_options *list_options; /* first one counts */

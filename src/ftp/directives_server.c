@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "ftp/profile.h"
 
 /* --- parse functions --- */
 
@@ -165,6 +166,24 @@ static int masquerade_address(struct conf_call *c, void *dst)
 	return 0;
 }
 
+static int client_profile(struct conf_call *c, void *dst)
+{
+	struct ftp_profile *p = dst;
+	int quirks = ftp_profile_find(c->args[0]);
+
+	if (quirks < 0)
+		return err_set(c->err, WE_CONFIG,
+			"unknown profile '%.60s': expected camera, scanner, plc, mainframe or none",
+			c->args[0]);
+	p->quirks = (unsigned)quirks;
+	if (c->n_args == 1)
+		return 0;
+	if (!str_eq_nocase(c->args[1], "class"))
+		return err_set(
+			c->err, WE_CONFIG, "expected 'class' and an expression, not '%.60s'", c->args[1]);
+	return ftp_call_selector(c, 1, false, &p->who);
+}
+
 static int foreign_address(struct conf_call *c, void *dst)
 {
 	struct ftp_foreign *f = &((struct ftp_conf *)dst)->foreign;
@@ -279,6 +298,19 @@ static const struct conf_row rows[] = {
 		.doc = "Whether data connections may go to or come from another address than the control "
 		       "connection's, or only "
 		       "to addresses of a class. Needed for transfers between two servers."},
+	{.name = "ClientProfile",
+		CONF_LIST(struct ftp_conf, profiles, struct ftp_profile),
+		.parse = client_profile,
+		.min_args = 1,
+		.max_args = 3,
+		.scope = S_V_G,
+		.module = "mod_wherry.c",
+		.dflt_text = "none",
+		.syntax = "camera|scanner|plc|mainframe|none [class <expression>]",
+		.doc = "Puts up with the habits of such devices; see NOTES for what each profile switches. "
+		       "With an "
+		       "expression only for sessions of those classes; the first line that fits a session "
+		       "counts."},
 	{.name = "DebugLevel",
 		CONF_UINT(struct ftp_conf, debug_level, int),
 		.scope = S_V_G,

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/str.h"
 #include "ftp/reply.h"
 #include "ftp/text.h"
@@ -39,12 +40,31 @@ static int type_of(const struct line_word *w, unsigned n)
 	return -1;
 }
 
-int param_type(struct buf *out, const struct line_cmd *cmd, bool *ascii)
+/* What devices send that were made for one server: words for letters, and a format where none belongs. */
+static int type_by_word(const struct line_word *w)
+{
+	static const char *const ascii[] = {"A", "ASCII", "TEXT"}, *const binary[] = {
+									   "I", "IMAGE", "BINARY", "BIN"};
+
+	for (size_t i = 0; i < ARRAY_LEN(ascii); i++)
+		if (word_is(w, ascii[i]))
+			return 1;
+	for (size_t i = 0; i < ARRAY_LEN(binary); i++)
+		if (word_is(w, binary[i]))
+			return 0;
+	return -1;
+}
+
+int param_type(struct buf *out, const struct line_cmd *cmd, bool words, bool *ascii)
 {
 	struct line_word w[2];
 	unsigned n = line_words(cmd->arg, w, 2);
-	int type;
+	int type = words && n >= 1 ? type_by_word(&w[0]) : -1;
 
+	if (type >= 0) {
+		*ascii = type == 1;
+		return reply(out, 200, "Type set to %s", type == 1 ? "A" : "I");
+	}
 	if (n < 1 || n > 2)
 		return param_not_understood(out, 500, cmd);
 	type = type_of(w, n);

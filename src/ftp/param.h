@@ -12,7 +12,7 @@
 #include "ftp/line.h"
 
 /* TYPE (RFC 959 3.1.1): A, A N and L 7 are ASCII; I and L 8 are binary. */
-int param_type(struct buf *out, const struct line_cmd *cmd, bool *ascii);
+int param_type(struct buf *out, const struct line_cmd *cmd, bool words, bool *ascii);
 
 /* LANG (RFC 2640 4). There is one language, so nothing changes. 500 where LangEngine is off. */
 int param_lang(struct buf *out, const struct line_cmd *cmd, const struct ftp_conf *conf);

@@ -26,7 +26,7 @@ static const char *say(const char *line)
 	buf_printf(&r.in, "%s\r\n", line);
 	assert_int_equal(line_next(&r, &c), LINE_COMMAND);
 	if (strcmp(c.verb, "TYPE") == 0)
-		assert_int_equal(param_type(&out, &c, &ascii), 0);
+		assert_int_equal(param_type(&out, &c, false, &ascii), 0);
 	else if (strcmp(c.verb, "LANG") == 0)
 		assert_int_equal(param_lang(&out, &c, &conf), 0);
 	else if ((args = param_utf8_args(&c)) != NULL)

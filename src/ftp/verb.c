@@ -208,7 +208,7 @@ const struct ftp_verb ftp_verbs[] = {
 		.rfc = "2428 3",
 		.flags = VERB_POSTLOGIN,
 		.log_classes = VERB_LOG_MISC,
-		.feat = "EPSV",
+		.feat_fn = feat_epsv,
 		.replies = {200, 229, 425, 522},
 	},
 	{

@@ -86,6 +86,7 @@ struct verb_state {
 	const struct ftp_conf *conf; /* server, or <Anonymous> of the session */
 	unsigned facts;         /* VERB_FACT_ bits selected by OPTS MLST; at the start verb_facts_offered() */
 	enum ftp_digest digest; /* selected by OPTS HASH; at the start ftp_digest_first() */
+	unsigned quirks;        /* ftp_quirks() */
 };
 
 struct ftp_verb {

@@ -7,6 +7,7 @@
 #define LIMIT_NAME_MAX 32 /* bytes of a SITE subcommand with its NUL */
 
 /* feat_fn of rows whose FEAT line depends on the configuration. */
+bool feat_epsv(const struct verb_state *st, struct buf *out);
 bool feat_hash(const struct verb_state *st, struct buf *out);
 bool feat_lang(const struct verb_state *st, struct buf *out);
 bool feat_mode_z(const struct verb_state *st, struct buf *out);

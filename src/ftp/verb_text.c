@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "ftp/line.h"
+#include "ftp/profile.h"
 #include "ftp/reply.h"
 #include "ftp/text.h"
 #include "ftp/verb_priv.h"
@@ -50,6 +51,11 @@ bool feat_mode_z(const struct verb_state *st, struct buf *out)
 bool feat_site_copy(const struct verb_state *st, struct buf *out)
 {
 	return st->conf->copy_engine && buf_puts(out, "SITE COPY") == 0;
+}
+
+bool feat_epsv(const struct verb_state *st, struct buf *out)
+{
+	return (st->quirks & FTP_QUIRK_NO_EPSV) == 0 && buf_puts(out, "EPSV") == 0;
 }
 
 bool feat_mff(const struct verb_state *st, struct buf *out)

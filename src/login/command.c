@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "ftp/param.h"
 #include "ftp/policy.h"
+#include "ftp/profile.h"
 #include "ftp/reply.h"
 #include "ftp/text.h"
 #include "ftp/tls_record.h"
@@ -25,6 +26,14 @@
 static const struct ftp_conf *conf_of(const struct login_conn *c)
 {
 	return &c->server->scope->conf;
+}
+
+static unsigned quirks_of(const struct login_conn *c)
+{
+	const struct ftp_subject who = login_subject(c);
+	unsigned quirks = ftp_quirks(conf_of(c), &who);
+
+	return addr_is_v4(&c->local) ? quirks : quirks & ~(unsigned)FTP_QUIRK_NO_EPSV;
 }
 
 /* Conf of the <Anonymous> that USER chose, else of the server. */
@@ -70,7 +79,8 @@ void login_greet(struct login_conn *c)
 {
 	struct buf b;
 
-	display(c, 220, conf_of(c)->display_connect.text);
+	if ((quirks_of(c) & FTP_QUIRK_ONE_LINE) == 0)
+		display(c, 220, conf_of(c)->display_connect.text);
 	buf_init(&b, 1024);
 	(void)text_banner(&b, c->server, &c->local); /* a longer one is cut */
 	(void)reply(&c->out, 220, "%s", b.len > 0 ? b.data : "FTP server ready");
@@ -298,7 +308,8 @@ static void feat_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 {
 	struct verb_state st = {.conf = conf_of(c),
 		.facts = verb_facts_offered(conf_of(c)),
-		.digest = ftp_digest_first(conf_of(c))};
+		.digest = ftp_digest_first(conf_of(c)),
+		.quirks = quirks_of(c)};
 
 	(void)verb_feat(&c->out, &st);
 }
@@ -441,7 +452,7 @@ static void syst_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 
 static void type_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
 {
-	(void)param_type(&c->out, cmd, &c->type_ascii);
+	(void)param_type(&c->out, cmd, (quirks_of(c) & FTP_QUIRK_WORDS) != 0, &c->type_ascii);
 }
 
 const struct login_command_row login_commands[] = {

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "ftp/profile.h"
 #include "session/data_priv.h"
 #include "session/hostport.h"
 #include "session/passive.h"
@@ -63,7 +64,7 @@ static bool target_ok(struct session *s, const char *verb, const struct addr *a)
 			addr_port(a));
 		return false;
 	}
-	if (addr_port(a) < 1024) {
+	if (addr_port(a) < 1024 && !(s->quirks & FTP_QUIRK_LOW_PORTS && addr_host_equal(a, &s->peer))) {
 		log_warn(&s->log,
 			"refused %s %s port %u: possible bounce attack, low ports are never connected to",
 			verb, addr_text(a, text), addr_port(a));

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "ftp/profile.h"
 #include "ftp/reply.h"
 #include "ftp/tls_record.h"
 #include "log/display.h"
@@ -112,7 +113,7 @@ void session_reply_display(struct session *s, int code, const char *text)
 	struct statvfs fs;
 	struct buf expanded;
 
-	if (!text || !*text)
+	if (!text || !*text || s->quirks & FTP_QUIRK_ONE_LINE)
 		return;
 	/* fstatvfs() of the root alone: asking about cwd could wait for a disk */
 	if (s->root && (strstr(text, "%f") || strstr(text, "%F")) && fstatvfs(s->root->fd, &fs) == 0)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "ftp/profile.h"
 #include "ftp/reply.h"
 #include "score/score.h"
 #include "session/claim.h"
@@ -212,10 +213,23 @@ static bool limit_ok(struct session *s, const struct ftp_verb *v)
 	return false;
 }
 
+/* The path without the quotes around the whole of it (fresh), or NULL: there are none. */
+static char *path_bare(const struct ftp_verb *v, const struct line_cmd *line)
+{
+	size_t n = line->arg_len;
+
+	if ((v->arg != VERB_ARG_PATH && v->arg != VERB_ARG_OPT_PATH) || v->flags & VERB_MULTI_WORD_PATH ||
+		n < 3 || line->arg[0] != '"' || line->arg[n - 1] != '"')
+		return NULL;
+	return strndup(line->arg + 1, n - 2);
+}
+
 static enum ftp_result command_run(struct session *s, const struct ftp_verb *v, const struct line_cmd *line)
 {
 	const struct session_cmd *c = session_cmd_find(v->name);
+	const char *arg = line->arg;
 	enum ftp_result result;
+	char *bare = NULL;
 
 	if (!command_argument_ok(s, v, line))
 		return FTP_DONE;
@@ -237,8 +251,15 @@ static enum ftp_result command_run(struct session *s, const struct ftp_verb *v, 
 		return FTP_DONE;
 	if (v->flags & VERB_ENDS_RENAME)
 		session_forget_source(s);
+	if (v->flags & VERB_TRANSFER && (s->odd_stru || s->odd_mode)) {
+		session_reply(s, 550, "No transfer is possible with STRU R or MODE B");
+		return FTP_DONE;
+	}
 	s->cmd.input = line;
-	result = c->check && !c->check(s, line->arg) ? FTP_DONE : c->run(s, line->arg);
+	if (s->quirks & FTP_QUIRK_QUOTES && (bare = path_bare(v, line)))
+		arg = bare;
+	result = c->check && !c->check(s, arg) ? FTP_DONE : c->run(s, arg);
+	free(bare);
 	s->cmd.input = NULL;
 	return result;
 }

@@ -108,26 +108,28 @@ struct session {
 	char *client_name;       /* verified DNS name, NULL = none */
 	char *clnt;              /* CLNT text, "" = none */
 	bool quiet;              /* no multi-line greetings */
+	unsigned quirks;         /* ftp_quirks(): habits of the client to put up with */
 	struct vfs_root *root;   /* the process's; also for pool threads */
 	uint64_t login_wall_ms;
 
 	/* parameters that commands read and change; pool threads get copies */
-	char *cwd;              /* vpath; changed by session_set_cwd() only */
-	bool ascii;             /* TYPE A */
-	bool mode_z;            /* MODE Z */
-	unsigned z_level;       /* OPTS MODE Z LEVEL */
-	bool epsv_all;          /* EPSV ALL was given */
-	bool utf8_off;          /* OPTS UTF8 OFF */
-	uint64_t allo;          /* ALLO: bytes, consumed by the next upload; 0 = none */
-	uint64_t restart;       /* REST, consumed by the next RETR or STOR; the start of a range as well */
-	uint64_t range;         /* RANG: bytes from restart on, 0 = no range; consumed with it */
-	char *rename_from;      /* RNFR: vpath, owned; NULL = none */
-	char *copy_from;        /* SITE CPFR: the same */
-	enum ftp_digest digest; /* OPTS HASH; ftp_digest_first() at the start */
-	unsigned facts;         /* OPTS MLST: bits of facts.h; verb_facts_offered() at the start */
-	int site_umask;         /* SITE UMASK, -1 = as configured */
-	uint32_t idle_ms;       /* TimeoutIdle, or what SITE IDLE made of it; 0 = none */
-	char *display_seen;     /* directories where DisplayChdir "once" was shown; owned by its command */
+	char *cwd;               /* vpath; changed by session_set_cwd() only */
+	bool ascii;              /* TYPE A */
+	bool mode_z;             /* MODE Z */
+	bool odd_stru, odd_mode; /* STRU R, MODE B: no transfer until they are taken back */
+	unsigned z_level;        /* OPTS MODE Z LEVEL */
+	bool epsv_all;           /* EPSV ALL was given */
+	bool utf8_off;           /* OPTS UTF8 OFF */
+	uint64_t allo;           /* ALLO: bytes, consumed by the next upload; 0 = none */
+	uint64_t restart;        /* REST, consumed by the next RETR or STOR; the start of a range as well */
+	uint64_t range;          /* RANG: bytes from restart on, 0 = no range; consumed with it */
+	char *rename_from;       /* RNFR: vpath, owned; NULL = none */
+	char *copy_from;         /* SITE CPFR: the same */
+	enum ftp_digest digest;  /* OPTS HASH; ftp_digest_first() at the start */
+	unsigned facts;          /* OPTS MLST: bits of facts.h; verb_facts_offered() at the start */
+	int site_umask;          /* SITE UMASK, -1 = as configured */
+	uint32_t idle_ms;        /* TimeoutIdle, or what SITE IDLE made of it; 0 = none */
+	char *display_seen;      /* directories where DisplayChdir "once" was shown; owned by its command */
 
 	/* counters of the whole session; raw: network bytes of ended connections, control and data */
 	uint64_t files_in, files_out, bytes_in, bytes_out;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "ftp/profile.h"
 #include "ftp/text.h"
 #include "ftp/variant.h"
 #include "ftp/verb.h"
@@ -190,7 +191,10 @@ static void params_set(struct session *s, const struct ipc_handoff *h)
 	s->facts = verb_facts_offered(conf);
 	s->digest = ftp_digest_first(conf);
 	s->site_umask = -1;
-	s->idle_ms = conf->timeout_idle_ms;
+	s->quirks = ftp_quirks(conf, &s->who);
+	if (!addr_is_v4(&s->local))
+		s->quirks &= ~(unsigned)FTP_QUIRK_NO_EPSV; /* there is nothing else */
+	s->idle_ms = ftp_quirk_wait(s->quirks, conf->timeout_idle_ms);
 	s->login_wall_ms = clock_wall_ms();
 }
 

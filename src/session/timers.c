@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "ftp/profile.h"
 #include "session/ctrl.h"
 #include "session/data.h"
 #include "session/session_priv.h"
@@ -59,7 +60,8 @@ static unsigned deadlines(const struct session *s, uint64_t now, struct deadline
 			deadline_add(list, &n, SESSION_END_STALLED, moved, conf->timeout_stalled_ms,
 				"421 Data transfer stall timeout (%u seconds): closing control connection");
 	} else
-		deadline_add(list, &n, SESSION_END_NO_TRANSFER, t->transfer_ms, conf->timeout_no_transfer_ms,
+		deadline_add(list, &n, SESSION_END_NO_TRANSFER, t->transfer_ms,
+			ftp_quirk_wait(s->quirks, conf->timeout_no_transfer_ms),
 			"421 No transfer timeout (%u seconds): closing control connection");
 	if (s->state != SESSION_TRANSFER || moved) /* setting up has its own, shorter limit */
 		deadline_add(list, &n, SESSION_END_IDLE, active, s->idle_ms,

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "ftp/profile.h"
 #include "session/ctrl.h"
 #include "session/data.h"
 #include "session/mapped.h"
@@ -668,7 +669,8 @@ static enum ftp_result xfer_start(struct xfer *x)
 /* Are line ends converted? */
 static bool converts(const struct session *s)
 {
-	return s->ascii && !(s->scope->conf.transfer_options & FTP_TRANSFER_IGNORE_ASCII);
+	return s->ascii && !(s->scope->conf.transfer_options & FTP_TRANSFER_IGNORE_ASCII) &&
+	       !(s->quirks & FTP_QUIRK_IGNORE_ASCII);
 }
 
 enum ftp_result xfer_start_download(struct session *s, const struct xfer_download *d)

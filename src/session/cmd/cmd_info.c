@@ -34,7 +34,8 @@ static enum ftp_result help_run(struct session *s, const char *arg)
 
 static enum ftp_result feat_run(struct session *s, const char *arg)
 {
-	struct verb_state st = {.conf = &s->scope->conf, .facts = s->facts, .digest = s->digest};
+	struct verb_state st = {
+		.conf = &s->scope->conf, .facts = s->facts, .digest = s->digest, .quirks = s->quirks};
 
 	session_replied(s, 211, verb_feat(session_out(s), &st));
 	return FTP_DONE;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ftp/profile.h"
 #include "ftp/reply.h"
 #include "session/cmd/cmd.h"
 #include "session/cmd/path_work.h"
@@ -11,15 +12,21 @@ struct dir_work {
 	const char *verb;
 };
 
+#define DIR_EXISTS 1
+
 static int mkd_look(struct path_work *w, unsigned flags)
 {
 	struct dir_work *d = (struct dir_work *)w;
 	struct session_access a;
+	struct statx st;
 	int r = session_allowed(w->s, d->verb, w->vpath, VFS_MISSING_OK | VFS_NOFOLLOW, &a);
 
 	if (r < 0)
 		return r;
 	r = strcmp(a.real, "/") == 0 ? -EEXIST : vfs_mkdir(w->root, a.real, session_dir_mode(w->s, a.conf));
+	if (r == -EEXIST && w->s->quirks & FTP_QUIRK_MKD_EXISTS &&
+		vfs_stat(w->root, w->vpath, 0, STATX_TYPE, &st) == 0 && S_ISDIR(st.stx_mode))
+		r = DIR_EXISTS; /* a camera that hears 550 does not go on to its CWD */
 	session_access_done(&a);
 	return r;
 }
@@ -28,7 +35,9 @@ static enum ftp_result mkd_answer(struct session *s, struct path_work *w)
 {
 	if (w->r < 0)
 		return path_work_failed(s, w);
-	session_replied(s, 257, reply_path(session_out(s), w->vpath, " - Directory successfully created"));
+	session_replied(s, 257,
+		reply_path(session_out(s), w->vpath,
+			w->r == DIR_EXISTS ? " - Directory exists" : " - Directory successfully created"));
 	return FTP_DONE;
 }
 

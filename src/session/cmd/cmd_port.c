@@ -1,5 +1,6 @@
 /* PORT, EPRT, PASV, EPSV: where the next data connection comes from (RFC 959 4.1.2, RFC 2428). The rules
  * are in data.c. */
+#include "ftp/profile.h"
 #include "session/cmd/cmd.h"
 #include "session/data.h"
 
@@ -25,7 +26,9 @@ static enum ftp_result pasv_run(struct session *s, const char *arg)
 
 static enum ftp_result epsv_run(struct session *s, const char *arg)
 {
-	if (strchr(arg, ' '))
+	if (s->quirks & FTP_QUIRK_NO_EPSV)
+		session_reply(s, 500, "EPSV not understood"); /* the client asks for PASV then */
+	else if (strchr(arg, ' '))
 		session_reply(s, 501, "Invalid number of parameters");
 	else
 		data_epsv(s, arg);

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/str.h"
 #include "ftp/line.h"
+#include "ftp/profile.h"
 #include "ftp/verb.h"
 #include "session/cmd/cmd.h"
 
@@ -45,7 +46,7 @@ static enum ftp_result site_umask_run(struct session *s, const char *arg)
 
 static enum ftp_result site_idle_run(struct session *s, const char *arg)
 {
-	uint64_t most = s->scope->conf.timeout_idle_ms / 1000, secs;
+	uint64_t most = ftp_quirk_wait(s->quirks, s->scope->conf.timeout_idle_ms) / 1000, secs;
 
 	if (!*arg) {
 		session_reply(s, 200, "Current IDLE time limit is %u seconds, at most %llu",
@@ -117,6 +118,10 @@ static enum ftp_result site_run(struct session *s, const char *arg)
 	}
 	v = verb_find_site(word.text, word.len);
 	c = v ? site_find(v->name) : NULL;
+	if (!c && s->quirks & FTP_QUIRK_DATASETS && ftp_profile_datasets(arg)) {
+		session_reply(s, 200, "SITE command accepted, files have no such attributes here");
+		return FTP_DONE;
+	}
 	if (!c) {
 		site_unknown(s, &word);
 		return FTP_DONE;

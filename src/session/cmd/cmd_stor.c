@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "ftp/line.h"
 #include "ftp/policy.h"
+#include "ftp/profile.h"
 #include "session/claim.h"
 #include "session/cmd/cmd.h"
 #include "session/secure.h"
@@ -273,7 +274,7 @@ static bool stou_check(struct session *s, const char *arg)
 {
 	struct line_word w[2];
 
-	if (line_words(arg, w, 2) > 1)
+	if (line_words(arg, w, 2) > 1 && !(s->quirks & FTP_QUIRK_STOU_NAME))
 		session_not_understood(s);
 	else if (s->restart || s->range) {
 		session_reply(s, 550, "STOU incompatible with %s", s->range ? "RANG" : "REST");
