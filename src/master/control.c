@@ -75,6 +75,7 @@ static void count_children(const struct master *m, unsigned n[IPC_ROLE_COUNT])
 static void answer_status(struct master *m, struct buf *out)
 {
 	unsigned n[IPC_ROLE_COUNT] = {0}, logged_in = 0, transfers = 0;
+	int64_t expires = certs_expire(m->gen->config);
 
 	count_children(m, n);
 	for (struct list *it = m->sessions.next; it != &m->sessions; it = it->next) {
@@ -97,6 +98,8 @@ static void answer_status(struct master *m, struct buf *out)
 	data_u(out, "session_processes", n[IPC_SESSION]);
 	data_u(out, "counted_transfers", transfers);
 	data_u(out, "descriptors", (uint64_t)fd_count());
+	if (expires != INT64_MAX && expires > 0)
+		data_u(out, "tls_expires", (uint64_t)expires);
 }
 
 static bool kick_matches(const struct msession *s, const char *what, const char *value)
@@ -151,6 +154,16 @@ static void answer_reload(struct master *m, struct buf *out)
 		(void)ctl_reply(out, false, "%s", err.text);
 	else
 		(void)ctl_reply(out, true, "configuration %u is in force", m->gen->config->generation);
+}
+
+static void answer_tls(struct master *m, const struct ctl_words *w, struct buf *out)
+{
+	if (w->count != 2 || !str_eq(w->word[1], "reload"))
+		(void)ctl_reply(out, false, "usage: tls reload");
+	else if (!ftp_tls_wanted(m->gen->config))
+		(void)ctl_reply(out, false, "no server has a certificate");
+	else
+		answer_reload(m, out);
 }
 
 static void answer_rates(struct master *m, struct buf *out)
@@ -254,6 +267,8 @@ static void answer(struct master *m, const struct ctl_words *w, struct buf *out)
 		answer_mmap(m, w, out);
 	else if (str_eq(w->word[0], "reload"))
 		answer_reload(m, out);
+	else if (str_eq(w->word[0], "tls"))
+		answer_tls(m, w, out);
 	else if (str_eq(w->word[0], "rates"))
 		answer_rates(m, out);
 	else if (str_eq(w->word[0], "shutdown"))

@@ -124,6 +124,7 @@ int master_reload(struct master *m, struct err *err)
 	logfiles_reopen(m);
 	mapper_retire(m, old);
 	mapper_watch(m, g);
+	certs_watch(m, config);
 	generation_drop(m, old);
 	log_notice(&m->log, "configuration %u is in force", config->generation);
 	return 0;
@@ -268,6 +269,7 @@ static uint64_t on_turn(void *arg, uint64_t now)
 	next = min_u64(next, children_tick(m, now));
 	next = min_u64(next, scrub_tick(m, now));
 	next = min_u64(next, mapper_tick(m, now));
+	next = min_u64(next, certs_tick(m, now));
 	return min_u64(next, shut_tick(m, now));
 }
 
@@ -368,6 +370,7 @@ static int start(struct master *m, struct err *err)
 	if (r < 0)
 		return r;
 	mapper_watch(m, m->gen);
+	certs_watch(m, config);
 	return children_start(m, err);
 }
 
@@ -376,6 +379,7 @@ static void finish(struct master *m)
 	struct stat pid_file;
 
 	live_stop(m);
+	certs_forget(m);
 	control_close(m);
 	listeners_close(m);
 	score_close(m->board, true);

@@ -7,6 +7,7 @@
  *   handler.c  requests of the children: one function each, all in one place to read
  *   admit.c    the session table and the limits counted over it
  *   listen.c   listening sockets     logfile.c  log files     control.c  wherryctl's socket     explain.c  wherryctl explain
+ *   certs.c    certificate files that change or expire
  *   mapper.c   files mapped for the session processes
  *   rates.c    new numbers for TransferRate without a reload
  *   shut.c     the shutdown message file     share.c, live.c  `wherryd share`
@@ -24,12 +25,14 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "ftp/conf.h"
+#include "ftp/tls_servers.h"
 #include "ipc/chan.h"
 #include "ipc/rate_table.h"
 #include "master/loop.h"
 #include "score/score.h"
 
 struct child;
+struct certs;    /* certs.c */
 struct mapper;   /* mapper.c */
 struct preloads; /* vfs/preload.h */
 
@@ -138,6 +141,7 @@ struct master {
 	bool stopping;
 	uint64_t stop_deadline_ms; /* UINT64_MAX: wait for sessions to end by themselves */
 
+	struct certs *certs;     /* NULL = no TLS */
 	struct control *control; /* wherryctl's socket, NULL = none */
 	struct shut *shut;
 	struct live *live;
@@ -226,6 +230,16 @@ int control_open(struct master *m, const char *path, struct err *err);
 /* Take no further requests, so that another daemon can have the socket; those that are being answered go on. */
 void control_leave(struct master *m);
 void control_close(struct master *m);
+
+/* --- certs.c --- */
+
+/* Watch the certificate files of that configuration, and no others any more. */
+void certs_watch(struct master *m, const struct ftp_config *config);
+void certs_forget(struct master *m);
+/* Reload when they have changed; warn of what expires. Returns when to call again, or UINT64_MAX. */
+uint64_t certs_tick(struct master *m, uint64_t now_ms);
+/* When the first certificate expires, seconds since 1970; INT64_MAX = there is none. */
+int64_t certs_expire(const struct ftp_config *config);
 
 /* --- mapper.c --- */
 /* Map the files of g's configuration. strict: one that cannot be mapped is an error; else it is logged. What

@@ -381,7 +381,7 @@ static void wherryctl_asks_and_shows(void **state)
 static void wherryctl_refuses_unknown_commands(void **state)
 {
 	static const char *const rows[] = {"", "dance", "kick", "kick user", "kick dog x", "kick user a b",
-		"status x", "shutdown soon", "reload --json", "reload now"};
+		"status x", "shutdown soon", "reload --json", "reload now", "tls", "tls now"};
 	char line[100];
 	size_t i;
 

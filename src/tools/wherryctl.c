@@ -40,6 +40,7 @@ static const struct tool tool = {"wherryctl",
 	"       mmap list [--json]        files mapped by TransferMMapFile, and how they are used\n"
 	"       reload                    read the configuration again\n"
 	"       rates                     read only the numbers of TransferRate lines again\n"
+	"       tls reload                load certificates and keys again\n"
 	"       shutdown [graceful|now]   stop, by default when the running sessions have ended",
 	options};
 
@@ -56,6 +57,7 @@ static const struct command {
 	{{"mmap", "list"}, 2, 2},
 	{{"reload", NULL}, 1, 1},
 	{{"rates", NULL}, 1, 1},
+	{{"tls", "reload"}, 2, 2},
 	{{"shutdown", NULL}, 1, 1},
 	{{"shutdown", "graceful"}, 2, 2},
 	{{"shutdown", "now"}, 2, 2},
