@@ -218,13 +218,13 @@ static const struct ftp_server *server_of(const struct session_proc *p, const st
 	return c->servers[m->grant.server];
 }
 
-/* TLSRequired of the <Anonymous> that was logged into, or with TLSOptions AllowPerUser of the server: login could not
- * know, or did not ask. */
+/* TLSRequired of the <Anonymous> or of conditional sections for this user, or with TLSOptions AllowPerUser of the server:
+ * login could not know, or did not ask. */
 static bool control_needs_tls(const struct session *s)
 {
 	const struct ftp_conf *conf = &s->scope->conf;
 
-	return conf->tls.engine && !s->secure && conf->tls_required.control == TLS_CONTROL_REQUIRED;
+	return conf->tls.engine && !s->secure && conf->tls_required.control != TLS_CONTROL_OPTIONAL;
 }
 
 void session_new(struct session_proc *p, const struct ipc_session_start *m, int fd)
