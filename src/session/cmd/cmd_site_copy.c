@@ -155,10 +155,6 @@ static void copy_work(void *arg, const atomic_bool *cancel)
 	c->result = c->copier ? 0 : copy_open(c);
 	if (c->result == 0)
 		c->result = vfs_copier_step(c->copier, clock_ms() + SLICE_MS, cancel);
-	if (c->copier) {
-		c->progress.done = vfs_copier_bytes(c->copier);
-		c->progress.total = vfs_copier_total(c->copier);
-	}
 	if (c->result != 0)
 		vfs_copier_free(&c->copier);
 }
@@ -185,6 +181,8 @@ static enum ftp_result copy_worked(struct session *s, void *arg)
 	if (c->result < 0)
 		return copy_fail(s, c);
 	if (c->result == 0) {
+		c->progress.done = vfs_copier_bytes(c->copier);
+		c->progress.total = vfs_copier_total(c->copier);
 		if (clock_ms() - c->begun_ms >= LONG_MS)
 			session_job_long(s, &c->progress);
 		return session_job(s, copy_work, copy_worked, c);
