@@ -225,7 +225,7 @@ static int become_user(struct question *q, struct err *err)
 static bool names_link(const char *command)
 {
 	static const char *const of[] = {"DELE", "MKD", "XMKD", "RMD", "XRMD", "RNFR", "RNTO", "SITE_RMDIR",
-		"SITE_MKDIR", "SITE_SYMLINK"};
+		"SITE_MKDIR", "SITE_SYMLINK", "SITE_COPY", "SITE_CPTO"};
 
 	for (size_t i = 0; i < ARRAY_LEN(of); i++)
 		if (str_eq(of[i], command))
