@@ -221,6 +221,16 @@ struct ftp_hidden { /* HiddenStores */
 	const char *prefix, *suffix; /* final forms around the name; %P = pid */
 };
 
+struct ftp_owner { /* UserOwner, GroupOwner */
+	bool set;
+	uint32_t id;
+};
+
+struct ftp_rlimit { /* RLimit*: of a process */
+	bool set;
+	uint64_t soft, hard; /* UINT64_MAX = max */
+};
+
 enum ftp_root_revoke {
 	FTP_ROOT_REVOKE_UNSET,
 	FTP_ROOT_REVOKE_ON,
@@ -290,6 +300,10 @@ struct ftp_conf {
 	struct ftp_max max_clients, max_clients_per_host, max_clients_per_user, max_hosts_per_user,
 		max_connections_per_host;
 	struct ftp_class_max *max_clients_per_class;
+	double max_load; /* MaxLoad; 0 = none */
+	const char *max_load_message;
+	struct ftp_rlimit rlimit_cpu, rlimit_memory,
+		rlimit_files;        /* seconds, bytes, number; session processes */
 	unsigned max_login_attempts; /* 0 = unlimited */
 	unsigned max_password_bytes;
 	unsigned command_buffer_bytes;
@@ -319,6 +333,7 @@ struct ftp_conf {
 
 	/* files */
 	mode_t umask_file, umask_dir;
+	struct ftp_owner user_owner, group_owner; /* of what is uploaded or made */
 	bool allow_overwrite, allow_retrieve_restart, allow_store_restart, allow_override;
 	enum ftp_tristate delete_aborted_stores;
 	struct ftp_hidden hidden_stores;

@@ -78,6 +78,8 @@ enum ipc_type {
 	/* CCC: the login process is to end the TLS of a control connection that it relays */
 	IPC_CCC,   /* session -> master, after the reply was written */
 	IPC_CLEAR, /* master -> login */
+	/* session -> master */
+	IPC_OWN, /* UserOwner, GroupOwner: give this new file or directory away (fd) */
 	IPC_TYPE_COUNT
 };
 
@@ -258,6 +260,12 @@ struct ipc_xfer_report {
 struct ipc_map_used {
 	uint32_t index; /* of the preload in the sender's generation */
 	bool stale;     /* the file is not what was mapped */
+};
+
+struct ipc_own {
+	uint32_t sid;
+	bool user, group; /* which of the ids are meant */
+	uint32_t uid, gid;
 };
 
 struct ipc_keys_peer {

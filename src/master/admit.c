@@ -230,6 +230,13 @@ static bool rate_exceeded(struct master *m, const struct ftp_config *c)
 	return ++m->rate_count > c->max_connection_rate;
 }
 
+static bool overloaded(const struct ftp_conf *conf)
+{
+	double load;
+
+	return conf->max_load > 0 && getloadavg(&load, 1) == 1 && load > conf->max_load;
+}
+
 uint32_t admit_connection(struct master *m, const struct msession *s, char *text, size_t size)
 {
 	const struct ftp_config *c = s->gen->config;
@@ -250,7 +257,10 @@ uint32_t admit_connection(struct master *m, const struct msession *s, char *text
 		return IPC_OK; /* login answers 500 */
 	a = arena_new(8192, 0);
 	conf = &msession_scope(s, false, a)->conf;
-	if (over(m, s, &conf->max_connections_per_host, SAME_SERVER | SAME_HOST)) {
+	if (overloaded(conf)) {
+		(void)snprintf(text, size, "421 %s", conf->max_load_message);
+		verdict = IPC_REFUSE_TEXT;
+	} else if (over(m, s, &conf->max_connections_per_host, SAME_SERVER | SAME_HOST)) {
 		limit_text(conf->max_connections_per_host.message, conf->max_connections_per_host.max, text,
 			size);
 		verdict = IPC_REFUSE_TEXT;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -277,6 +278,55 @@ static void on_xfer_report(struct master *m, struct child *c, const struct ipc_x
 		live_transfer(m, s, q);
 }
 
+static bool owner_named(const struct ftp_owner *o, bool meant, uint32_t id)
+{
+	return o->set == meant && (!meant || o->id == id);
+}
+
+/* Do the values of the scope, or of one below it, ask for these owners? */
+static bool own_configured(const struct ftp_scope *s, const struct ipc_own *q)
+{
+	if (owner_named(&s->conf.user_owner, q->user, q->uid) &&
+		owner_named(&s->conf.group_owner, q->group, q->gid))
+		return true;
+	for (const struct ftp_scope *d = s->dirs; d != NULL; d = d->next)
+		if (own_configured(d, q))
+			return true;
+	return false;
+}
+
+/* UserOwner and GroupOwner: only ids that the session's own configuration names, and only what its user owns: no
+ * other name of it, nothing that runs with its owner's rights. */
+static int on_own(struct master *m, struct child *c, const struct ipc_own *q, int fd)
+{
+	struct msession *s = own_session(m, c, q->sid);
+	struct arena *a;
+	const struct ftp_scope *scope;
+	struct stat st;
+	bool named;
+
+	if (s == NULL)
+		return 0;
+	if (s->state != MSESSION_ACTIVE || (!q->user && !q->group))
+		return -WE_PERMIT;
+	a = arena_new(8192, 0);
+	scope = msession_scope(s, true, a);
+	named = scope != NULL &&
+		(own_configured(scope, q) || (s->anon != 0 && own_configured(scope->parent, q)));
+	arena_free(a);
+	if (!named)
+		return -WE_PERMIT;
+	if (fstat(fd, &st) < 0 || st.st_uid != s->uid || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) ||
+		(S_ISREG(st.st_mode) && (st.st_nlink != 1 || (st.st_mode & (S_ISUID | S_ISGID)) != 0))) {
+		log_debug(&m->log, 3, "session %u: not given to another owner: not a plain file of its user",
+			s->sid);
+		return 0;
+	}
+	if (fchown(fd, q->user ? q->uid : (uid_t)-1, q->group ? q->gid : (gid_t)-1) < 0)
+		log_warn(&m->log, "user '%s': a new file keeps its owner: %s", s->user, strerror(errno));
+	return 0;
+}
+
 /* REIN: the client goes to the login process that takes connections now. */
 static int on_rein(struct master *m, struct child *c, struct ipc_msg *msg)
 {
@@ -380,6 +430,8 @@ static int dispatch(struct master *m, struct child *c, struct ipc_msg *msg)
 		return 0;
 	case IPC_MAP_USED:
 		return mapper_used(m, c->gen, &msg->map_used);
+	case IPC_OWN:
+		return on_own(m, c, &msg->own, msg->fd);
 	case IPC_REIN:
 		return on_rein(m, c, msg);
 	case IPC_CCC:

@@ -6,11 +6,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -339,6 +342,78 @@ static void a_mapping_that_is_not_there_cannot_be_used(void **state)
 	assert_ptr_equal(killed, &process.child);
 }
 
+/* A file of ours in *ret_path (removed by the caller). */
+static int own_file(char path[static 40], mode_t mode)
+{
+	int fd;
+
+	strcpy(path, "/tmp/handler_test.XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(fchmod(fd, mode), 0);
+	return fd;
+}
+
+/* The group of a file of ours after master was asked to give it the group gid. */
+static gid_t group_after(struct ipc_own *q, mode_t mode, bool linked)
+{
+	char path[40], other[48];
+	int fd = own_file(path, mode);
+	struct stat st;
+
+	(void)snprintf(other, sizeof(other), "%s.2", path);
+	if (linked)
+		assert_int_equal(link(path, other), 0);
+	say(&process, IPC_OWN, q, fd);
+	assert_int_equal(fstat(fd, &st), 0);
+	fd_close(&fd);
+	(void)unlink(path);
+	(void)unlink(other);
+	return st.st_gid;
+}
+
+static void only_plain_files_of_the_user_get_only_configured_owners(void **state)
+{
+	struct ftp_scope dir = {.kind = CONF_KIND_DIRECTORY, .parent = &scope};
+	struct ipc_own q = {.sid = logged_in(21), .group = true, .gid = 54321};
+	struct stat st;
+	int fd;
+
+	if (geteuid() != 0)
+		skip();
+	dir.conf.group_owner = (struct ftp_owner){true, 54321};
+	scope.dirs = &dir;
+	assert_int_equal(group_after(&q, 0644, false), 54321);
+	assert_int_equal(group_after(&q, 0644, true), getegid());
+	assert_int_equal(group_after(&q, 04755, false), getegid());
+	fd = open("/proc/self/fd/0", O_RDONLY | O_CLOEXEC); /* not a file */
+	if (fd >= 0)
+		say(&process, IPC_OWN, &q, fd);
+	fd_close(&fd);
+	assert_null(killed);
+	q.user = true; /* no section names a user */
+	assert_int_equal(group_after(&q, 0644, false), getegid());
+	assert_ptr_equal(killed, &process.child);
+	dir.conf.user_owner = (struct ftp_owner){true, 12345};
+	q.uid = 0;
+	killed = NULL;
+	assert_int_equal(group_after(&q, 0644, false), getegid());
+	assert_ptr_equal(killed, &process.child);
+	q.uid = 12345;
+	assert_int_equal(group_after(&q, 0644, false), 54321);
+	/* somebody else's file */
+	q.gid = 54321;
+	fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0) {
+		assert_int_equal(fchown(fd, 777, 777), 0);
+		say(&process, IPC_OWN, &q, fd);
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_int_equal(st.st_uid, 777);
+		fd_close(&fd);
+	}
+	scope.dirs = NULL;
+}
+
 static void rein_keeps_the_name_that_login_knew(void **state)
 {
 	struct ipc_rein q = {.sid = logged_in(21), .input = {"x", 1}};
@@ -370,6 +445,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(active_sockets_are_of_served_ports, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_mapping_that_is_not_there_cannot_be_used, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			only_plain_files_of_the_user_get_only_configured_owners, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rein_keeps_the_name_that_login_knew, set_up, tear_down),
 	};
 

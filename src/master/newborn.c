@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "auth/auth.h"
@@ -121,6 +122,28 @@ static int confine(const struct proc_start *start, int root_fd, struct err *err)
 	return 0;
 }
 
+/* RLimit*: those of the main server, since a session process may serve several. A limit above what the daemon has needs
+ * root, which it still is. */
+static void limit_resources(const struct ftp_conf *conf)
+{
+	const struct {
+		int what;
+		const struct ftp_rlimit *limit;
+		const char *name;
+	} limits[] = {{RLIMIT_CPU, &conf->rlimit_cpu, "RLimitCPU"},
+		{RLIMIT_AS, &conf->rlimit_memory, "RLimitMemory"},
+		{RLIMIT_NOFILE, &conf->rlimit_files, "RLimitOpenFiles"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+		const struct ftp_rlimit *l = limits[i].limit;
+		struct rlimit r = {.rlim_cur = l->soft == UINT64_MAX ? RLIM_INFINITY : l->soft,
+			.rlim_max = l->hard == UINT64_MAX ? RLIM_INFINITY : l->hard};
+
+		if (l->set && setrlimit(limits[i].what, &r) < 0)
+			log_warn(NULL, "%s cannot be set: %s", limits[i].name, strerror(errno));
+	}
+}
+
 /* Take on the identity of the role. */
 static int become(const struct child *c, struct err *err)
 {
@@ -194,6 +217,8 @@ void newborn_run(struct master *m, const struct birth *b)
 							: "wherryd-auth");
 	if (c->role != IPC_AUTH)
 		ftp_config_wipe_secrets(c->gen->config);
+	if (c->role == IPC_SESSION)
+		limit_resources(&c->gen->config->servers[0]->scope->conf);
 	r = become(c, &err);
 	if (r < 0) {
 		log_err(&m->log, "cannot start: %s", err.text);

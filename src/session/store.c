@@ -182,6 +182,8 @@ int store_open(struct vfs_root *root, const char *real, const struct store_optio
 	st->limit = opt->limit;
 	st->end = UINT64_MAX;
 	st->replace = opt->may_exist;
+	st->user_owner = conf->user_owner;
+	st->group_owner = conf->group_owner;
 	st->delete_aborted = conf->delete_aborted_stores == FTP_ON;
 	(void)snprintf(st->path, sizeof st->path, "%s", real);
 	if (opt->mode == STORE_UNIQUE)

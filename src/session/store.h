@@ -32,6 +32,7 @@ struct store {
 	struct prealloc room; /* made for it */
 	uint64_t end;         /* RANG: offset behind its last byte; UINT64_MAX = no range */
 	uint64_t limit;       /* MaxStoreFileSize: the file does not grow beyond; UINT64_MAX = none */
+	struct ftp_owner user_owner, group_owner; /* the caller's to give it to, after store_end() */
 };
 
 struct store_options {

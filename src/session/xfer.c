@@ -16,6 +16,7 @@
 #include "session/ctrl.h"
 #include "session/data.h"
 #include "session/mapped.h"
+#include "session/owner.h"
 #include "session/proc.h"
 #include "session/record.h"
 #include "session/secure.h"
@@ -62,6 +63,7 @@ static void xfer_free(struct xfer *x)
 	wire_close(&x->wire);
 	mapped_close(x);
 	fd_close(&x->fd);
+	fd_close(&x->owned_fd);
 	if (x->src)
 		x->src->free(x->src);
 	free(x->pending);
@@ -94,6 +96,8 @@ static void xfer_over(struct xfer *x)
 	struct session *s = x->s;
 
 	timers_transfer(s);
+	if (x->owned_fd >= 0)
+		owner_give(s, &x->user_owner, &x->group_owner, x->owned_fd);
 	xfer_say_end(x);
 	xfer_record(x);
 	s->xfer = NULL;
@@ -108,11 +112,23 @@ static bool closing_may_wait(const struct xfer *x)
 	return x->fd >= 0 && !x->fs->local;
 }
 
+/* The end of the store closes its file: UserOwner and GroupOwner need a descriptor after that. */
+static void owned_keep(struct xfer *x)
+{
+	if (!x->store->regular || !(x->store->user_owner.set || x->store->group_owner.set))
+		return;
+	x->owned_fd = fcntl(x->store->fd, F_DUPFD_CLOEXEC, 3);
+	x->user_owner = x->store->user_owner;
+	x->group_owner = x->store->group_owner;
+}
+
 /* Any thread. */
 static void store_finish(struct xfer *x)
 {
 	const struct ftp_display *d = &x->s->scope->conf.display_file_transfer;
 
+	if (x->store)
+		owned_keep(x);
 	if (x->store)
 		x->end_error = -store_end(x->store, !x->failed, &x->problem, &x->file_size);
 	x->store = NULL;
@@ -646,7 +662,7 @@ static struct xfer *xfer_new(struct session *s, enum xfer_kind kind, const char 
 	x->kind = kind;
 	x->verb = verb;
 	x->name = xstrdup(name);
-	x->fd = x->wire.sock = -1;
+	x->fd = x->wire.sock = x->owned_fd = -1;
 	x->file_size = -1;
 	x->deflated = s->mode_z;
 	x->z_level = s->z_level;

@@ -111,6 +111,8 @@ struct xfer {
 	                             place in the file, with size_known */
 	struct xfer_source *src;
 	struct store *store;
+	int owned_fd; /* UserOwner, GroupOwner: what was stored; -1 = nothing to give away */
+	struct ftp_owner user_owner, group_owner;
 	bool ascii;
 	struct ascii_state cr;
 	char *pending; /* what the network did not take of bytes that cannot be read again; owned, NULL = none */

@@ -1,5 +1,12 @@
 """Directives of other modules: each has its effect, or is accepted or refused with the reason."""
+import os
+import re
+import socket
+
 import pytest
+
+from ftpclient import Ftp
+from servers import wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -35,3 +42,64 @@ def test_directives_without_effect_say_why(start):
     assert done.returncode == 0, done.stderr
     for line in lines:
         assert f": {line.split()[0]}: accepted without effect (" in done.stdout, done.stdout
+
+
+# --- effects
+
+@pytest.mark.root
+def test_UserOwner_and_GroupOwner_give_new_files_and_directories_away(start):
+    s = start("<Directory ~/drop>\nUserOwner 23456\nGroupOwner 34567\nHiddenStores on\n</Directory>\n"
+              "<Directory ~/group>\nGroupOwner 34567\n</Directory>\n")
+    for name in ("drop", "group", "plain"):
+        s.mkdir(name)
+    uid, gid = s.users["alice"][:2]
+
+    def owner(path):
+        st = os.stat(s.home("alice", path))
+        return st.st_uid, st.st_gid
+    with Ftp(s.port, user="alice") as c:
+        for name in ("drop", "group", "plain"):
+            c.write(f"STOR {name}/f", b"x" * 1000)
+            c.expect(257, f"MKD {name}/d")
+        wait_until(lambda: owner("drop/f") == (23456, 34567), "file given away")
+        wait_until(lambda: owner("drop/d") == (23456, 34567), "directory given away")
+        wait_until(lambda: owner("group/f") == (uid, 34567), "group of a file")
+        wait_until(lambda: owner("group/d") == (uid, 34567), "group of a directory")
+        assert owner("plain/f") == owner("plain/d") == (uid, gid)
+        # what has another owner by now is not given away again, and the session goes on
+        c.expect(200, "NOOP")
+    assert "it asked for what it may not" not in s.text("system.log")
+
+
+def test_unknown_owners_and_bad_limits_are_errors(start):
+    s = start.prepare()
+    for line, words in (("<Directory /x>\nUserOwner no-such-user\n</Directory>", "unknown user 'no-such-user'"),
+                        ("<Directory /x>\nGroupOwner no-such-group\n</Directory>", "unknown group 'no-such-group'"),
+                        ("MaxLoad high", "'high' is no load"),
+                        ("RLimitMemory session 5X", "'5X' is no limit"),
+                        ("RLimitCPU daemon 5", "limits of the daemon"),
+                        ("RLimitOpenFiles 5", "fewer than 64"),
+                        ("RLimitCPU session 9 5", "above the hard one")):
+        s.configure(line)
+        done = s.check()
+        assert done.returncode == 1 and words in done.stderr, done.stderr
+
+
+def test_MaxLoad_turns_new_connections_away(start):
+    if os.getloadavg()[0] == 0:
+        pytest.skip("the machine has no load at all")
+    s = start('MaxLoad 0.0000001 "too busy here"\n')
+    with socket.create_connection(("127.0.0.1", s.port)) as c:
+        assert c.recv(1000) == b"421 too busy here\r\n"
+
+
+def test_RLimits_hold_for_session_processes(start):
+    s = start("RLimitOpenFiles session 300 400\nRLimitCPU 100 max\nRLimitMemory max\n")
+    with Ftp(s.port, user="alice"):
+        found = [p for p in s.processes() if open(f"/proc/{p}/comm").read().strip() == "wherryd-session"]
+        assert len(found) == 1
+        with open(f"/proc/{found[0]}/limits") as f:
+            limits = f.read()
+        assert re.search(r"Max cpu time +100 ", limits), limits
+        if "Max open files" in limits:  # some kernels do not list them all
+            assert re.search(r"Max open files +\d+ +400 ", limits), limits

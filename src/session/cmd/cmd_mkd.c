@@ -1,15 +1,20 @@
 /* MKD, XMKD, RMD, XRMD (RFC 959 4.1.3). */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "ftp/profile.h"
 #include "ftp/reply.h"
 #include "session/cmd/cmd.h"
 #include "session/cmd/path_work.h"
+#include "session/owner.h"
 
 struct dir_work {
 	struct path_work w;
 	const char *verb;
+	int fd; /* what was made, for UserOwner and GroupOwner; -1 = not needed */
+	struct ftp_owner user_owner, group_owner;
 };
 
 #define DIR_EXISTS 1
@@ -24,6 +29,13 @@ static int mkd_look(struct path_work *w, unsigned flags)
 	if (r < 0)
 		return r;
 	r = strcmp(a.real, "/") == 0 ? -EEXIST : vfs_mkdir(w->root, a.real, session_dir_mode(w->s, a.conf));
+	if (r == 0 && owner_wanted(a.conf)) {
+		d->fd = vfs_open(w->root, a.real, O_RDONLY | O_DIRECTORY, 0, VFS_NOLINKS);
+		d->user_owner = a.conf->user_owner;
+		d->group_owner = a.conf->group_owner;
+		if (d->fd < 0)
+			log_warn(&w->s->log, "a new directory keeps its owner: %s", strerror(-d->fd));
+	}
 	if (r == -EEXIST && w->s->quirks & FTP_QUIRK_MKD_EXISTS &&
 		vfs_stat(w->root, w->vpath, 0, STATX_TYPE, &st) == 0 && S_ISDIR(st.stx_mode))
 		r = DIR_EXISTS; /* a camera that hears 550 does not go on to its CWD */
@@ -31,8 +43,17 @@ static int mkd_look(struct path_work *w, unsigned flags)
 	return r;
 }
 
+static void dir_done(struct path_work *w)
+{
+	fd_close(&((struct dir_work *)w)->fd);
+}
+
 static enum ftp_result mkd_answer(struct session *s, struct path_work *w)
 {
+	struct dir_work *d = (struct dir_work *)w;
+
+	if (d->fd >= 0)
+		owner_give(s, &d->user_owner, &d->group_owner, d->fd);
 	if (w->r < 0)
 		return path_work_failed(s, w);
 	session_replied(s, 257,
@@ -77,6 +98,8 @@ static enum ftp_result dir_run(struct session *s, const char *arg, path_look_fn 
 	if (!d)
 		return FTP_DONE;
 	d->verb = s->cmd.verb;
+	d->fd = -1;
+	d->w.done = dir_done;
 	return path_work_run(&d->w, PATH_POOL);
 }
 

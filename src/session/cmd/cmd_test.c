@@ -20,6 +20,7 @@
 #include "ftp/verb.h"
 #include "session/cmd/cmd.h"
 #include "session/facts.h"
+#include "session/owner.h"
 #include "session/xfer.h"
 #include "vfs/vfs_test_tree.h"
 
@@ -175,6 +176,15 @@ mode_t session_copy_mode(const struct session *s, const struct ftp_conf *conf, m
 bool session_job_cancelled(const struct session *s)
 {
 	return false;
+}
+
+bool owner_wanted(const struct ftp_conf *conf)
+{
+	return false;
+}
+
+void owner_give(struct session *s, const struct ftp_owner *user, const struct ftp_owner *group, int fd)
+{
 }
 
 void session_job_long(struct session *s, const struct session_long *what)
