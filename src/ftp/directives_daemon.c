@@ -288,7 +288,8 @@ static const struct conf_row rows[] = {
 		.module = "mod_core.c",
 		.dflt = "off",
 		.syntax = "on|off",
-		.doc = "On: one listening socket per server address. Off: one per port, for all addresses."},
+		.doc = "Whether only the addresses of servers are listened on when there is a DefaultServer, "
+		       "which otherwise gets the connections to all others, at every port of a server."},
 	{.name = "SyslogFacility",
 		CONF_ENUM(struct ftp_config, syslog_facility, int),
 		.words = facilities,

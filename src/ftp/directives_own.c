@@ -235,8 +235,8 @@ static const struct conf_row own_rows[] = {
 		.module = "mod_core.c",
 		.dflt = "off",
 		.syntax = "on|off",
-		.doc = "on: the server takes connections to addresses that no other server has. One server "
-		       "only."},
+		.doc = "on: the server takes connections to addresses that no other server has, at the ports "
+		       "of all servers (but see SocketBindTight). One server only."},
 	{.name = "DenyAll",
 		.type = CONF_T_CUSTOM,
 		.field = CONF_FIELD(struct ftp_own, access_all, enum ftp_tristate),

@@ -1,5 +1,6 @@
 /* Listening sockets: one per address and port that a server wants. Where a server takes all addresses of a
- * family, specific addresses of the same port share its socket. */
+ * family, specific addresses of the same port share its socket. With a DefaultServer, which serves the addresses
+ * of nobody, that is so for every port, unless SocketBindTight forbids it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,14 +39,38 @@ static void want(struct list *l, const struct addr *a, uint16_t port)
 		list_add(l, &li->link);
 }
 
+static bool takes_all(const struct ftp_config *config)
+{
+	for (unsigned i = 0; i < config->n_servers; i++)
+		if (config->servers[i]->is_default && config->servers[i]->scope->conf.port != 0)
+			return !config->bind_tight;
+	return false;
+}
+
+static struct addr any_of(const struct addr *a)
+{
+	struct addr any;
+
+	/* both are literals of this program */
+	(void)addr_parse(addr_is_v4(a) ? "0.0.0.0" : "::", 0, &any);
+	return any;
+}
+
 static void wanted(const struct ftp_config *config, struct list *l)
 {
+	const bool all = takes_all(config);
+
 	for (unsigned i = 0; i < config->n_servers; i++) {
 		const struct ftp_server *s = config->servers[i];
 		uint16_t port = s->scope->conf.port;
 
-		for (unsigned k = 0; port != 0 && k < s->n_addrs; k++)
+		for (unsigned k = 0; port != 0 && k < s->n_addrs; k++) {
+			struct addr any = any_of(&s->addrs[k]);
+
 			want(l, &s->addrs[k], port);
+			if (all)
+				want(l, &any, port);
+		}
 	}
 }
 
