@@ -226,6 +226,16 @@ struct ftp_owner { /* UserOwner, GroupOwner */
 	uint32_t id;
 };
 
+struct ftp_create_home { /* CreateHome */
+	bool on;
+	mode_t mode, dir_mode;                /* of the home, of missing directories above it */
+	const char *skel;                     /* what is copied into it; NULL = nothing */
+	struct ftp_owner dir_user, dir_group; /* of missing directories above it; not set: root's */
+	bool dir_user_own, dir_group_own;     /* they are the user's */
+	struct ftp_owner home_group;          /* not set: the user's */
+	bool as_user;                         /* NoRootPrivs */
+};
+
 struct ftp_rlimit { /* RLimit*: of a process */
 	bool set;
 	uint64_t soft, hard; /* UINT64_MAX = max */
@@ -325,6 +335,7 @@ struct ftp_conf {
 	struct ftp_user_password *user_passwords;
 	struct ftp_dir_rule *default_root, *default_chdir, *cdpath;
 	bool allow_chroot_symlinks;
+	struct ftp_create_home create_home;
 	const char *access_grant_msg, *access_deny_msg; /* NULL = built in; %u */
 
 	/* anonymous */

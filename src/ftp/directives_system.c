@@ -46,6 +46,77 @@ static int group_owner(struct conf_call *c, void *dst)
 	return owner_id(c, true, &((struct ftp_conf *)dst)->group_owner);
 }
 
+static int home_owner(struct conf_call *c, const char *word, bool *ret_own, struct ftp_owner *ret)
+{
+	uint64_t id;
+
+	if (str_eq(word, "~")) {
+		*ret_own = true;
+		return 0;
+	}
+	if (str_to_u64(word, &id) < 0 || id >= UINT32_MAX)
+		return err_set(c->err, WE_CONFIG, "'%.60s' is no id", word);
+	*ret = (struct ftp_owner){true, (uint32_t)id};
+	return 0;
+}
+
+static int home_mode(struct conf_call *c, const char *word, mode_t *ret)
+{
+	unsigned mode;
+
+	if (str_to_mode(word, &mode) < 0 || mode > 0777)
+		return err_set(c->err, WE_CONFIG, "'%.60s' is not an octal mode up to 777", word);
+	*ret = mode;
+	return 0;
+}
+
+/* One option with its value at args[i]. */
+static int home_option(struct conf_call *c, unsigned i, struct ftp_create_home *h)
+{
+	const char *name = c->args[i], *value = i + 1 < c->n_args ? c->args[i + 1] : NULL;
+	bool own = false;
+
+	if (value == NULL)
+		return err_set(c->err, WE_CONFIG, "'%.60s' without a value", name);
+	if (str_eq_nocase(name, "skel")) {
+		h->skel = value;
+		return value[0] == '/' ? 0
+				       : err_set(c->err, WE_CONFIG, "'%.60s' is not an absolute path", value);
+	}
+	if (str_eq_nocase(name, "dirmode"))
+		return home_mode(c, value, &h->dir_mode);
+	if (str_eq_nocase(name, "uid"))
+		return home_owner(c, value, &h->dir_user_own, &h->dir_user);
+	if (str_eq_nocase(name, "gid"))
+		return home_owner(c, value, &h->dir_group_own, &h->dir_group);
+	if (str_eq_nocase(name, "homegid"))
+		return home_owner(c, value, &own, &h->home_group);
+	return err_set(c->err, WE_CONFIG, "unknown option '%.60s'", name);
+}
+
+static int create_home(struct conf_call *c, void *dst)
+{
+	struct ftp_create_home *h = &((struct ftp_conf *)dst)->create_home;
+	unsigned i = 1;
+	int r = 0;
+
+	*h = (struct ftp_create_home){.mode = 0700, .dir_mode = 0711};
+	if (conf_bool(c->args[0], &h->on) < 0)
+		return err_set(c->err, WE_CONFIG, "'%.60s' is not on or off", c->args[0]);
+	if (c->n_args > 1 && c->args[1][0] >= '0' && c->args[1][0] <= '9')
+		r = home_mode(c, c->args[i++], &h->mode);
+	while (r == 0 && i < c->n_args) {
+		if (str_eq_nocase(c->args[i], "NoRootPrivs")) {
+			h->as_user = true;
+			i++;
+			continue;
+		}
+		r = home_option(c, i, h);
+		i += 2;
+	}
+	return r;
+}
+
 static int max_load(struct conf_call *c, void *dst)
 {
 	struct ftp_conf *conf = dst;
@@ -132,6 +203,27 @@ static int rlimit_files(struct conf_call *c, void *dst)
 #define RLIMIT_WHO "It holds for every session process; all sessions of a user may share one. "
 
 static const struct conf_row rows[] = {
+	{.name = "CreateHome",
+		.type = CONF_T_CUSTOM,
+		.field = CONF_FIELD(struct ftp_conf, create_home, struct ftp_create_home),
+		.parse = create_home,
+		.min_args = 1,
+		.max_args = 13,
+		.scope = S_V_G,
+		.module = "mod_auth.c",
+		.dflt = "off",
+		.syntax = "on|off [<mode>] [skel <path>] [dirmode <mode>] [uid <id>|~] [gid <id>|~] [homegid "
+			  "<id>|~] "
+			  "[NoRootPrivs]",
+		.doc = "Make the home directory of a user who logs in and has none, with the mode (700 by "
+		       "default), and the "
+		       "directories above it that are missing (711, root's; uid and gid name other owners, ~ "
+		       "the user). "
+		       "Files, directories and links of the skel directory are copied into it and belong to "
+		       "the user. No "
+		       "symbolic link on the way to it is followed. NoRootPrivs: with the rights of the "
+		       "user. Not for "
+		       "<Anonymous>."},
 	{.name = "GroupOwner",
 		.type = CONF_T_CUSTOM,
 		.field = CONF_FIELD(struct ftp_conf, group_owner, struct ftp_owner),

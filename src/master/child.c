@@ -107,6 +107,8 @@ static int spawn(struct master *m, enum ipc_role role, struct generation *g, con
 	b.c->pid = fork();
 	if (b.c->pid == 0)
 		newborn_run(m, &b);
+	b.c->identity.create_home = NULL; /* the caller's */
+	b.c->identity.home = NULL;
 	fd_close(&fds[1]);
 	if (b.c->pid < 0) {
 		r = err_sys(err, errno, "cannot fork a %s process", role_name(role));

@@ -149,6 +149,8 @@ static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
 	struct msession *s = own_session(m, c, msg->handoff.sid);
 	struct ipc_session_start start;
 	struct identity id;
+	struct arena *arena;
+	const struct ftp_scope *scope;
 	struct child *to;
 	struct err err = ERR_INIT;
 	int r;
@@ -157,8 +159,15 @@ static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
 		return 0;
 	if (s->state != MSESSION_GRANTED || !is_stream_socket(msg->fd))
 		return -WE_PERMIT;
-	id = (struct identity){s->uid, s->gid, (gid_t *)s->groups, s->n_groups, s->user, s->root};
+	id = (struct identity){s->uid, s->gid, (gid_t *)s->groups, s->n_groups, s->user, s->root, NULL, NULL};
+	arena = arena_new(8192, 0);
+	scope = s->anon == 0 ? msession_scope(s, true, arena) : NULL;
+	if (scope != NULL && scope->conf.create_home.on) {
+		id.create_home = &scope->conf.create_home;
+		id.home = s->home;
+	}
 	r = child_for_identity(m, s->gen, &id, &to, &err);
+	arena_free(arena);
 	if (r == 0) {
 		fill_start(s, &msg->handoff, &start);
 		r = child_send(to, IPC_SESSION_START, &start, msg->fd);

@@ -58,6 +58,9 @@ struct identity {
 	gid_t *groups;
 	size_t n_groups;
 	char *user, *root;
+	/* CreateHome: only for who forks the process, not kept; NULL = nothing is to be made */
+	const struct ftp_create_home *create_home;
+	const char *home;
 };
 
 struct child {

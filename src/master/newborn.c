@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "ipc/start.h"
 #include "login/login.h"
+#include "master/home.h"
 #include "master/newborn.h"
 #include "session/proc.h"
 #include "vfs/preload.h"
@@ -219,7 +220,11 @@ void newborn_run(struct master *m, const struct birth *b)
 		ftp_config_wipe_secrets(c->gen->config);
 	if (c->role == IPC_SESSION)
 		limit_resources(&c->gen->config->servers[0]->scope->conf);
+	if (c->identity.create_home != NULL && !c->identity.create_home->as_user)
+		home_make(c->identity.create_home, c->identity.home, c->identity.uid, c->identity.gid);
 	r = become(c, &err);
+	if (r == 0 && c->identity.create_home != NULL && c->identity.create_home->as_user)
+		home_make(c->identity.create_home, c->identity.home, c->identity.uid, c->identity.gid);
 	if (r < 0) {
 		log_err(&m->log, "cannot start: %s", err.text);
 		exit(1);

@@ -1,6 +1,7 @@
 """Directives of other modules: each has its effect, or is accepted or refused with the reason."""
 import os
 import re
+import shutil
 import socket
 
 import pytest
@@ -103,3 +104,23 @@ def test_RLimits_hold_for_session_processes(start):
         assert re.search(r"Max cpu time +100 ", limits), limits
         if "Max open files" in limits:  # some kernels do not list them all
             assert re.search(r"Max open files +\d+ +400 ", limits), limits
+
+
+@pytest.mark.root
+def test_CreateHome_makes_the_home_at_the_login(start):
+    s = start.prepare()
+    os.makedirs(s.path("skel", "in"))
+    with open(s.path("skel", "in", "welcome"), "w") as f:
+        f.write("hello")
+    home = s.path("new", "deep", "carl")
+    s.add_user("carl", home=home)
+    shutil.rmtree(s.path("new"))
+    s.configure(f"CreateHome on 750 skel {s.path('skel')} dirmode 755\n")
+    s.start()
+    with Ftp(s.port, user="carl") as c:
+        assert c.read("RETR in/welcome") == b"hello"
+        c.expect(257, "MKD mine")
+    st = os.stat(home)
+    assert (st.st_uid, st.st_gid, st.st_mode & 0o777) == (*s.users["carl"][:2], 0o750)
+    assert os.stat(s.path("new")).st_mode & 0o777 == 0o755
+    assert "CreateHome: made" in s.text("system.log")
