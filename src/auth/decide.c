@@ -467,7 +467,7 @@ static void become(struct decision *d, struct ftp_subject *ret_who)
 {
 	collect_groups(d);
 	subject_of(d, true, ret_who);
-	d->server = ftp_server_for(d->server, ret_who, d->arena);
+	d->server = ftp_server_for(d->server, ret_who, false, d->arena);
 	d->scope = ftp_server_scope(d->server, d->anon); /* it is there: the class is the same */
 }
 
@@ -479,7 +479,7 @@ static int decide_in(struct decision *d, struct ipc_grant *g)
 	int r;
 
 	subject_of(d, false, &who);
-	d->server = ftp_server_for(d->server, &who, d->arena);
+	d->server = ftp_server_for(d->server, &who, false, d->arena);
 	d->scope = ftp_anon_find(d->server, d->q->user, &d->anon, &name);
 	if (d->scope == NULL) {
 		d->anon = 0;

@@ -290,6 +290,9 @@ int conf_define(struct conf_call *c, void *dst);          /* Define <name> */
  * <Anonymous> and base its server. Returns a struct of the store in arena, NULL when memory is out. */
 void *conf_merge(const struct conf_tree *t, unsigned store, struct arena *arena, const void *base,
 	const struct conf_section *own, unsigned level, bool anon);
+/* The same in place: values is a finished store (of base), which becomes the scope's. 0 or -ENOMEM. */
+int conf_merge_over(const struct conf_tree *t, unsigned store, struct arena *arena, void *values,
+	const struct conf_section *own, unsigned level, bool anon);
 /* Where row name was assigned in section (file NULL: nowhere). */
 struct conf_pos conf_where(const struct conf_tree *t, const struct conf_section *s, const char *name);
 

@@ -1,6 +1,7 @@
 /* Values of a scope from those around it, driven by the rows. */
 #include "conf/conf_priv.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -37,15 +38,12 @@ static bool list_done(const struct conf_table *table, unsigned k, const struct c
 	return false;
 }
 
-void *conf_merge(const struct conf_tree *t, unsigned store, struct arena *arena, const void *base,
+int conf_merge_over(const struct conf_tree *t, unsigned store, struct arena *arena, void *values_of_scope,
 	const struct conf_section *own, unsigned level, bool anon)
 {
-	char *dst = arena_alloc(arena, t->lang->store_size[store]);
+	char *dst = values_of_scope;
 	unsigned index = 0;
 
-	if (dst == NULL)
-		return NULL;
-	memcpy(dst, base, t->lang->store_size[store]);
 	for (unsigned i = 0; i < t->lang->n_tables; i++) {
 		const struct conf_table *table = t->lang->tables[i];
 
@@ -65,10 +63,21 @@ void *conf_merge(const struct conf_tree *t, unsigned store, struct arena *arena,
 				memcpy(dst + row->field.offset, values + row->field.offset, row->field.size);
 			else if (!list_done(table, k, own->set + index - k) &&
 				 list_merge(arena, row, dst, values, level) < 0)
-				return NULL;
+				return -ENOMEM;
 		}
 	}
-	return dst;
+	return 0;
+}
+
+void *conf_merge(const struct conf_tree *t, unsigned store, struct arena *arena, const void *base,
+	const struct conf_section *own, unsigned level, bool anon)
+{
+	void *dst = arena_alloc(arena, t->lang->store_size[store]);
+
+	if (dst == NULL)
+		return NULL;
+	memcpy(dst, base, t->lang->store_size[store]);
+	return conf_merge_over(t, store, arena, dst, own, level, anon) == 0 ? dst : NULL;
 }
 
 struct conf_pos conf_where(const struct conf_tree *t, const struct conf_section *s, const char *name)

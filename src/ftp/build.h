@@ -11,6 +11,7 @@ struct ftp_builder {
 	struct ftp_config *cfg;
 	struct arena *arena;
 	bool quiet;       /* what is wrong has been said, or cannot be said any more */
+	bool no_dirs;     /* leave <Directory> out */
 	unsigned n_anons; /* <Anonymous> of the server so far, those of layers that do not hold included */
 	const uint64_t *held;  /* bits of the conditions that hold; NULL: none */
 	unsigned n_conditions; /* so far */

@@ -372,6 +372,22 @@ static bool class_exists(const struct ftp_config *cfg, const char *name)
 	return false;
 }
 
+/* Classes that an <IfClass> names, but nobody defines. */
+static void layer_classes_warn(struct ftp_builder *b, const struct conf_section *s)
+{
+	const struct ftp_condition *c = ftp_made(s)->condition;
+	const struct conf_pos pos = ftp_section_pos(s);
+	const char *name;
+
+	if (c->kind != FTP_IF_CLASS || c->expr == NULL)
+		return;
+	for (unsigned i = 0; (name = ftp_expr_name(c->expr, i)) != NULL; i++) {
+		if (!str_eq(name, "*") && !class_exists(b->cfg, name))
+			conf_warn(
+				b->tree->parser, &pos, "<IfClass>", "no <Class %.100s> exists; named", name);
+	}
+}
+
 /* Classes that s and what is in it name, but nobody defines. */
 static void class_names_warn(struct ftp_builder *b, const struct conf_section *s)
 {
@@ -392,8 +408,10 @@ static void class_names_warn(struct ftp_builder *b, const struct conf_section *s
 			"no <Class %.100s> exists, nobody is allowed; named", own->foreign.class_name);
 	for (const struct conf_section *c = s->children; c != NULL; c = c->next)
 		class_names_warn(b, c);
-	for (const struct conf_section *c = s->layers; c != NULL; c = c->next)
+	for (const struct conf_section *c = s->layers; c != NULL; c = c->next) {
+		layer_classes_warn(b, c);
 		class_names_warn(b, c);
+	}
 }
 
 /* Several <Limit LOGIN> of a server must all allow a login, which surprises who expects the last to count. */

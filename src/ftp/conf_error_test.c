@@ -71,18 +71,20 @@ static void mistakes_are_named(void **state)
 		{"<IfUser a>\nPort 2121\n</IfUser>",
 			"warning: Port: read when the server starts, <IfUser> comes too late for it: no "
 			"effect on line 2\n"},
-		{"<IfClass a>\nServerAlias b\n</IfClass>",
+		{"<Class a>\nFrom all\n</Class>\n<IfClass a,!b>\n</IfClass>\n<IfClass regex c>\n</IfClass>",
+			"warning: <IfClass>: no <Class b> exists; named on line 4\n"},
+		{"<IfClass *>\nServerAlias b\n</IfClass>",
 			"warning: ServerAlias: read when the server starts, <IfClass> comes too late for it: "
 			"no effect on line 2\n"},
 		{"<IfGroup a>\nMaxInstances 3\n</IfGroup>",
 			"warning: MaxInstances: read when the server starts, <IfGroup> comes too late for "
 			"it: no effect on line 2\n"},
 		{"<IfGroup a>\nMaxLoginAttempts 3\nMaxClients 3\n</IfGroup>\n<IfClass "
-		 "a>\nMaxLoginAttempts "
+		 "*>\nMaxLoginAttempts "
 		 "4\n</IfClass>",
 			"warning: MaxLoginAttempts: read before login, <IfGroup> comes too late for it: no "
 			"effect on line 2\n"},
-		{"<IfClass a>\n<IfUser b>\nDisplayConnect /x\n</IfUser>\n</IfClass>",
+		{"<IfClass *>\n<IfUser b>\nDisplayConnect /x\n</IfUser>\n</IfClass>",
 			"warning: DisplayConnect: read before login, <IfUser> comes too late for it: no "
 			"effect on line 3\n"},
 		{"<IfUser a>\n<Anonymous /a>\nUser ftp\n</Anonymous>\n</IfUser>",

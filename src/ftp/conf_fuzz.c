@@ -106,8 +106,8 @@ static void ask(struct ftp_config *c, const char *text, size_t len)
 		}
 	}
 	for (unsigned i = 0; i < c->n_servers; i++)
-		policy_check(&who, ftp_server_for(c->servers[i], &who, variants)->scope, NULL, "/d/x", NULL,
-			"STOR", NULL);
+		policy_check(&who, ftp_server_for(c->servers[i], &who, true, variants)->scope, NULL, "/d/x",
+			NULL, "STOR", NULL);
 	(void)ftp_access_load(
 		a, text, len, "/d/.ftpaccess", c->servers[0]->scope, NULL, &s); /* any answer will do */
 	arena_free(a);

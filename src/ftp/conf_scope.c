@@ -28,14 +28,10 @@ int ftp_build_scope_layer(
 	struct ftp_builder *b, struct ftp_scope *sc, const struct conf_section *s, unsigned level, bool anon)
 {
 	const struct ftp_own *own = s->store[FTP_STORE_OWN];
-	const struct ftp_conf *conf =
-		conf_merge(b->tree, FTP_STORE_CONF, b->arena, &sc->conf, s, level, anon);
+	const struct tls_config tls = sc->conf.tls;
 
-	struct tls_config tls = sc->conf.tls;
-
-	if (conf == NULL)
+	if (conf_merge_over(b->tree, FTP_STORE_CONF, b->arena, &sc->conf, s, level, anon) < 0)
 		return -ENOMEM;
-	sc->conf = *conf;
 	if (s->layer != NULL)
 		sc->conf.tls = tls; /* made ready for servers, not for clients */
 	if (own != NULL && own->access_all != FTP_UNSET)
@@ -275,6 +271,8 @@ int ftp_build_dirs(struct ftp_builder *b, const struct conf_section *own, const 
 	struct dirs dirs = {0};
 	int r;
 
+	if (b->no_dirs)
+		return 0;
 	dirs.layers = ftp_layers_held(b, own, global, &dirs.n_layers);
 	if (dirs.layers == NULL)
 		return -ENOMEM;

@@ -95,6 +95,11 @@ int ftp_expr_compile(struct arena *a, enum ftp_expr_kind kind, char *const *word
 	return r;
 }
 
+const char *ftp_expr_name(const struct ftp_expr *e, unsigned i)
+{
+	return i < e->n ? e->elements[i].name : NULL;
+}
+
 void ftp_expr_any(struct ftp_expr *e)
 {
 	if (e->op == EXPR_AND)

@@ -10,6 +10,8 @@
 /* Compile words (borrowed) in arena a. 0, -WE_CONFIG (the reason in err) or -ENOMEM. */
 int ftp_expr_compile(struct arena *a, enum ftp_expr_kind kind, char *const *words, unsigned n,
 	struct ftp_expr **ret_expr, struct err *err);
+/* The i-th name of its list, "*" included; NULL behind the last, or when it is a regular expression. */
+const char *ftp_expr_name(const struct ftp_expr *e, unsigned i);
 /* As a list in which one matching element is enough, whatever the kind says (Max*FileSize). */
 void ftp_expr_any(struct ftp_expr *e);
 

@@ -157,9 +157,10 @@ static int variant_build(
 }
 
 static const struct ftp_server *variant_make(
-	const struct ftp_conditional *c, const uint64_t *mask, struct arena *a)
+	const struct ftp_conditional *c, const uint64_t *mask, bool dirs, struct arena *a)
 {
-	struct ftp_builder b = {.tree = c->tree, .cfg = c->cfg, .arena = a, .quiet = true, .held = mask};
+	struct ftp_builder b = {
+		.tree = c->tree, .cfg = c->cfg, .arena = a, .quiet = true, .no_dirs = !dirs, .held = mask};
 	const struct ftp_server *srv = NULL;
 
 	if (variant_build(c, &b, &srv) < 0) {
@@ -170,7 +171,7 @@ static const struct ftp_server *variant_make(
 }
 
 const struct ftp_server *ftp_server_for(
-	const struct ftp_server *base, const struct ftp_subject *who, struct arena *a)
+	const struct ftp_server *base, const struct ftp_subject *who, bool dirs, struct arena *a)
 {
 	const struct ftp_conditional *c = base->conditional;
 	const struct ftp_server *srv;
@@ -179,7 +180,7 @@ const struct ftp_server *ftp_server_for(
 	if (c == NULL)
 		return base;
 	mask = xcalloc(mask_words(c), sizeof(*mask));
-	srv = mask_fill(c, who, mask) ? variant_make(c, mask, a) : c->base;
+	srv = mask_fill(c, who, mask) ? variant_make(c, mask, dirs, a) : c->base;
 	free(mask);
 	return srv;
 }
@@ -242,7 +243,7 @@ static const struct ftp_server *variant_get(
 		return one->server;
 	}
 	one = xcalloc(1, sizeof(*one));
-	*one = (struct variant){v->list, c, variant_make(c, mask, v->arena), mask};
+	*one = (struct variant){v->list, c, variant_make(c, mask, true, v->arena), mask};
 	v->list = one;
 	return one->server;
 }

@@ -18,10 +18,11 @@
 #include "ftp/conf.h"
 
 /* The server as it is for who: base itself when no condition holds (or there is none). The result lives in arena a
- * and in the configuration. base may itself be a variant. Any thread, with an arena of its own; does not block. Dies
- * without memory, as xmalloc(), and so a must have no maximum. */
+ * and in the configuration. dirs: with <Directory> sections, which cost most; false for who only asks for values of the
+ * server and its <Anonymous> and for their limits. base may itself be a variant. Any thread, with an arena of its own;
+ * does not block. Dies without memory, as xmalloc(), and so a must have no maximum. */
 const struct ftp_server *ftp_server_for(
-	const struct ftp_server *base, const struct ftp_subject *who, struct arena *a);
+	const struct ftp_server *base, const struct ftp_subject *who, bool dirs, struct arena *a);
 
 /* The server as if all its conditional sections held, for who asks what it may say at all (its rates, its log files). It
  * belongs to the configuration; the server itself when it has no such section. */

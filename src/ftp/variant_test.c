@@ -243,6 +243,7 @@ static void one_variant_for_each_set_of_conditions(void **state)
 	struct arena *arena = arena_new(8192, 0);
 
 	configure("<IfUser alice>\nUmask 1\n</IfUser>\n<IfClass lan>\nUmask 2\n</IfClass>\n"
+		  "<Directory /d>\n</Directory>\n"
 		  "<VirtualHost 192.0.2.1>\nPort 2121\n</VirtualHost>\n");
 	base = config->servers[0];
 	b.groups = NULL;
@@ -256,8 +257,10 @@ static void one_variant_for_each_set_of_conditions(void **state)
 	assert_ptr_equal(ftp_variants_get(variants, s, &before), base);
 	assert_int_equal(s->index, base->index);
 	assert_ptr_equal(ftp_variants_get(NULL, config->servers[1], &a), config->servers[1]);
-	assert_int_equal(ftp_server_for(base, &a, arena)->scope->conf.umask_file, 1);
-	assert_ptr_equal(ftp_server_for(base, &before, arena), base);
+	assert_int_equal(ftp_server_for(base, &a, true, arena)->scope->conf.umask_file, 1);
+	assert_ptr_equal(ftp_server_for(base, &before, true, arena), base);
+	assert_non_null(ftp_server_for(base, &a, true, arena)->scope->dirs);
+	assert_null(ftp_server_for(base, &a, false, arena)->scope->dirs);
 	arena_free(arena);
 }
 

@@ -126,11 +126,11 @@ const struct ftp_scope *msession_scope(const struct msession *s, bool authentica
 		.client_name = s->client_name,
 		.authenticated = authenticated};
 
-	if (authenticated) {
+	if (authenticated && s->server->conditional != NULL) {
 		who.user = s->user;
 		who.groups = names_split(a, s->group_names, &who.n_groups);
 	}
-	return ftp_server_scope(ftp_server_for(s->server, &who, a), authenticated ? s->anon : 0);
+	return ftp_server_scope(ftp_server_for(s->server, &who, false, a), authenticated ? s->anon : 0);
 }
 
 /* "530 <message with %m>" */

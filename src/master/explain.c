@@ -184,7 +184,7 @@ static struct finding login_finding(struct question *q)
 	q->who = (struct ftp_subject){.client = &q->client,
 		.client_name = req.client_name[0] != '\0' ? req.client_name : NULL,
 		.class_name = class != NULL ? class->name : NULL};
-	if (!policy_login_connect(&q->who, ftp_server_for(q->server, &q->who, q->arena)->scope, &v))
+	if (!policy_login_connect(&q->who, ftp_server_for(q->server, &q->who, false, q->arena)->scope, &v))
 		return from_verdict(&v);
 	r = decide_explain(&ctx, &req, q->arena, &q->grant, what, 256);
 	if (r != 0)
@@ -192,7 +192,7 @@ static struct finding login_finding(struct question *q)
 	fill_who(q);
 	if (req.client_name[0] != '\0')
 		q->who.client_name = q->host;
-	q->server = ftp_server_for(q->server, &q->who, q->arena);
+	q->server = ftp_server_for(q->server, &q->who, true, q->arena);
 	q->top = ftp_server_scope(q->server, q->grant.anon);
 	if (q->top == NULL)
 		return (struct finding){false, "the <Anonymous> section does not exist", NULL, 0};
