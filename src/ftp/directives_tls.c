@@ -448,7 +448,12 @@ static const struct conf_row rows[] = {
 		MODULE,
 		.dflt = "on",
 		.syntax = "on|off|tx-only",
-		.doc = "Whether the kernel encrypts data connections, where kernel and OpenSSL can."},
+		.doc = "Whether the kernel encrypts data connections, where kernel and OpenSSL can: "
+		       "downloads are "
+		       "then sent by sendfile(2) as in clear. "
+		       "With tx-only not those of uploads. Where the kernel cannot, nothing else changes; "
+		       "DebugLevel "
+		       "5 logs why."},
 	{.name = "TLSLog",
 		.type = CONF_T_CUSTOM,
 		.field = CONF_FIELD(struct ftp_conf, tls_log, struct ftp_logfile *),

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/addr.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "ftp/tls_record.h"
@@ -13,6 +14,9 @@
 #include "session/proc.h"
 #include "session/session_priv.h"
 #include "tls/tls.h"
+
+#define REKEYERS_MAX 64u
+#define REKEYER_MS   ((uint64_t)3600 * 1000)
 
 int secure_take(struct session *s, const struct ipc_handoff *h)
 {
@@ -37,18 +41,51 @@ void secure_forget(struct session *s)
 	s->tls_text = s->tls_env = NULL;
 }
 
-int secure_begin(struct session *s, struct wire *w, bool upload, struct err *err)
+/* Clients that ask for new keys (TLS 1.3, KeyUpdate): after a second request a connection is lost that kernel TLS serves.
+ * The oldest makes room. */
+static struct {
+	struct addr peer;
+	uint64_t until_ms; /* 0 = none */
+} rekeyers[REKEYERS_MAX];
+static unsigned rekeyer_next;
+
+static bool is_rekeyer(const struct addr *peer)
+{
+	for (unsigned i = 0; i < REKEYERS_MAX; i++)
+		if (rekeyers[i].until_ms > clock_ms() && addr_host_equal(&rekeyers[i].peer, peer))
+			return true;
+	return false;
+}
+
+/* A client that asked for new keys, which kernel TLS cannot take, gets connections without kernel TLS for an hour. */
+static void rekeyer_remember(struct session *s, const struct wire *w)
+{
+	if (!tls_rekey_asked(w->tls) || is_rekeyer(&s->peer))
+		return;
+	rekeyers[rekeyer_next].peer = s->peer;
+	rekeyers[rekeyer_next].until_ms = clock_ms() + REKEYER_MS;
+	rekeyer_next = (rekeyer_next + 1) % REKEYERS_MAX;
+	log_notice(&s->log,
+		"the client asks for new keys on data connections, which kernel TLS cannot change: not "
+		"using it for this address for an hour");
+}
+
+int secure_begin(struct session *s, struct wire *w, bool upload, uint64_t records, struct err *err)
 {
 	struct tls_context *ctx;
+	const struct tls_config *tls = &s->server->scope->conf.tls;
 	/* A ticket that an uploading client does not read would make its close a reset. */
-	struct tls_conn_options opt = {.sessions = s->tls_sessions, .tickets = upload ? 0 : 1};
+	struct tls_conn_options opt = {.sessions = s->tls_sessions,
+		.tickets = upload ? 0 : 1,
+		.no_kernel = (upload && tls->offload == TLS_OFFLOAD_TX_ONLY) || is_rekeyer(&s->peer),
+		.records = records};
 
 	int r = ftp_tls_context(s->proc->start->config, s->server->index, TLS_DATA, &ctx, err);
 
 	if (r < 0)
 		return r;
 	s->tls_begun_ms = clock_ms();
-	w->lenient = s->server->scope->conf.tls.shutdown == TLS_SHUTDOWN_LENIENT;
+	w->lenient = tls->shutdown == TLS_SHUTDOWN_LENIENT;
 	return tls_conn_new(ctx, w->sock, &opt, &w->tls, err);
 }
 
@@ -109,6 +146,8 @@ void secure_end(struct session *s, const struct wire *w)
 {
 	const char *why = w->tls ? tls_failure(w->tls) : NULL;
 
+	if (w->tls)
+		rekeyer_remember(s, w);
 	if (why)
 		ftp_tls_log(&s->server->scope->conf, &s->log, "data", why, -1);
 }

@@ -16,15 +16,16 @@ struct ipc_handoff;
 int secure_take(struct session *s, const struct ipc_handoff *h);
 void secure_forget(struct session *s);
 
-/* Put TLS on an open data connection: the handshake begins. upload: of its direction. 0 or negative with the reason
- * in err. */
-int secure_begin(struct session *s, struct wire *w, bool upload, struct err *err);
+/* Put TLS on an open data connection: the handshake begins. upload: of its direction. records: how many of them will be
+ * sent, 0 = few. 0 or negative with the reason in err. */
+int secure_begin(struct session *s, struct wire *w, bool upload, uint64_t records, struct err *err);
 /* One step of it. 0: done and accepted; -EAGAIN: wait for wire_events(); -EPERM: the client is not the one of the control
  * connection, as far as TLSDataBinding asks; else it failed. What went wrong is logged. */
 int secure_step(struct session *s, struct wire *w);
 /* The handshake is given up: log why. */
 void secure_failed(struct session *s, const char *why);
-/* A data connection is about to be closed: if it was TLS that ended it, TLSLog gets a line. */
+/* A data connection is about to be closed: if it was TLS that ended it, TLSLog gets a line; and a client that asked for new
+ * keys, which kernel TLS cannot take, gets its next ones without kernel TLS. */
 void secure_end(struct session *s, const struct wire *w);
 /* TLSRequired for data connections in this scope: may there be one now? 0, or the code of the refusal with its text
  * (static). Any thread. */

@@ -79,6 +79,24 @@ ssize_t wire_recv(struct wire *w, void *p, size_t size)
 	return r < 0 ? -errno : r;
 }
 
+ssize_t wire_discard(struct wire *w)
+{
+	char buf[4096];
+	union {
+		char bytes[CMSG_SPACE(1)];
+		struct cmsghdr align;
+	} type; /* of a record; where the kernel decrypts, reading one that is not data fails without room for it */
+	struct iovec iov = {buf, sizeof buf};
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &type, .msg_controllen = sizeof type};
+	ssize_t r;
+
+	do
+		r = recvmsg(w->sock, &m, MSG_DONTWAIT);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
 ssize_t wire_sendfile(struct wire *w, int fd, uint64_t *offset, size_t n)
 {
 	if (w->tls)

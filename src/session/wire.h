@@ -28,6 +28,10 @@ int wire_end(struct wire *w);
 /* Does the kernel encrypt what is sent, so that wire_sendfile() works in spite of TLS? */
 bool wire_kernel_tls(const struct wire *w);
 
+/* Read away what the other side still says, TLS or not: as recv() into the void. Returns > 0, 0 at the end of the stream, or
+ * -errno. */
+ssize_t wire_discard(struct wire *w);
+
 /* Send n bytes (n > 0) from p, or as many as the socket takes. Returns 1..n, or -errno: -EAGAIN when it
  * takes none now; -EFAULT when p is a mapping whose file was cut; others see wire_lost(). */
 ssize_t wire_send(struct wire *w, const void *p, size_t n);

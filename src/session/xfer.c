@@ -24,6 +24,7 @@
 #include "session/slice.h"
 #include "session/watch.h"
 #include "session/xfer_path.h"
+#include "tls/tls.h"
 #include "zsend.h"
 
 #define EARLY_150_MS  500               /* some clients connect only after the 150 */
@@ -190,12 +191,11 @@ static void xfer_fail(struct xfer *x, int error, bool net)
 /* Read away what the client still says; its close ends the transfer. */
 static void linger_event(struct xfer *x)
 {
-	char buf[4096];
 	ssize_t n = 1;
 
 	for (int turn = 0; turn < LINGER_TURNS && n > 0; turn++)
-		n = recv(x->wire.sock, buf, sizeof buf, MSG_DONTWAIT);
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		n = wire_discard(&x->wire);
+	if (n <= 0 && n != -EAGAIN)
 		xfer_finish(x);
 }
 
@@ -553,6 +553,7 @@ static void alarm_event(void *arg)
 static void xfer_ready(struct xfer *x)
 {
 	xfer_path_secured(x);
+	xfer_show_progress(x); /* the path may be another now */
 	lowat_init(&x->lowat, x->begun_ms);
 	/* Saves packets; but the end of a piece under a rate must not wait for the next one. */
 	if (rate_limit(&x->rate))
@@ -586,6 +587,20 @@ static void xfer_secure(struct xfer *x)
 	}
 }
 
+/* How many records of TLS a download will be, if the kernel sends it; 0 where nobody knows. */
+static uint64_t records_to_send(const struct xfer *x)
+{
+	uint64_t record = TLS_RECORD_MAX, piece = rate_limit(&x->rate) * RATE_PIECE_MS / 1000;
+
+	if (x->kind != XFER_DOWNLOAD || !x->size_known || x->cur >= x->end)
+		return 0;
+	if (x->chunk && x->chunk < record)
+		record = x->chunk;
+	if (piece && piece < record)
+		record = piece;
+	return (x->end - x->cur) / record;
+}
+
 /* After the 150: clients begin the handshake when they have read it (RFC 4217 10.2). */
 static void xfer_protect(struct xfer *x)
 {
@@ -593,7 +608,7 @@ static void xfer_protect(struct xfer *x)
 	struct err err = ERR_INIT;
 
 	xfer_enter(x, XFER_SECURING);
-	if (secure_begin(x->s, &x->wire, x->kind == XFER_UPLOAD, &err) < 0) {
+	if (secure_begin(x->s, &x->wire, x->kind == XFER_UPLOAD, records_to_send(x), &err) < 0) {
 		log_err(&x->s->log, "no TLS for the data connection: %s", err.text);
 		xfer_insecure(x, EPROTO);
 		return;

@@ -9,6 +9,7 @@
 #include "session/mapped.h"
 #include "session/session_priv.h"
 #include "session/slice.h"
+#include "tls/tls.h"
 
 #define CHUNK_MIN  ((uint64_t)4096)        /* of UseSendfile <percent> */
 #define REMOTE_MAX ((uint64_t)1024 * 1024) /* of one request, where pages come from another machine */
@@ -153,8 +154,13 @@ void xfer_path_choose(struct xfer *x, const struct ftp_conf *conf)
 
 void xfer_path_secured(struct xfer *x)
 {
-	if (!x->kernel_tls || !wire_kernel_tls(&x->wire))
+	if (!x->kernel_tls || !x->wire.tls)
 		return;
+	if (!wire_kernel_tls(&x->wire)) {
+		log_debug(&x->s->log, 5, "the kernel does not encrypt '%s': %s", x->vpath,
+			tls_ktls_reason(x->wire.tls));
+		return;
+	}
 	mapped_close(x);
 	x->path = XFER_SENDFILE;
 	log_debug(&x->s->log, 10, "'%s' is sent and encrypted by the kernel", x->vpath);
@@ -193,7 +199,7 @@ void xfer_path_fall_back(struct xfer *x, int error)
 		upload_fall_back(x, error);
 		return;
 	}
-	if (x->cur == x->start && says_cannot(error))
+	if (x->cur == x->start && says_cannot(error) && !x->wire.tls) /* it may be TLS that cannot */
 		badfs_add(&no_sendfile, x);
 	if (!is_foreseen(error))
 		log_warn(&x->s->log, "sending '%s' in the kernel failed with an unexpected error %d",

@@ -29,6 +29,10 @@ int tls_conn_new(struct tls_context *ctx, int fd, const struct tls_conn_options 
 	}
 	tls_context_apply(ctx, c->ssl);
 #ifdef SSL_OP_ENABLE_KTLS
+	if (c->opt.key_records == 0)
+		c->opt.key_records = TLS_KEY_RECORDS;
+	if (c->opt.records > c->opt.key_records)
+		c->opt.no_kernel = true;
 	if (c->opt.no_kernel)
 		(void)SSL_clear_options(c->ssl, SSL_OP_ENABLE_KTLS);
 #endif
@@ -92,14 +96,14 @@ static void message_seen(int sent, int version, int type, const void *data, size
 	const uint8_t *p = data;
 
 	if (sent && type == SSL3_RT_HANDSHAKE && n > 0 && p[0] == SSL3_MT_KEY_UPDATE) {
-		c->failed = true;
+		c->failed = c->rekeyed = true;
 		(void)err_set(&c->err, EPROTO, "the peer wants new keys, which the kernel cannot take");
 	}
 }
 
 bool tls_rekey_asked(const struct tls_conn *c)
 {
-	return c->ktls_tx && SSL_get_key_update_type(c->ssl) != SSL_KEY_UPDATE_NONE;
+	return c->rekeyed || (c->ktls_tx && SSL_get_key_update_type(c->ssl) != SSL_KEY_UPDATE_NONE);
 }
 
 static void handshake_over(struct tls_conn *c)
@@ -185,6 +189,26 @@ bool tls_ktls_tx(const struct tls_conn *c)
 bool tls_ktls_rx(const struct tls_conn *c)
 {
 	return c->ktls_rx;
+}
+
+const char *tls_ktls_reason(const struct tls_conn *c)
+{
+#ifdef SSL_OP_ENABLE_KTLS
+	const char *name = SSL_get_cipher_name(c->ssl);
+
+	if (c->ktls_tx)
+		return NULL;
+	if (c->opt.no_kernel)
+		return c->opt.records > c->opt.key_records ? "more bytes than one key may encrypt"
+							   : "not wanted for this connection";
+	if ((SSL_get_options(c->ssl) & SSL_OP_ENABLE_KTLS) == 0)
+		return "TLSKernelOffload off";
+	if (!strstr(name, "GCM") && !strstr(name, "CCM") && !strstr(name, "CHACHA20"))
+		return "it has not this cipher";
+	return "no kernel TLS: module tls, version of the kernel";
+#else
+	return "OpenSSL without kernel TLS";
+#endif
 }
 
 struct tls_context *tls_conn_context(const struct tls_conn *c)

@@ -8,8 +8,7 @@
 
 #include "tls/tls_priv.h"
 
-#define RECORD_MAX   16384u /* RFC 8446 5.1 */
-#define RECORD_SMALL 4096u  /* while the peer's window is small, so that it can decrypt what has come */
+#define RECORD_SMALL 4096u /* while the peer's window is small, so that it can decrypt what has come */
 #define WARM_BYTES   (32u * 1024)
 
 /* --- reading --- */
@@ -58,7 +57,7 @@ size_t tls_pending(const struct tls_conn *c)
  * same. 0, or as tls_write(). */
 static int flush(struct tls_conn *c)
 {
-	static const char any[RECORD_MAX];
+	static const char any[TLS_RECORD_MAX];
 	int r;
 
 	if (c->pending == 0)
@@ -72,6 +71,20 @@ static int flush(struct tls_conn *c)
 	c->written += c->pending;
 	c->pending = 0;
 	return 0;
+}
+
+/* New keys, asked for by the peer or by record_write(), go out by themselves: a call of SSL_write() that stops in the
+ * middle of that has taken nothing of its text, which flush() could not know. 0, or as tls_write(). */
+static int settle(struct tls_conn *c)
+{
+	int r;
+
+	if (!SSL_in_init(c->ssl) && SSL_get_key_update_type(c->ssl) == SSL_KEY_UPDATE_NONE)
+		return 0;
+	ERR_clear_error();
+	errno = 0;
+	r = SSL_do_handshake(c->ssl);
+	return r == 1 ? 0 : tls_conn_fault(c, r, errno, "changing keys of a TLS connection");
 }
 
 /* What is out already is only counted. */
@@ -106,10 +119,18 @@ static ssize_t kernel_write(struct tls_conn *c, const void *buf, size_t n)
 /* One record at most. Bytes (> 0), or as tls_write(). */
 static ssize_t record_write(struct tls_conn *c, const char *p, size_t n)
 {
-	size_t max = c->written < WARM_BYTES ? RECORD_SMALL : RECORD_MAX;
+	size_t max = c->written < WARM_BYTES ? RECORD_SMALL : TLS_RECORD_MAX;
 	int r, e;
 
+	if (c->records >= c->opt.key_records && SSL_version(c->ssl) == TLS1_3_VERSION) {
+		(void)SSL_key_update(c->ssl, SSL_KEY_UPDATE_NOT_REQUESTED); /* else again with the next one */
+		c->records = 0;
+	}
+	r = settle(c);
+	if (r < 0)
+		return r;
 	n = n < max ? n : max;
+	c->records++;
 	ERR_clear_error();
 	errno = 0;
 	r = SSL_write(c->ssl, p, (int)n);

@@ -23,7 +23,8 @@ struct pair {
 	struct fx_pair p;
 };
 
-static void open_sized(struct pair *t, int version, enum tls_role role, int buf_bytes)
+static void open_with(
+	struct pair *t, int version, enum tls_role role, int buf_bytes, const struct tls_conn_options *opt)
 {
 	struct tls_config conf = fx_config();
 	struct err err = ERR_INIT;
@@ -32,11 +33,16 @@ static void open_sized(struct pair *t, int version, enum tls_role role, int buf_
 	t->ctx = fx_context(&conf, role);
 	t->client = fx_client_ctx(version);
 	fx_sockets(t->p.fds, buf_bytes);
-	assert_int_equal(tls_conn_new(t->ctx, t->p.fds[0], NULL, &t->p.server, &err), 0);
+	assert_int_equal(tls_conn_new(t->ctx, t->p.fds[0], opt, &t->p.server, &err), 0);
 	t->p.client = SSL_new(t->client);
 	SSL_set_fd(t->p.client, t->p.fds[1]);
 	SSL_set_connect_state(t->p.client);
 	assert_int_equal(fx_handshake(&t->p, NULL), 0);
+}
+
+static void open_sized(struct pair *t, int version, enum tls_role role, int buf_bytes)
+{
+	open_with(t, version, role, buf_bytes, NULL);
 }
 
 static void open_pair(struct pair *t, int version, enum tls_role role)
@@ -395,6 +401,73 @@ static void key_updates_are_answered(void **state)
 	close_pair(&t);
 }
 
+static unsigned key_updates;
+
+static void count_updates(int sent, int version, int type, const void *data, size_t n, SSL *ssl, void *arg)
+{
+	const uint8_t *p = data;
+
+	key_updates += !sent && type == SSL3_RT_HANDSHAKE && n > 0 && p[0] == SSL3_MT_KEY_UPDATE;
+}
+
+/* The limit of a key, made small. Tiny pieces: the socket is often full in the middle of a change of keys. */
+static void a_key_encrypts_only_so_many_records(void **state)
+{
+	static const struct {
+		int version;
+		size_t total, piece, updates_min, updates_max;
+	} cases[] = {{TLS1_2_VERSION, 1u << 20, 1u << 20, 0, 0}, {TLS1_3_VERSION, 1u << 20, 1u << 20, 30, 40},
+		{TLS1_3_VERSION, 20000, 5, 1900, 2000}};
+	const struct tls_conn_options opt = {.records = 3, .key_records = 2};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t sent = 0, received = 0, again = 0, total = cases[i].total;
+		uint8_t *data = malloc(total), *got = malloc(total + 1);
+		struct pair t;
+
+		make_bytes(data, total);
+		open_with(&t, cases[i].version, TLS_DATA, 4096, &opt);
+		assert_false(tls_ktls_tx(t.p.server));
+		assert_string_equal(tls_ktls_reason(t.p.server), "more bytes than one key may encrypt");
+		SSL_set_msg_callback(t.p.client, count_updates);
+		key_updates = 0;
+		while (sent < total) {
+			size_t n = total - sent < cases[i].piece ? total - sent : cases[i].piece;
+			ssize_t r = tls_write(t.p.server, data + sent, n);
+
+			if (r == -EAGAIN)
+				received += drain_client(&t, got + received, 1 + ++again * 37 % 900);
+			else
+				assert_true(r > 0);
+			sent += r > 0 ? (size_t)r : 0;
+		}
+		while (tls_shutdown(t.p.server) == -EAGAIN)
+			received += drain_client(&t, got + received, total + 1 - received);
+		while (SSL_get_shutdown(t.p.client) == 0) {
+			fx_wait(t.p.fds[1], POLLIN);
+			received += drain_client(&t, got + received, total + 1 - received);
+		}
+		assert_true(again > 20);
+		assert_int_equal(received, total);
+		assert_memory_equal(got, data, total);
+		assert_in_range(key_updates, cases[i].updates_min, cases[i].updates_max);
+		close_pair(&t);
+		free(data);
+		free(got);
+	}
+}
+
+static void the_kernel_is_asked_up_to_the_limit_of_a_key(void **state)
+{
+	const struct tls_conn_options opt = {.records = TLS_KEY_RECORDS};
+	struct pair t;
+
+	open_with(&t, TLS1_3_VERSION, TLS_DATA, 0, &opt);
+	if (!tls_ktls_tx(t.p.server))
+		assert_string_not_equal(tls_ktls_reason(t.p.server), "more bytes than one key may encrypt");
+	close_pair(&t);
+}
+
 /* CCC: what comes behind the close_notify is plain text, and stays in the socket. */
 static void bytes_behind_close_notify_stay_in_the_socket(void **state)
 {
@@ -568,6 +641,8 @@ int main(void)
 		cmocka_unit_test(renegotiation_is_refused),
 		cmocka_unit_test(key_updates_are_answered),
 		cmocka_unit_test(bytes_behind_close_notify_stay_in_the_socket),
+		cmocka_unit_test(a_key_encrypts_only_so_many_records),
+		cmocka_unit_test(the_kernel_is_asked_up_to_the_limit_of_a_key),
 		cmocka_unit_test(after_success_the_same_direction_is_waited_for),
 		cmocka_unit_test(records_are_small_at_first),
 		cmocka_unit_test(files_are_sent_in_the_kernel_where_it_can),

@@ -244,15 +244,24 @@ struct tls_conn_options {
 	 * and listings; 0 for uploads, because a client that closes without having read a ticket resets the
 	 * connection, and the end of its upload is lost. A resumed handshake sends at most one. */
 	unsigned tickets;
-	/* Encrypt in this process whatever the kernel could do. For uploads with TLS_OFFLOAD_TX_ONLY; for a transfer near the
-	 * limit of a key (about 380 GB), which the kernel cannot change; for a peer with which tls_rekey_asked(). */
+	/* Encrypt in this process whatever the kernel could do. For uploads with TLS_OFFLOAD_TX_ONLY; for a peer with which
+	 * tls_rekey_asked(). */
 	bool no_kernel;
+	/* How many records will be sent, as far as that is known (0: few). When one key may not encrypt so many, kernel
+	 * TLS, which could not change it, is not asked for. */
+	uint64_t records;
+	/* Records of a key until TLS 1.3 takes the next one; 0 = TLS_KEY_RECORDS. */
+	uint64_t key_records;
 	/* TLS_CONTROL: the context for the name that the client asks for (SNI, lower case, at most 255 bytes, only
 	 * letters, digits, '.', '-', '_'), NULL when there is none: then the handshake goes on with the present one,
 	 * or with TLS_OPT_STRICT_SNI ends. Returned context: borrowed. Not called with TLS_OPT_IGNORE_SNI. */
 	struct tls_context *(*sni)(void *arg, const char *name);
 	void *sni_arg;
 };
+
+/* What AES-GCM may encrypt with one key is 2^24.5 full records (RFC 8446 5.5), of 16 KiB: about 380 GB. */
+#define TLS_KEY_RECORDS ((uint64_t)22 << 20)
+#define TLS_RECORD_MAX  16384u /* bytes of text in one; RFC 8446 5.1 */
 
 /* A connection over the non-blocking stream socket fd, which is kept and not closed by anything here. SIGPIPE
  * must be ignored. opt may be NULL. 0 with *ret_c returned, or -ENOMEM with err. */
@@ -314,6 +323,8 @@ const char *tls_failure(const struct tls_conn *c);
 bool tls_resumed(const struct tls_conn *c); /* a session of tls_conn_options.sessions (or .cache) */
 bool tls_ktls_tx(const struct tls_conn *c);
 bool tls_ktls_rx(const struct tls_conn *c);
+/* Why does the kernel not encrypt what is sent, as far as that can be guessed? Static text, NULL: it does. */
+const char *tls_ktls_reason(const struct tls_conn *c);
 /* Has the peer asked for new keys (TLS 1.3, KeyUpdate)? The kernel cannot change them: the first request stays without
  * an answer, a second one ends the connection with -EPROTO. Always false without kernel TLS. */
 bool tls_rekey_asked(const struct tls_conn *c);

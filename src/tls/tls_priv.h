@@ -109,15 +109,17 @@ struct tls_conn {
 	char sni[256];           /* as asked for, lower case; "" = none */
 	bool done;               /* the handshake */
 	bool ktls_tx, ktls_rx;
-	bool failed; /* SSL may not be used any more, not even for close_notify */
+	bool rekeyed; /* new keys were promised to the peer that the kernel does not have */
+	bool failed;  /* SSL may not be used any more, not even for close_notify */
 	short wants;
 	/* Writing without kernel TLS. A record that the socket did not take whole is encrypted already: it must go out,
 	 * whatever is offered next. */
 	size_t pending; /* bytes of text in that record; 0 = none */
 	size_t ahead;   /* bytes of text that are out, but were not yet reported as taken */
 	uint64_t written;
-	int read_end; /* what tls_read() gives from now on; 1 = nothing of the kind yet */
-	bool drained; /* the last tls_read() found nothing */
+	uint64_t records; /* with the present key, outside of the kernel */
+	int read_end;     /* what tls_read() gives from now on; 1 = nothing of the kind yet */
+	bool drained;     /* the last tls_read() found nothing */
 	bool said_close;
 	struct err err;
 };

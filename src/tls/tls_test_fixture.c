@@ -168,10 +168,12 @@ int fx_start(void **state)
 	struct tls_config conf;
 	struct tls_load how = {.first_key = 100};
 	struct err err = ERR_INIT;
+	const char *tmp;
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	tls_init();
-	strcpy(fx_dir, "/tmp/tls-test.XXXXXX");
+	tmp = getenv("TMPDIR");
+	(void)snprintf(fx_dir, sizeof(fx_dir), "%s/tls-test.XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
 	if (mkdtemp(fx_dir) == NULL)
 		return -1;
 	ca_key = fx_key(EVP_PKEY_EC);
