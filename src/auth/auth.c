@@ -136,6 +136,10 @@ static void log_refusal(const struct auth *a, const struct job *j)
 	struct log_ctx ctx = {.parent = &a->log, .client = addr_text(&j->q.client, client), .sid = j->q.sid};
 
 	(void)str_escape(j->q.user, user, sizeof(user));
+	if (j->reason == IPC_AUTH_CERTIFICATE) { /* it is asked for a password next */
+		log_info(&ctx, "USER %s: no login by certificate: %s", user, j->what);
+		return;
+	}
 	if (j->reason == IPC_AUTH_ROOT)
 		log_warn(&ctx, "%s", j->what);
 	log_notice(&ctx, "USER %s (Login failed): %s", user, j->what);
@@ -301,6 +305,12 @@ static void on_auth_request(struct peer *p, const struct ipc_auth_request *q)
 	wipe((char *)(uintptr_t)q->password,
 		strlen(q->password)); /* in the channel's memory, which is ours */
 	j->q.client_name = arena_strdup(j->arena, q->client_name);
+	if (q->certificate.len > 0) {
+		void *copy = arena_alloc(j->arena, q->certificate.len);
+
+		memcpy(copy, q->certificate.data, q->certificate.len);
+		j->q.certificate.data = copy;
+	}
 	job_start(p, j, login_work);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -214,6 +215,59 @@ static int verify_real(struct decision *d, const char *name)
 		break;
 	}
 	return refuse(d, IPC_AUTH_INTERNAL, "the password could not be checked");
+}
+
+/* --- certificates --- */
+
+/* Is the certificate in ~/.tlslogin? Read as the user could: a file of his own, which nobody else writes, and no
+ * link, so that nothing else is read in its name. */
+static bool dot_login_has(const struct decision *d, const struct tls_client_cert *cert)
+{
+	auto_fd int home = open(d->account.home, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_fd int fd = -1;
+	struct stat st;
+	char *text;
+	size_t len;
+	bool has;
+
+	if (home >= 0)
+		fd = openat(home, ".tlslogin", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return false;
+	if (!S_ISREG(st.st_mode) || st.st_uid != d->account.uid || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+		log_notice(NULL,
+			"the .tlslogin of user '%s' is not a file that only he can write, it is not used",
+			d->account.name);
+		return false;
+	}
+	if (fd_read_all(fd, LIST_FILE_MAX, &text, &len) < 0)
+		return false;
+	has = tls_client_cert_in_pem(cert, text, len);
+	free(text);
+	return has;
+}
+
+/* A login without password. What login says of the certificate counts for nothing: it is verified here again. */
+static int verify_certificate(struct decision *d, const char *name)
+{
+	const struct tls_config *tls = &d->server->scope->conf.tls;
+	struct tls_client_cert *cert = NULL;
+	struct err err = ERR_INIT;
+	bool ok;
+
+	if (d->anon != 0 || d->server->tls == NULL || tls->verify == TLS_VERIFY_OFF)
+		return refuse(d, IPC_AUTH_CERTIFICATE, "no certificates are asked for here");
+	if (!find_account(d, 0, name))
+		return refuse(d, IPC_AUTH_CERTIFICATE, "no such user");
+	if (tls_client_cert_check(
+		    tls, d->server->tls, d->q->certificate.data, d->q->certificate.len, &cert, &err) < 0)
+		return refuse(d, IPC_AUTH_CERTIFICATE, err.text);
+	ok = (tls->user_name != NULL && tls_client_cert_is_user(cert, tls->user_name, name)) ||
+	     ((tls->options & TLS_OPT_DOT_LOGIN) != 0 && dot_login_has(d, cert));
+	tls_client_cert_free(&cert);
+	return ok ? 0
+		  : refuse(d, IPC_AUTH_CERTIFICATE,
+			    "the certificate is not the user's (TLSUserName, TLSOptions AllowDotLogin)");
 }
 
 /* AnonRejectPasswords: is this password turned away? */
@@ -488,12 +542,16 @@ static int decide_in(struct decision *d, struct ipc_grant *g)
 	}
 	auth_order_read(&d->scope->conf, &d->order);
 	if (name == NULL) {
+		if (d->q->certificate.len > 0)
+			return refuse(d, IPC_AUTH_CERTIFICATE, "the name is no alias (AuthAliasOnly)");
 		if (!d->explain)
 			waste_time(d);
 		return refuse(d, IPC_AUTH_NO_USER, "the name is no alias (AuthAliasOnly)");
 	}
 	if (d->explain)
 		r = find_unverified(d, name);
+	else if (d->q->certificate.len > 0)
+		r = verify_certificate(d, name);
 	else
 		r = d->anon != 0 ? verify_anonymous(d, name) : verify_real(d, name);
 	if (r != 0)

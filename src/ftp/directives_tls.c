@@ -631,7 +631,10 @@ static const struct conf_row rows[] = {
 		.dflt_text = "none",
 		.syntax = "CommonName|EmailSubjAltName|<OID>",
 		.doc = "A client whose verified certificate has the user's name in that field needs no "
-		       "password."},
+		       "password: USER is answered with 232. TLSVerifyClient must be on or optional. "
+		       "TLSOptions "
+		       "AllowDotLogin lets in certificates of the file .tlslogin in the user's home "
+		       "directory."},
 	{.name = "TLSVerifyClient",
 		CONF_ENUM(struct ftp_conf, tls.verify, enum tls_verify),
 		.words = verify_words,

@@ -29,8 +29,9 @@
 		F(IPC_U32, type, p telnet, 0), F(IPC_STR, type, p clnt, LINE_MAX_BYTES),                     \
 		F(IPC_STR, type, p client_name, NAME_MAX_BYTES), F(IPC_BYTES, type, p input, 65536),         \
 		F(IPC_BOOL, type, p secure, 0), F(IPC_BOOL, type, p prot_private, 0),                        \
-		F(IPC_STR, type, p tls_text, LINE_MAX_BYTES), F(IPC_STR, type, p tls_env, 8192),             \
-		F(IPC_BYTES, type, p tls_sessions, 24 * 1024), F(IPC_BYTES, type, p tls_peer, 32)
+		F(IPC_BOOL, type, p by_certificate, 0), F(IPC_STR, type, p tls_text, LINE_MAX_BYTES),        \
+		F(IPC_STR, type, p tls_env, 8192), F(IPC_BYTES, type, p tls_sessions, 24 * 1024),            \
+		F(IPC_BYTES, type, p tls_peer, 32)
 
 static const struct ipc_field connect_fields[] = {F(IPC_U32, struct ipc_connect, cid, 0),
 	F(IPC_ADDR, struct ipc_connect, peer, 0), F(IPC_ADDR, struct ipc_connect, local, 0), END};
@@ -49,7 +50,8 @@ static const struct ipc_field auth_request_fields[] = {F(IPC_U32, struct ipc_aut
 	F(IPC_STR, struct ipc_auth_request, user, NAME_MAX_BYTES),
 	F(IPC_STR, struct ipc_auth_request, password, 65536), F(IPC_ADDR, struct ipc_auth_request, client, 0),
 	F(IPC_ADDR, struct ipc_auth_request, local, 0),
-	F(IPC_STR, struct ipc_auth_request, client_name, NAME_MAX_BYTES), END};
+	F(IPC_STR, struct ipc_auth_request, client_name, NAME_MAX_BYTES),
+	F(IPC_BYTES, struct ipc_auth_request, certificate, 16 * 1024), END};
 static const struct ipc_field auth_failed_fields[] = {F(IPC_U32, struct ipc_auth_failed, sid, 0),
 	F(IPC_U32, struct ipc_auth_failed, request, 0), F(IPC_U32, struct ipc_auth_failed, reason, 0), END};
 const struct ipc_field ipc_grant_fields[] = {GRANT_FIELDS(struct ipc_grant, ), END};

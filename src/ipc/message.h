@@ -128,6 +128,7 @@ struct ipc_handoff {
 	 * goes on speaking TLS with the client. */
 	bool secure;
 	bool prot_private;             /* PROT P */
+	bool by_certificate;           /* the login was, without PASS: 232 instead of 230 */
 	const char *tls_text;          /* tls_describe_text(), "" = none */
 	const char *tls_env;           /* StdEnvVars, ExportCertData: NAME=value, each ended by LF */
 	struct ipc_bytes tls_sessions; /* tls_sessions_export(): what data connections may resume */
@@ -159,6 +160,8 @@ struct ipc_auth_request {
 	const char *password;
 	struct addr client, local;
 	const char *client_name; /* verified DNS name, or "" */
+	/* The client's certificates, tls_peer_export(): a login without password; else empty. */
+	struct ipc_bytes certificate;
 };
 
 enum ipc_auth_reason { /* for logs only: the client sees one text for all */
@@ -172,6 +175,7 @@ enum ipc_auth_reason { /* for logs only: the client sees one text for all */
 	IPC_AUTH_IDENTITY,      /* this daemon may not become that uid */
 	IPC_AUTH_PASSWORD_FORM, /* empty where forbidden, too long, or refused by AnonRejectPasswords */
 	IPC_AUTH_INTERNAL,
+	IPC_AUTH_CERTIFICATE, /* it is not one for this user */
 	IPC_AUTH_REASON_COUNT
 };
 

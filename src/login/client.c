@@ -185,9 +185,14 @@ static void handshake_done(struct client *cl)
 {
 	char text[512];
 	char *env = login_secure_env_text(cl->secure, &cl->conn.server->scope->conf);
+	struct buf cert;
 
 	cl->encrypted = true;
 	urgent_inline(cl->fd, 1);
+	buf_init(&cert, TLS_CLIENT_CERT_MAX);
+	if (tls_peer_export(cl->secure->tls, &cert) == 0)
+		login_conn_certificate(&cl->conn, &cert);
+	buf_done(&cert);
 	login_conn_secured(
 		&cl->conn, tls_describe_text(cl->secure->tls, text, sizeof(text)), env, clock_ms());
 	free(env);

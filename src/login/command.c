@@ -89,6 +89,24 @@ void login_greet(struct login_conn *c)
 
 /* --- USER, PASS --- */
 
+static void ask_password(struct login_conn *c)
+{
+	if (ftp_anon_find(c->server, c->user, NULL, NULL) != NULL && !user_conf(c)->anon_require_password)
+		(void)reply(&c->out, 331,
+			"Anonymous login ok, send your complete email address as your password");
+	else
+		(void)reply(&c->out, 331, "Password required for %s", c->user);
+}
+
+/* TLSUserName, TLSOptions AllowDotLogin: auth is asked whether the client's certificate is enough. */
+static bool certificate_may_do(const struct login_conn *c)
+{
+	const struct tls_config *tls = &conf_of(c)->tls;
+
+	return c->cert.len > 0 && (tls->user_name != NULL || (tls->options & TLS_OPT_DOT_LOGIN) != 0) &&
+	       ftp_anon_find(c->server, c->user, NULL, NULL) == NULL;
+}
+
 static void user_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
 {
 	if (cmd->arg_len == 0) {
@@ -102,16 +120,27 @@ static void user_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 	}
 	c->user = xstrdup(cmd->arg);
 	score_set_cmd(c->score, "USER", c->user);
-	if (ftp_anon_find(c->server, c->user, NULL, NULL) != NULL && !user_conf(c)->anon_require_password)
-		(void)reply(&c->out, 331,
-			"Anonymous login ok, send your complete email address as your password");
-	else
-		(void)reply(&c->out, 331, "Password required for %s", c->user);
+	if (certificate_may_do(c)) {
+		c->by_certificate = true;
+		c->pass_ms = now_ms;
+		c->request++;
+		login_enter(c, LOGIN_AUTHENTICATING, now_ms);
+		login_request(c, "", now_ms);
+	} else {
+		ask_password(c);
+	}
 }
 
 void login_fail(struct login_conn *c, unsigned code, uint64_t now_ms)
 {
 	uint64_t took = now_ms > c->pass_ms ? now_ms - c->pass_ms : 0;
+
+	if (c->by_certificate) { /* the password is still to come */
+		c->by_certificate = false;
+		ask_password(c);
+		login_enter(c, LOGIN_COMMANDS, now_ms);
+		return;
+	}
 
 	/* How long auth needed says whether the user exists. The client sees only steps. */
 	if (took < LOGIN_FAIL_MS)
@@ -161,7 +190,11 @@ void login_request(struct login_conn *c, const char *password, uint64_t now_ms)
 		.local = c->local,
 		.client_name = c->client_name != NULL ? c->client_name : "",
 	};
-	int r = c->env->ops->auth(c->env->arg, &q);
+	int r;
+
+	if (c->by_certificate)
+		q.certificate = (struct ipc_bytes){c->cert.data, c->cert.len};
+	r = c->env->ops->auth(c->env->arg, &q);
 
 	if (r == -WE_CLOSED) {
 		c->password = xstrdup(password); /* until auth is there, or TimeoutLogin */

@@ -96,6 +96,7 @@ static void set_up(struct login_conn *c, const struct login_env *env, uint32_t c
 	addr_text(peer, c->peer_text);
 	c->log = (struct log_ctx){.parent = env->log, .client = c->peer_text};
 	buf_init(&c->out, LOGIN_OUT_MAX);
+	buf_init(&c->cert, TLS_CLIENT_CERT_MAX);
 	line_init(&c->in, LOGIN_LINE_MAX, LINE_PENDING_MAX);
 	c->home_server = ftp_server_find(env->config, local);
 	c->class = ftp_class_find(env->config, peer, NULL);
@@ -143,6 +144,7 @@ void login_conn_done(struct login_conn *c)
 	c->client_name = c->sni = c->tls_text = c->tls_env = NULL;
 	line_done(&c->in);
 	buf_done(&c->out);
+	buf_done(&c->cert);
 }
 
 /* --- the client's side --- */
@@ -161,6 +163,7 @@ static void hand_over(struct login_conn *c, uint64_t now_ms)
 		.client_name = c->client_name != NULL ? c->client_name : "",
 		.secure = c->secure,
 		.prot_private = c->prot_private,
+		.by_certificate = c->by_certificate,
 		.tls_text = c->tls_text,
 		.tls_env = c->tls_env,
 	};
@@ -372,6 +375,11 @@ void login_conn_secured(struct login_conn *c, const char *text, const char *env,
 	advance(c, now_ms);
 }
 
+void login_conn_certificate(struct login_conn *c, const struct buf *der)
+{
+	(void)buf_append(&c->cert, der->data, der->len); /* it has the same maximum */
+}
+
 void login_conn_tls_failed(struct login_conn *c, const char *why, uint64_t now_ms)
 {
 	char text[512];
@@ -474,8 +482,10 @@ void login_conn_result(struct login_conn *c, const struct ipc_login_result *m, u
 		login_enter(c, LOGIN_HANDING_OVER, now_ms);
 		advance(c, now_ms);
 	} else if (m->verdict == IPC_REFUSE_TEXT) {
-		login_record(
-			c, "PASS", "PASS (hidden)", "(hidden)", m->text, strlen(m->text), c->pass_ms, now_ms);
+		login_record(c, c->by_certificate ? "USER" : "PASS",
+			c->by_certificate ? "USER" : "PASS (hidden)",
+			c->by_certificate ? c->user : "(hidden)", m->text, strlen(m->text), c->pass_ms,
+			now_ms);
 		login_conn_end(c, m->text, now_ms);
 	} else {
 		login_enter(c, LOGIN_GONE, now_ms);
@@ -484,8 +494,10 @@ void login_conn_result(struct login_conn *c, const struct ipc_login_result *m, u
 
 void login_conn_failed(struct login_conn *c, const struct ipc_auth_failed *m, uint64_t now_ms)
 {
-	if (c->state == LOGIN_AUTHENTICATING && m->request == c->request)
-		login_fail(c, 530, now_ms);
+	if (c->state != LOGIN_AUTHENTICATING || m->request != c->request)
+		return;
+	login_fail(c, 530, now_ms);
+	advance(c, now_ms);
 }
 
 void login_conn_auth_ready(struct login_conn *c, uint64_t now_ms)
@@ -506,6 +518,7 @@ void login_conn_auth_lost(struct login_conn *c, uint64_t now_ms)
 	} else if (c->state == LOGIN_AUTHENTICATING && c->password == NULL) {
 		log_warn(&c->log, "the auth process ended before it answered, refusing the login");
 		login_fail(c, 530, now_ms);
+		advance(c, now_ms);
 	}
 }
 

@@ -24,6 +24,7 @@ int secure_take(struct session *s, const struct ipc_handoff *h)
 	if (!h->secure)
 		return 0;
 	s->prot_private = h->prot_private;
+	s->by_certificate = h->by_certificate;
 	s->tls_text = xstrdup(h->tls_text);
 	s->tls_env = *h->tls_env ? xstrdup(h->tls_env) : NULL;
 	if (h->tls_peer.len == sizeof s->tls_peer) {

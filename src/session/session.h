@@ -136,9 +136,10 @@ struct session {
 	uint64_t raw_in, raw_out;
 
 	/* TLS: secure.h */
-	bool secure;       /* the control connection has TLS, or had it before CCC */
-	bool tls_cleared;  /* CCC */
-	bool prot_private; /* PROT P */
+	bool secure;         /* the control connection has TLS, or had it before CCC */
+	bool tls_cleared;    /* CCC */
+	bool prot_private;   /* PROT P */
+	bool by_certificate; /* logged in without PASS */
 	bool has_tls_peer;
 	bool tls_unbound_logged;
 	uint64_t tls_begun_ms; /* the handshake of the data connection */

@@ -130,19 +130,26 @@ static void welcome_work(void *arg, const atomic_bool *cancel)
 		w->display = session_display_text(s, &s->scope->conf.display_login, w->start);
 }
 
+/* RFC 2228 3: who needed no password is told by another code. */
+static int welcome_code(const struct session *s)
+{
+	return s->by_certificate ? 232 : 230;
+}
+
 static void welcome_reply(struct session *s)
 {
 	const struct ftp_conf *conf = &s->scope->conf;
 	struct text_vars vars = {.user = s->user};
 	struct buf text;
+	int code = welcome_code(s);
 
 	buf_init(&text, 4096);
 	if (conf->access_grant_msg && text_expand(&text, conf->access_grant_msg, &vars) == 0 && text.len > 0)
-		session_reply(s, 230, "%s", text.data);
+		session_reply(s, code, "%s", text.data);
 	else if (s->anonymous)
-		session_reply(s, 230, "Anonymous access granted, restrictions apply");
+		session_reply(s, code, "Anonymous access granted, restrictions apply");
 	else
-		session_reply(s, 230, "User %s logged in", s->sent_user);
+		session_reply(s, code, "User %s logged in", s->sent_user);
 	buf_done(&text);
 }
 
@@ -156,7 +163,7 @@ static enum ftp_result welcome_done(struct session *s, void *arg)
 		s->end = s->end ? s->end : SESSION_END_REFUSED;
 	} else {
 		session_set_cwd(s, w->start);
-		session_reply_display(s, 230, w->display);
+		session_reply_display(s, welcome_code(s), w->display);
 		welcome_reply(s);
 		log_info(&s->log, "session opened, class %s", s->who.class_name ? s->who.class_name : "-");
 	}

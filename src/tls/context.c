@@ -140,8 +140,7 @@ static int hello_seen(SSL *ssl, int *alert, void *arg)
 	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
-/* An authority without a revocation list is as good as one that has revoked nothing. */
-static int cert_verified(int ok, X509_STORE_CTX *store)
+int tls_cert_verified(int ok, X509_STORE_CTX *store)
 {
 	if (!ok && X509_STORE_CTX_get_error(store) == X509_V_ERR_UNABLE_TO_GET_CRL) {
 		X509_STORE_CTX_set_error(store, X509_V_OK);
@@ -240,16 +239,13 @@ static int certs_set(
 	return n > 0 ? 0 : err_set(err, WE_CONFIG, "there is no certificate");
 }
 
-static int authorities_set(struct tls_context *c, const struct tls_material *m, struct err *err)
+int tls_store_fill(X509_STORE *store, const struct tls_material *m, struct err *err)
 {
-	X509_STORE *store = SSL_CTX_get_cert_store(c->ctx);
 	int n = m != NULL && m->cas != NULL ? sk_X509_num(m->cas) : 0;
 
 	for (int i = 0; i < n; i++) {
 		if (!X509_STORE_add_cert(store, sk_X509_value(m->cas, i)))
 			return tls_fail(err, WE_CONFIG, "cannot use an authority's certificate");
-		if (n <= CA_NAMES_MAX)
-			(void)SSL_CTX_add_client_CA(c->ctx, sk_X509_value(m->cas, i)); /* only a hint */
 	}
 	n = m != NULL && m->crls != NULL ? sk_X509_CRL_num(m->crls) : 0;
 	for (int i = 0; i < n; i++) {
@@ -259,6 +255,15 @@ static int authorities_set(struct tls_context *c, const struct tls_material *m, 
 	if (n > 0)
 		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	return 0;
+}
+
+static int authorities_set(struct tls_context *c, const struct tls_material *m, struct err *err)
+{
+	int n = m != NULL && m->cas != NULL ? sk_X509_num(m->cas) : 0;
+
+	for (int i = 0; i < n && n <= CA_NAMES_MAX; i++)
+		(void)SSL_CTX_add_client_CA(c->ctx, sk_X509_value(m->cas, i)); /* only a hint */
+	return tls_store_fill(SSL_CTX_get_cert_store(c->ctx), m, err);
 }
 
 static void verify_set(struct tls_context *c, const struct tls_config *conf)
@@ -326,7 +331,7 @@ static int fill(struct tls_context *c, const struct tls_config *conf, const stru
 	options_set(c, conf);
 	verify_set(c, conf);
 	sessions_set(c->ctx, c->role);
-	SSL_CTX_set_verify(c->ctx, c->verify_mode, cert_verified);
+	SSL_CTX_set_verify(c->ctx, c->verify_mode, tls_cert_verified);
 	SSL_CTX_set_verify_depth(c->ctx, (int)c->verify_depth);
 	r = ciphers_set(c, conf, err);
 	if (r == 0)
@@ -391,6 +396,6 @@ void tls_context_apply(const struct tls_context *c, SSL *ssl)
 	(void)SSL_set_options(ssl, c->ssl_options);
 	(void)SSL_set_min_proto_version(ssl, c->version_min);
 	(void)SSL_set_max_proto_version(ssl, c->version_max);
-	SSL_set_verify(ssl, c->verify_mode, cert_verified);
+	SSL_set_verify(ssl, c->verify_mode, tls_cert_verified);
 	SSL_set_verify_depth(ssl, (int)c->verify_depth);
 }

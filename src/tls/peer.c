@@ -23,7 +23,7 @@ bool tls_peer_has_cert(const struct tls_conn *c)
 	return peer(c) != NULL;
 }
 
-static bool fingerprint(X509 *cert, uint8_t ret_fp[TLS_FINGERPRINT_BYTES])
+bool tls_cert_fingerprint(X509 *cert, uint8_t ret_fp[TLS_FINGERPRINT_BYTES])
 {
 	unsigned n = 0;
 
@@ -34,7 +34,7 @@ bool tls_peer_fingerprint(const struct tls_conn *c, uint8_t ret_fp[TLS_FINGERPRI
 {
 	X509 *cert = peer(c);
 
-	return cert != NULL && fingerprint(cert, ret_fp);
+	return cert != NULL && tls_cert_fingerprint(cert, ret_fp);
 }
 
 bool tls_peer_has_dns_name(const struct tls_conn *c, const char *name)
@@ -134,17 +134,22 @@ static bool extension_is(X509 *cert, const char *oid, const char *want)
 	return is;
 }
 
-bool tls_peer_is_user(const struct tls_conn *c, const char *which, const char *user)
+bool tls_cert_is_user(X509 *cert, const char *which, const char *user)
 {
-	X509 *cert = peer(c);
-
-	if (cert == NULL || user[0] == '\0')
+	if (user[0] == '\0')
 		return false;
 	if (str_eq_nocase(which, "CommonName"))
 		return common_name_is(cert, user, false);
 	if (str_eq_nocase(which, "EmailSubjAltName"))
 		return email_is(cert, user);
 	return extension_is(cert, which, user);
+}
+
+bool tls_peer_is_user(const struct tls_conn *c, const char *which, const char *user)
+{
+	X509 *cert = peer(c);
+
+	return cert != NULL && tls_cert_is_user(cert, which, user);
 }
 
 bool tls_pem_has_fingerprint(const char *pem, size_t len, const uint8_t fp[TLS_FINGERPRINT_BYTES])
@@ -159,7 +164,7 @@ bool tls_pem_has_fingerprint(const char *pem, size_t len, const uint8_t fp[TLS_F
 		cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 		if (cert == NULL)
 			break;
-		has = fingerprint(cert, own) && memcmp(own, fp, sizeof(own)) == 0;
+		has = tls_cert_fingerprint(cert, own) && memcmp(own, fp, sizeof(own)) == 0;
 		X509_free(cert);
 	}
 	BIO_free(bio);

@@ -363,4 +363,19 @@ bool tls_peer_is_user(const struct tls_conn *c, const char *which, const char *u
 /* Is a certificate with that fingerprint in the PEM text (.tlslogin)? The text is not trusted. */
 bool tls_pem_has_fingerprint(const char *pem, size_t len, const uint8_t fp[TLS_FINGERPRINT_BYTES]);
 
+/* --- the same away from the connection, in auth: nothing that another process says of a certificate is believed --- */
+
+#define TLS_CLIENT_CERT_MAX (16u * 1024)
+/* Append the verified certificates of the peer, leaf first, in DER; nothing when there is none. 0, or an error of out when
+ * not even the leaf fits. */
+int tls_peer_export(const struct tls_conn *c, struct buf *out);
+struct tls_client_cert;
+/* Verify exported certificates, which are not trusted, as a handshake does: authorities and revocation lists of m,
+ * TLSVerifyDepth, purpose. 0 with *ret_c returned, or negative with err. A millisecond; any thread. */
+int tls_client_cert_check(const struct tls_config *conf, const struct tls_material *m, const void *der,
+	size_t n, struct tls_client_cert **ret_c, struct err *err);
+void tls_client_cert_free(struct tls_client_cert **c); /* NULL inside is fine */
+bool tls_client_cert_is_user(const struct tls_client_cert *c, const char *which, const char *user);
+bool tls_client_cert_in_pem(const struct tls_client_cert *c, const char *pem, size_t len);
+
 #endif

@@ -87,6 +87,16 @@ struct tls_context {
 /* Put what ctx says on ssl. */
 void tls_context_apply(const struct tls_context *ctx, SSL *ssl);
 
+/* Authorities and revocation lists of m (may be NULL) into store. 0, or -WE_CONFIG with err. */
+int tls_store_fill(X509_STORE *store, const struct tls_material *m, struct err *err);
+/* For X509_STORE_CTX: an authority without a revocation list is as good as one that has revoked nothing. */
+int tls_cert_verified(int ok, X509_STORE_CTX *store);
+
+/* --- certificates of peers (peer.c) --- */
+
+bool tls_cert_is_user(X509 *cert, const char *which, const char *user);
+bool tls_cert_fingerprint(X509 *cert, uint8_t ret_fp[TLS_FINGERPRINT_BYTES]);
+
 /* --- sessions (sessions.c, cache.c) --- */
 
 /* s: a reference is taken. */
