@@ -106,6 +106,8 @@ int ftp_build_conditional(struct ftp_builder *b, struct ftp_server *srv, const s
 int ftp_build_server_scope(struct ftp_builder *b, struct ftp_server *srv, const struct conf_section *s);
 /* Directives in layers that are read before the layer is decided. */
 void ftp_layers_check(struct ftp_builder *b, const struct conf_section *s);
+/* Those read at the start (list 0) and before login (list 1), NULL-terminated, for tests. */
+const char *const *ftp_layer_late_names(unsigned list);
 /* Overwrite the hashes in all layers. */
 void ftp_layers_wipe(const struct ftp_server *s);
 

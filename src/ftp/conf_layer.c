@@ -115,15 +115,21 @@ int ftp_make_sections(struct ftp_builder *b, struct conf_section *s)
 
 /* Read when the server starts, before there is any client; those of the daemon itself and names and addresses of
  * servers besides. */
-static const char *const at_start[] = {"AllowLogSymlinks", "DebugLevel", "Group", "Port", "SyslogLevel",
-	"SystemLog", "TransferMMapFile", "TransferMMapOptions", "User", NULL};
+static const char *const at_start[] = {"AllowLogSymlinks", "DebugLevel", "Group", "Port", "RLimitCPU",
+	"RLimitMemory", "RLimitOpenFiles", "SyslogLevel", "SystemLog", "TransferMMapFile",
+	"TransferMMapOptions", "User", NULL};
 
 /* Read before login: <IfClass> is early enough for them. */
 static const char *const before_login[] = {"AccessDenyMsg", "AllowEmptyPasswords", "AnonRejectPasswords",
 	"AnonRequirePassword", "AuthAliasOnly", "AuthFileOptions", "AuthGroupFile", "AuthOrder", "AuthPAM",
 	"AuthPAMConfig", "AuthUserFile", "AuthUsingAlias", "DefaultTransferMode", "DeferWelcome",
-	"DisplayConnect", "MaxConnectionsPerHost", "MaxLoginAttempts", "MaxPasswordSize", "ServerIdent",
-	"TimeoutLogin", "UserAlias", "UserPassword", NULL};
+	"DisplayConnect", "MaxConnectionsPerHost", "MaxLoad", "MaxLoginAttempts", "MaxPasswordSize",
+	"ServerIdent", "TimeoutLogin", "UserAlias", "UserPassword", NULL};
+
+const char *const *ftp_layer_late_names(unsigned list)
+{
+	return list == 0 ? at_start : before_login;
+}
 
 static bool among(const char *const *list, const char *name)
 {

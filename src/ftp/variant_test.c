@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "ftp/build.h"
 #include "ftp/policy.h"
 #include "ftp/report.h"
 #include "ftp/text.h"
@@ -321,6 +322,18 @@ static void secrets_in_layers_are_wiped(void **state)
 	assert_string_equal(scope_for(&who)->conf.user_passwords->hash, "");
 }
 
+static const struct conf_row *row_named(const char *name)
+{
+	const struct conf_row *row = NULL;
+	bool other;
+
+	for (unsigned k = 0; k < CONF_KIND_COUNT && row == NULL; k++)
+		row = conf_row_find(&ftp_language, name, (enum conf_kind)k, &other);
+	if (row == NULL)
+		print_message("no directive %s\n", name);
+	return row;
+}
+
 static void messages_come_once(void **state)
 {
 	configure("<Anonymous /a>\n</Anonymous>\n<IfUser x>\nPort 1\n</IfUser>\n<VirtualHost "
@@ -328,6 +341,19 @@ static void messages_come_once(void **state)
 		  "</VirtualHost>\n<Limit NOTHING>\nDenyAll\n</Limit>\n");
 	assert_int_equal(ftp_report_warnings(report), 3);
 	assert_int_equal(ftp_report_errors(report), 0);
+}
+
+/* Every name of the lists of conf_layer.c is the name of a directive, and -t knows it. */
+static void what_comes_too_late_is_said(void **state)
+{
+	configure("<IfUser a>\nRLimitCPU 5\nMaxLoad 3\nSystemLog none\nTimeoutLogin 9\nCDPath "
+		  "/x\nTimeoutIdle 9\n</IfUser>\n"
+		  "<Class c>\nFrom all\n</Class>\n<IfClass c>\nMaxLoad 3\nRLimitCPU 5\n</IfClass>\n");
+	assert_int_equal(ftp_report_warnings(report), 5);
+	for (const char *const *n = ftp_layer_late_names(0); *n != NULL; n++)
+		assert_non_null(row_named(*n));
+	for (const char *const *n = ftp_layer_late_names(1); *n != NULL; n++)
+		assert_non_null(row_named(*n));
 }
 
 int main(void)
@@ -346,6 +372,7 @@ int main(void)
 		cmocka_unit_test(logs_of_layers_have_their_formats),
 		cmocka_unit_test(secrets_in_layers_are_wiped),
 		cmocka_unit_test(messages_come_once),
+		cmocka_unit_test(what_comes_too_late_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, teardown);
