@@ -277,6 +277,7 @@ static int access_load(struct ftp_loader *l, const char *text, size_t len, const
 	s->file = name;
 	own = tree->root->store[FTP_STORE_OWN];
 	s->access_all = own != NULL ? own->access_all : FTP_UNSET;
+	s->access_pos = own != NULL ? own->access_pos : (struct conf_pos){NULL, 0};
 	tail = &s->limits;
 	r = ftp_make_limits(tree, l->arena, tree->root);
 	if (r == 0)

@@ -477,6 +477,7 @@ struct ftp_scope {
 	struct ftp_conf conf;
 	struct ftp_limit *limits;
 	enum ftp_tristate access_all; /* AllowAll: FTP_ON, DenyAll: FTP_OFF, directly in the scope */
+	struct conf_pos access_pos;   /* of AllowAll or DenyAll */
 	const char *file;
 	unsigned line;
 };

@@ -34,8 +34,10 @@ int ftp_build_scope_layer(
 		return -ENOMEM;
 	if (s->layer != NULL)
 		sc->conf.tls = tls; /* made ready for servers, not for clients */
-	if (own != NULL && own->access_all != FTP_UNSET)
+	if (own != NULL && own->access_all != FTP_UNSET) {
 		sc->access_all = own->access_all;
+		sc->access_pos = own->access_pos;
+	}
 	return 0;
 }
 

@@ -654,6 +654,8 @@ static void ftpaccess_lies_over_its_directory(void **state)
 	assert_int_equal(s->conf.rates->item.level, 5);
 	assert_int_equal(s->conf.rates->item.next->level, 4);
 	assert_int_equal(s->access_all, FTP_OFF);
+	assert_int_equal(s->access_pos.line, 12);
+	assert_string_equal(s->access_pos.file, "/d/.ftpaccess");
 	assert_int_equal(s->limits->rules->kind, FTP_DENY_USER);
 	assert_null(s->limits->rules->next);
 	assert_non_null(strstr(

@@ -21,6 +21,7 @@ struct ftp_name { /* ServerAlias, DefaultAddress */
 
 struct ftp_own {
 	enum ftp_tristate access_all; /* AllowAll, DenyAll */
+	struct conf_pos access_pos;   /* of what decided that */
 	bool is_default;              /* DefaultServer */
 	struct ftp_name *aliases, *addresses;
 };

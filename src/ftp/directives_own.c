@@ -12,7 +12,11 @@
 
 static int own_allow_all(struct conf_call *c, void *dst)
 {
-	((struct ftp_own *)dst)->access_all = FTP_ON;
+	struct ftp_own *own = dst;
+
+	if (own->access_all != FTP_ON)
+		own->access_pos = c->pos;
+	own->access_all = FTP_ON;
 	return 0;
 }
 
@@ -21,8 +25,10 @@ static int own_deny_all(struct conf_call *c, void *dst)
 {
 	struct ftp_own *own = dst;
 
-	if (own->access_all == FTP_UNSET)
+	if (own->access_all == FTP_UNSET) {
 		own->access_all = FTP_OFF;
+		own->access_pos = c->pos;
+	}
 	return 0;
 }
 

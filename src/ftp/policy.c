@@ -128,7 +128,7 @@ static enum verdict chain_access_all(const struct chain *c, struct reason *why)
 			continue;
 		if (s->access_all == FTP_ON)
 			return NONE;
-		*why = (struct reason){s->file, "DenyAll in the section", s->line};
+		*why = (struct reason){s->access_pos.file, "DenyAll in the section", s->access_pos.line};
 		return DENY;
 	}
 	return NONE;
