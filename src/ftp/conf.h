@@ -236,6 +236,29 @@ struct ftp_create_home { /* CreateHome */
 	bool as_user;                         /* NoRootPrivs */
 };
 
+/* What bans count. Of these MaxLoginAttempts and BadProtocol are told by login, the others seen by master. */
+enum ftp_ban_event {
+	FTP_BAN_BAD_PROTOCOL = 1,
+	FTP_BAN_CONNECT_RATE,
+	FTP_BAN_LOGIN_RATE,
+	FTP_BAN_MAX_CLIENTS_PER_CLASS,
+	FTP_BAN_MAX_CLIENTS_PER_HOST,
+	FTP_BAN_MAX_CLIENTS_PER_USER,
+	FTP_BAN_MAX_CONNECTIONS_PER_HOST,
+	FTP_BAN_MAX_HOSTS_PER_USER,
+	FTP_BAN_MAX_LOGIN_ATTEMPTS
+};
+
+struct ftp_ban_rule { /* BanOnEvent */
+	struct ftp_item item;
+	enum ftp_ban_event event;
+	const char *name;     /* of the event */
+	unsigned count;       /* that many ... */
+	uint64_t interval_ms; /* ... in that time */
+	uint64_t expiry_ms;   /* how long the ban lasts */
+	const char *message;  /* NULL: BanMessage */
+};
+
 struct ftp_rlimit { /* RLimit*: of a process */
 	bool set;
 	uint64_t soft, hard; /* UINT64_MAX = max */
@@ -310,7 +333,10 @@ struct ftp_conf {
 	struct ftp_max max_clients, max_clients_per_host, max_clients_per_user, max_hosts_per_user,
 		max_connections_per_host;
 	struct ftp_class_max *max_clients_per_class;
-	double max_load; /* MaxLoad; 0 = none */
+	bool ban_engine;
+	struct ftp_ban_rule *ban_rules;
+	const char *ban_message; /* %a, %c and %u unexpanded; NULL = built in */
+	double max_load;         /* MaxLoad; 0 = none */
 	const char *max_load_message;
 	struct ftp_rlimit rlimit_cpu, rlimit_memory,
 		rlimit_files;        /* seconds, bytes, number; session processes */

@@ -687,7 +687,7 @@ static void the_report_states_every_directive(void **state)
 	FILE *f = open_memstream(&text, &len);
 
 	assert_null(load_with(
-		&opt, "Port 2121\nDelayEngine on\nQuotaLog x\nBanEngine off\nBanEngine on\n", &err));
+		&opt, "Port 2121\nDelayEngine on\nQuotaLog x\nRadiusEngine off\nRadiusEngine on\n", &err));
 	ftp_report_print(report, f);
 	ftp_report_print_problems(report, f);
 	fclose(f);
@@ -696,12 +696,14 @@ static void the_report_states_every_directive(void **state)
 		"test.conf:2: DelayEngine: accepted without effect (failed and unknown logins always take "
 		"the same time)\n"
 		"test.conf:3: QuotaLog: refused (not supported by this version)\n"
-		"test.conf:4: BanEngine: accepted without effect (bans are not supported by this version)\n"
-		"test.conf:5: BanEngine: refused (this value is not supported by this version)\n"
+		"test.conf:4: RadiusEngine: accepted without effect (RADIUS is not supported by this "
+		"version)\n"
+		"test.conf:5: RadiusEngine: refused (this value is not supported by this version)\n"
 		"1 supported, 2 accepted without effect, 2 refused; 2 errors, 0 warnings\n"
 		"fatal: QuotaLog: directive of mod_quotatab.c is known but not supported by this version on "
 		"line 3 of 'test.conf'\n"
-		"fatal: BanEngine: 'on' is not supported by this version, only 'off' is accepted: bans are "
+		"fatal: RadiusEngine: 'on' is not supported by this version, only 'off' is accepted: RADIUS "
+		"is "
 		"not supported by this version on line 5 of 'test.conf'\n");
 	assert_string_equal(err.text,
 		"fatal: QuotaLog: directive of mod_quotatab.c is known but not supported "

@@ -44,6 +44,7 @@ struct ipc_msg {
 		struct ipc_xfer_report xfer_report;
 		struct ipc_map_used map_used;
 		struct ipc_own own;
+		struct ipc_offence offence;
 		struct ipc_keys_peer keys_peer;
 		struct ipc_sign_request sign_request;
 		struct ipc_sign_reply sign_reply;

@@ -79,7 +79,8 @@ enum ipc_type {
 	IPC_CCC,   /* session -> master, after the reply was written */
 	IPC_CLEAR, /* master -> login */
 	/* session -> master */
-	IPC_OWN, /* UserOwner, GroupOwner: give this new file or directory away (fd) */
+	IPC_OFFENCE, /* login -> master: something that BanOnEvent counts */
+	IPC_OWN,     /* UserOwner, GroupOwner: give this new file or directory away (fd) */
 	IPC_TYPE_COUNT
 };
 
@@ -264,6 +265,11 @@ struct ipc_xfer_report {
 struct ipc_map_used {
 	uint32_t index; /* of the preload in the sender's generation */
 	bool stale;     /* the file is not what was mapped */
+};
+
+struct ipc_offence {
+	uint32_t sid;
+	uint32_t event; /* enum ftp_ban_event: MaxLoginAttempts or BadProtocol */
 };
 
 struct ipc_own {

@@ -151,6 +151,16 @@ void login_fail(struct login_conn *c, unsigned code, uint64_t now_ms)
 	c->due_ms = c->pass_ms + took;
 }
 
+/* Master counts, where BanEngine is on. */
+static void tell_offence(struct login_conn *c, enum ftp_ban_event event)
+{
+	struct ipc_offence q = {.sid = c->sid, .event = event};
+
+	if (conf_of(c)->ban_engine)
+		(void)c->env->ops->master(
+			c->env->arg, c, IPC_OFFENCE, &q); /* else master is gone, and so are we */
+}
+
 void login_refuse(struct login_conn *c, uint64_t now_ms)
 {
 	const char *msg = user_conf(c)->access_deny_msg;
@@ -172,6 +182,7 @@ void login_refuse(struct login_conn *c, uint64_t now_ms)
 	c->fails++;
 	if (max != 0 && c->fails >= max) {
 		log_notice(&c->log, "Maximum login attempts (%u) exceeded, connection refused", max);
+		tell_offence(c, FTP_BAN_MAX_LOGIN_ATTEMPTS);
 		login_enter(c, LOGIN_CLOSING, now_ms);
 	} else {
 		login_enter(c, LOGIN_COMMANDS, now_ms);
@@ -537,6 +548,7 @@ void login_command(struct login_conn *c, const struct line_cmd *cmd, uint64_t no
 
 	if (foreign != NULL) {
 		log_notice(&c->log, "client speaks %s, not FTP: connection closed", foreign);
+		tell_offence(c, FTP_BAN_BAD_PROTOCOL);
 		login_enter(c, LOGIN_GONE, now_ms);
 		return;
 	}

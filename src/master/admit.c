@@ -230,6 +230,35 @@ static bool rate_exceeded(struct master *m, const struct ftp_config *c)
 	return ++m->rate_count > c->max_connection_rate;
 }
 
+static struct ban_subject banned_subject(const struct msession *s)
+{
+	return (struct ban_subject){
+		.host = &s->peer, .user = s->user, .class_name = s->class != NULL ? s->class->name : NULL};
+}
+
+void admit_event(
+	struct master *m, const struct msession *s, const struct ftp_conf *conf, enum ftp_ban_event event)
+{
+	struct ban_subject who = banned_subject(s);
+	const struct ban *ban = m->bans != NULL ? bans_event(m->bans, conf, event, &who, clock_ms()) : NULL;
+	char shown[300];
+
+	if (ban != NULL)
+		log_notice(&m->log, "%s '%s' is banned by BanOnEvent %s", ban_kind_name(ban->kind),
+			str_escape(ban->name, shown, sizeof(shown)), ban->why);
+}
+
+static bool banned(
+	struct master *m, const struct msession *s, const struct ftp_conf *conf, char *text, size_t size)
+{
+	struct ban_subject who = banned_subject(s);
+	const struct ban *ban = m->bans != NULL ? bans_find(m->bans, &who, clock_ms()) : NULL;
+
+	if (ban != NULL)
+		bans_text(ban, conf, &who, text, size);
+	return ban != NULL;
+}
+
 static bool overloaded(const struct ftp_conf *conf)
 {
 	double load;
@@ -257,12 +286,16 @@ uint32_t admit_connection(struct master *m, const struct msession *s, char *text
 		return IPC_OK; /* login answers 500 */
 	a = arena_new(8192, 0);
 	conf = &msession_scope(s, false, a)->conf;
-	if (overloaded(conf)) {
+	admit_event(m, s, conf, FTP_BAN_CONNECT_RATE);
+	if (banned(m, s, conf, text, size)) {
+		verdict = IPC_REFUSE_TEXT;
+	} else if (overloaded(conf)) {
 		(void)snprintf(text, size, "421 %s", conf->max_load_message);
 		verdict = IPC_REFUSE_TEXT;
 	} else if (over(m, s, &conf->max_connections_per_host, SAME_SERVER | SAME_HOST)) {
 		limit_text(conf->max_connections_per_host.message, conf->max_connections_per_host.max, text,
 			size);
+		admit_event(m, s, conf, FTP_BAN_MAX_CONNECTIONS_PER_HOST);
 		verdict = IPC_REFUSE_TEXT;
 	}
 	arena_free(a);
@@ -278,16 +311,22 @@ static const struct ftp_class_max *class_limit(const struct ftp_conf *conf, cons
 	return l;
 }
 
-static uint32_t login_verdict(const struct master *m, const struct msession *s, const struct ftp_conf *conf,
-	char *text, size_t size)
+static uint32_t login_verdict(
+	struct master *m, const struct msession *s, const struct ftp_conf *conf, char *text, size_t size)
 {
 	const struct ftp_class_max *per_class = class_limit(conf, s->class);
 	const struct ftp_max *hit = NULL;
 	unsigned anon = s->anon != 0 ? SAME_ANON : 0;
+	enum ftp_ban_event event = 0;
+
+	admit_event(m, s, conf, FTP_BAN_LOGIN_RATE);
+	if (banned(m, s, conf, text, size))
+		return IPC_REFUSE_TEXT;
 
 	if (per_class != NULL && per_class->max != 0 &&
 		count(m, s, SAME_SERVER | SAME_CLASS | LOGGED_IN) >= per_class->max) {
 		limit_text(per_class->message, per_class->max, text, size);
+		admit_event(m, s, conf, FTP_BAN_MAX_CLIENTS_PER_CLASS);
 		return IPC_REFUSE_TEXT;
 	}
 	if (over(m, s, &conf->max_clients_per_user, SAME_SERVER | SAME_USER | LOGGED_IN))
@@ -300,6 +339,14 @@ static uint32_t login_verdict(const struct master *m, const struct msession *s, 
 		hit = &conf->max_hosts_per_user;
 	if (hit == NULL)
 		return IPC_OK;
+	if (hit == &conf->max_clients_per_user)
+		event = FTP_BAN_MAX_CLIENTS_PER_USER;
+	else if (hit == &conf->max_clients_per_host)
+		event = FTP_BAN_MAX_CLIENTS_PER_HOST;
+	else if (hit == &conf->max_hosts_per_user)
+		event = FTP_BAN_MAX_HOSTS_PER_USER;
+	if (event != 0)
+		admit_event(m, s, conf, event);
 	limit_text(hit->message, hit->max, text, size);
 	return IPC_REFUSE_TEXT;
 }

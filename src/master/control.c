@@ -220,6 +220,73 @@ static void answer_mmap(struct master *m, const struct ctl_words *w, struct buf 
 		data_u(out, "not_shown", n - i);
 }
 
+static void answer_ban(struct master *m, const struct ctl_words *w, struct buf *out)
+{
+	int kind = w->count > 1 ? ban_kind_named(w->word[1]) : -1;
+	uint64_t ms = 0;
+	struct addr a;
+	char name[ADDR_TEXT_MAX];
+
+	if (kind < 0 || w->count < 3 || w->count > 4 ||
+		(w->count == 4 && conf_duration(w->word[3], &ms) < 0)) {
+		(void)ctl_reply(out, false, "usage: ban host|user|class NAME [TIME]");
+		return;
+	}
+	if (kind == BAN_HOST && addr_parse(w->word[2], 0, &a) < 0) {
+		(void)ctl_reply(out, false, "'%s' is no address", w->word[2]);
+		return;
+	}
+	bans_add(m->bans, (enum ban_kind)kind, kind == BAN_HOST ? addr_text(&a, name) : w->word[2], ms,
+		clock_ms());
+	(void)ctl_reply(out, true, "%s %s is banned", w->word[1], w->word[2]);
+	log_notice(&m->log, "ban %s '%s' by the control socket", w->word[1], w->word[2]);
+}
+
+static void answer_permit(struct master *m, const struct ctl_words *w, struct buf *out)
+{
+	int kind = w->count > 1 ? ban_kind_named(w->word[1]) : -1;
+	bool all = w->count == 2 && str_eq(w->word[1], "all");
+	struct addr a;
+	char name[ADDR_TEXT_MAX];
+	const char *what = w->count == 3 ? w->word[2] : NULL;
+	unsigned n = 0;
+
+	if (!all && (kind < 0 || what == NULL)) {
+		(void)ctl_reply(out, false, "usage: permit host|user|class NAME, or permit all");
+		return;
+	}
+	if (kind == BAN_HOST && addr_parse(what, 0, &a) == 0)
+		what = addr_text(&a, name);
+	for (int k = 0; k < BAN_KIND_COUNT; k++)
+		if (all || k == kind)
+			n += bans_lift(m->bans, (enum ban_kind)k, what);
+	(void)ctl_reply(out, all || n > 0, n == 1 ? "%u ban lifted" : "%u bans lifted", n);
+	log_notice(&m->log, "%u bans lifted by the control socket", n);
+}
+
+/* A line for each ban: kind, seconds left ("-" = for good), why, name. */
+static void answer_bans(struct master *m, struct buf *out)
+{
+	uint64_t now = clock_ms();
+	unsigned n = 0;
+
+	for (const struct ban *b = NULL; (b = bans_next(m->bans, b, now)) != NULL;)
+		n++;
+	(void)ctl_reply(out, true, n == 1 ? "%u ban" : "%u bans", n);
+	for (const struct ban *b = NULL; (b = bans_next(m->bans, b, now)) != NULL;) {
+		char left[24] = "for good", *value;
+
+		if (out->len + 4 * strlen(b->name) + 200 > CTL_REPLY_MAX)
+			break;
+		if (b->until_ms != UINT64_MAX)
+			(void)snprintf(left, sizeof(left), "%llu s",
+				(unsigned long long)((b->until_ms - now + 999) / 1000));
+		value = xasprintf("%s (%s, by %s)", b->name, left, b->why);
+		(void)ctl_data(out, ban_kind_name(b->kind), value); /* there is room */
+		free(value);
+	}
+}
+
 /* Warnings about .ftpaccess files are the sessions' to log. */
 static void log_nothing(void *arg, const struct log_ctx *ctx, int level, int debug_level, const char *line)
 {
@@ -263,6 +330,12 @@ static void answer(struct master *m, const struct ctl_words *w, struct buf *out)
 		answer_status(m, out);
 	else if (str_eq(w->word[0], "kick"))
 		answer_kick(m, w, out);
+	else if (str_eq(w->word[0], "ban"))
+		answer_ban(m, w, out);
+	else if (str_eq(w->word[0], "permit"))
+		answer_permit(m, w, out);
+	else if (str_eq(w->word[0], "bans"))
+		answer_bans(m, out);
 	else if (str_eq(w->word[0], "mmap"))
 		answer_mmap(m, w, out);
 	else if (str_eq(w->word[0], "reload"))

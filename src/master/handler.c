@@ -74,6 +74,22 @@ static void on_disconnect(struct master *m, struct child *c, const struct ipc_di
 		msession_free(m, s);
 }
 
+/* What only login sees of what BanOnEvent counts. */
+static int on_offence(struct master *m, struct child *c, const struct ipc_offence *q)
+{
+	struct msession *s = own_session(m, c, q->sid);
+	struct arena *a;
+
+	if (q->event != FTP_BAN_MAX_LOGIN_ATTEMPTS && q->event != FTP_BAN_BAD_PROTOCOL)
+		return -WE_PERMIT;
+	if (s == NULL || s->server == NULL)
+		return 0;
+	a = arena_new(8192, 0);
+	admit_event(m, s, &msession_scope(s, false, a)->conf, (enum ftp_ban_event)q->event);
+	arena_free(a);
+	return 0;
+}
+
 static int on_host(struct master *m, struct child *c, const struct ipc_host *q)
 {
 	struct msession *s = own_session(m, c, q->sid);
@@ -439,6 +455,8 @@ static int dispatch(struct master *m, struct child *c, struct ipc_msg *msg)
 		return 0;
 	case IPC_MAP_USED:
 		return mapper_used(m, c->gen, &msg->map_used);
+	case IPC_OFFENCE:
+		return on_offence(m, c, &msg->offence);
 	case IPC_OWN:
 		return on_own(m, c, &msg->own, msg->fd);
 	case IPC_REIN:

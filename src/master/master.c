@@ -381,6 +381,7 @@ static void finish(struct master *m)
 	live_stop(m);
 	certs_forget(m);
 	control_close(m);
+	bans_free(&m->bans);
 	listeners_close(m);
 	score_close(m->board, true);
 	rate_table_free(m->rates);
@@ -448,6 +449,7 @@ int master_run(const struct master_options *opt, int ready_fd)
 	list_init(&m->children);
 	list_init(&m->listeners);
 	list_init(&m->sessions);
+	m->bans = bans_new();
 	(void)setenv("TZ", ":/etc/localtime", 0); /* confined processes keep the zone they have read */
 	digest_prepare();                         /* children share what it allocates */
 	r = start(m, &err);

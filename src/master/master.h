@@ -8,6 +8,7 @@
  *   admit.c    the session table and the limits counted over it
  *   listen.c   listening sockets     logfile.c  log files     control.c  wherryctl's socket     explain.c  wherryctl explain
  *   certs.c    certificate files that change or expire
+ *   ban.c      bans     home.c  CreateHome
  *   mapper.c   files mapped for the session processes
  *   rates.c    new numbers for TransferRate without a reload
  *   shut.c     the shutdown message file     share.c, live.c  `wherryd share`
@@ -28,6 +29,7 @@
 #include "ftp/tls_servers.h"
 #include "ipc/chan.h"
 #include "ipc/rate_table.h"
+#include "master/ban.h"
 #include "master/loop.h"
 #include "score/score.h"
 
@@ -145,6 +147,7 @@ struct master {
 	uint64_t stop_deadline_ms; /* UINT64_MAX: wait for sessions to end by themselves */
 
 	struct certs *certs;     /* NULL = no TLS */
+	struct bans *bans;       /* NULL = none yet (tests) */
 	struct control *control; /* wherryctl's socket, NULL = none */
 	struct shut *shut;
 	struct live *live;
@@ -197,6 +200,9 @@ void msession_move(struct msession *s, struct child *to);
 void msession_reset(struct master *m, struct msession *s, struct child *login);
 /* May this new connection stay? IPC_OK, or a verdict with the reply line in text. */
 uint32_t admit_connection(struct master *m, const struct msession *s, char *text, size_t size);
+/* Something that BanOnEvent counts. */
+void admit_event(
+	struct master *m, const struct msession *s, const struct ftp_conf *conf, enum ftp_ban_event event);
 /* May this granted login go on? */
 uint32_t admit_login(struct master *m, const struct msession *s, char *text, size_t size);
 /* 0: yes (and it is counted), 1: too many of this user, 2: too many of this host. */

@@ -35,6 +35,11 @@ static const struct tool tool = {"wherryctl",
 	"       kick host ADDRESS         of a client address,\n"
 	"       kick class NAME           of a connection class,\n"
 	"       kick session NUMBER       or one session (ftpwho -v shows its number)\n"
+	"       ban host|user|class NAME [TIME]\n"
+	"                                 do not let them in, for a time (hh:mm:ss) or for good\n"
+	"       permit host|user|class NAME, permit all\n"
+	"                                 lift bans\n"
+	"       bans                      who is banned\n"
 	"       explain USER@HOST PATH COMMAND [SERVER]\n"
 	"                                 may the user do that, and which line of the configuration says so\n"
 	"       mmap list [--json]        files mapped by TransferMMapFile, and how they are used\n"
@@ -53,6 +58,10 @@ static const struct command {
 	{{"kick", "host"}, 3, 3},
 	{{"kick", "class"}, 3, 3},
 	{{"kick", "session"}, 3, 3},
+	{{"ban", NULL}, 3, 4},
+	{{"permit", "all"}, 2, 2},
+	{{"permit", NULL}, 3, 3},
+	{{"bans", NULL}, 1, 1},
 	{{"explain", NULL}, 4, 5},
 	{{"mmap", "list"}, 2, 2},
 	{{"reload", NULL}, 1, 1},
