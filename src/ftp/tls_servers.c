@@ -1,11 +1,16 @@
 #include "ftp/tls_servers.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/err.h"
 #include "base/str.h"
 #include "ftp/build.h"
 #include "ftp/keys.h"
@@ -190,6 +195,35 @@ bool ftp_tls_wanted(const struct ftp_config *c)
 			return true;
 	}
 	return false;
+}
+
+static bool kernel_wanted(const struct ftp_config *c)
+{
+	for (unsigned i = 0; i < c->n_servers; i++) {
+		const struct tls_config *tls = &c->servers[i]->scope->conf.tls;
+
+		if (c->servers[i]->tls != NULL && tls->offload != TLS_OFFLOAD_OFF &&
+			(tls->options & TLS_OPT_NO_KTLS) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* TCP_ULP is looked up, and its module loaded, before anybody asks whether the socket is connected. */
+void ftp_tls_kernel_start(const struct ftp_config *c, const struct log_ctx *log)
+{
+	int fd, error = 0;
+
+	if (!kernel_wanted(c))
+		return;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return; /* who listens says so */
+	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) < 0)
+		error = errno;
+	(void)close(fd);
+	if (error != 0 && error != ENOTCONN)
+		log_info(log, "no kernel TLS here (module tls): %s", err_text(error));
 }
 
 struct tls_keys *ftp_tls_keys(const struct ftp_config *c, const struct log_ctx *log)

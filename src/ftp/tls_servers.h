@@ -13,6 +13,11 @@
 /* Is there a server with TLS? */
 bool ftp_tls_wanted(const struct ftp_config *c);
 
+/* In master, before others are forked: let the kernel load what it needs for kernel TLS, where a server may use it. It
+ * does so only for a process with CAP_NET_ADMIN, which those that use it have not. Says in the log (info) when there is
+ * none. May block for as long as modprobe(8) takes. */
+void ftp_tls_kernel_start(const struct ftp_config *c, const struct log_ctx *log);
+
 /* In auth, before it is confined: all keys. One that cannot be loaded (the file has changed since master looked) is
  * logged and left out. NULL when there is none to load. */
 struct tls_keys *ftp_tls_keys(const struct ftp_config *c, const struct log_ctx *log);

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "ftp/report.h"
+#include "ftp/tls_servers.h"
 #include "session/digest.h"
 #include "wherry_config.h"
 
@@ -105,6 +106,7 @@ int master_reload(struct master *m, struct err *err)
 	g = generation_new(m, config);
 	m->gen = g;
 	logsink_select(m, config);
+	ftp_tls_kernel_start(config, &m->log);
 	r = mapper_load(m, g, false, err);
 	if (r == 0)
 		r = children_start(m, err);
@@ -356,6 +358,7 @@ static int start(struct master *m, struct err *err)
 	m->loop.on_signal = on_signal;
 	m->loop.on_turn = on_turn;
 	m->loop.arg = m;
+	ftp_tls_kernel_start(config, &m->log);
 	r = mapper_load(m, m->gen, true, err); /* before anybody can connect */
 	if (r == 0)
 		r = listeners_update(m, config, err);

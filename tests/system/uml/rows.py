@@ -22,7 +22,7 @@ OTHERS = {
     "rate": ("1.3", "TLS_AES_128_GCM_SHA256", "TransferRate RETR 1024\n"),
     "chunks": ("1.2", "ECDHE-ECDSA-AES256-GCM-SHA384", "UseSendfile 30000 B\n"),
 }
-SINGLE = ["mode_z", "ascii", "listing", "small_files", "fall_back_at_once", "fall_back_later", "many_records", "unit_tests",
+SINGLE = ["module", "mode_z", "ascii", "listing", "small_files", "fall_back_at_once", "fall_back_later", "many_records", "unit_tests",
           "new_keys"]  # the last one, as the server keeps it in mind
 ROWS = [f"{suite}-{what}" for suite in SUITES for what in ON_EACH] + list(OTHERS) + SINGLE
 END = "the_server_ends_and_leaves_nothing"
