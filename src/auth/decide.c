@@ -456,6 +456,12 @@ static int place(struct decision *d, const struct ftp_subject *who, struct ipc_g
 		g->root = expand_path(d, root->path);
 	if (g->root == NULL || g->root[0] != '/')
 		return refuse(d, IPC_AUTH_INTERNAL, "the root directory of this login cannot be told");
+	if (d->anon != 0 && d->scope->conf.user_dir_root) {
+		if (d->q->user[0] == '.' || d->q->user[0] == '\0' || strchr(d->q->user, '/') != NULL)
+			return refuse(
+				d, IPC_AUTH_NO_USER, "the name cannot be that of a directory (UserDirRoot)");
+		g->root = arena_printf(d->arena, "%s/%s", g->root, d->q->user);
+	}
 	g->chdir = d->anon != 0 ? g->root : g->home;
 	if (start != NULL) {
 		path = expand_path(d, start->path);

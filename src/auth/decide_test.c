@@ -436,6 +436,17 @@ static void a_server_that_does_not_exist_is_refused(void **state)
 	assert_int_equal(decide(&ctx, &q, arena, &grant, what, sizeof(what)), IPC_AUTH_INTERNAL);
 }
 
+static void UserDirRoot_adds_the_name_of_the_login(void **state)
+{
+	configure(FILES "<Anonymous /srv/up>\nUser ftp\nUserAlias * ftp\nUserDirRoot on\n</Anonymous>\n");
+	assert_int_equal(login("alice", "a@b"), 0);
+	assert_string_equal(grant.root, "/srv/up/alice");
+	assert_string_equal(grant.chdir, "/srv/up/alice");
+	assert_int_equal(login("../etc", "a@b"), IPC_AUTH_NO_USER);
+	assert_int_equal(login("..", "a@b"), IPC_AUTH_NO_USER);
+	assert_int_equal(login("a/b", "a@b"), IPC_AUTH_NO_USER);
+}
+
 static int explain(const char *user)
 {
 	struct ipc_auth_request q = {.user = user, .password = "wrong", .client_name = ""};
@@ -480,6 +491,7 @@ int main(void)
 		T(without_root_only_the_own_identity_is_given_out),
 		T(group_names_with_blanks_stay_out_of_the_list),
 		T(a_server_that_does_not_exist_is_refused),
+		T(UserDirRoot_adds_the_name_of_the_login),
 		T(explain_asks_for_no_password_but_for_all_else),
 	};
 

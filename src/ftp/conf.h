@@ -357,6 +357,7 @@ struct ftp_conf {
 	const char *auth_pam_config; /* service name */
 	bool require_valid_shell, use_ftpusers, root_login, allow_empty_passwords;
 	bool auth_alias_only, auth_using_alias;
+	bool user_dir_root; /* of <Anonymous> */
 	struct ftp_alias *aliases;
 	struct ftp_user_password *user_passwords;
 	struct ftp_dir_rule *default_root, *default_chdir, *cdpath;
@@ -411,6 +412,7 @@ struct ftp_conf {
 	bool list_windows;                     /* ListStyle */
 	bool show_symlinks, use_globbing, times_gmt;
 	bool facts_advertise;
+	unsigned facts_default; /* VERB_FACT_ bits of a session at its start; 0 = all */
 	unsigned facts_options; /* FTP_FACTS_ bits */
 	bool dirfake_user_on;
 	const char *dirfake_user; /* "~" = the session's own */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "ftp/verb.h"
 #include "base/str.h"
 
 /* --- parse functions --- */
@@ -105,6 +106,11 @@ static int use_encoding(struct conf_call *c, void *dst)
 	return 0;
 }
 
+static const struct conf_word fact_names[] = {{"modify", VERB_FACT_MODIFY}, {"perm", VERB_FACT_PERM},
+	{"size", VERB_FACT_SIZE}, {"type", VERB_FACT_TYPE}, {"unique", VERB_FACT_UNIQUE},
+	{"UNIX.group", VERB_FACT_UNIX_GROUP}, {"UNIX.groupname", VERB_FACT_UNIX_GROUPNAME},
+	{"UNIX.mode", VERB_FACT_UNIX_MODE}, {"UNIX.owner", VERB_FACT_UNIX_OWNER},
+	{"UNIX.ownername", VERB_FACT_UNIX_OWNERNAME}, {NULL, 0}};
 static const struct conf_word facts_words[] = {{"UseSlink", FTP_FACTS_USE_SLINK},
 	{"NoNames", FTP_FACTS_NO_NAMES}, {"AdjustedSymlinks", FTP_FACTS_ADJUSTED_SYMLINKS}, {NULL, 0}};
 
@@ -153,6 +159,16 @@ static const struct conf_row rows[] = {
 		.dflt = "on",
 		.syntax = "on|off",
 		.doc = "Whether FEAT tells of MLST."},
+	{.name = "FactsDefault",
+		CONF_FLAGS(struct ftp_conf, facts_default),
+		.words = fact_names,
+		.scope = S_V_G,
+		.module = "mod_facts.c",
+		.dflt_text = "all that FEAT lists",
+		.syntax = "<fact> ...",
+		.doc = "Facts that MLST and MLSD show until the client chooses others with OPTS MLST: "
+		       "modify, perm, size, "
+		       "type, unique, UNIX.group, UNIX.groupname, UNIX.mode, UNIX.owner, UNIX.ownername."},
 	{.name = "FactsOptions",
 		CONF_FLAGS(struct ftp_conf, facts_options),
 		.words = facts_words,

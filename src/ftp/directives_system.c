@@ -264,6 +264,15 @@ static const struct conf_row rows[] = {
 		.syntax = "[session] <soft>|max [<hard>|max]",
 		.doc = "Descriptors, at least 64; the hard limit counts. " RLIMIT_WHO
 		       "A session needs one, and up to four more for a transfer."},
+	{.name = "UserDirRoot",
+		CONF_BOOL(struct ftp_conf, user_dir_root),
+		.scope = CONF_A,
+		.module = "mod_auth.c",
+		.dflt = "off",
+		.syntax = "on|off",
+		.doc = "The root of a session is the directory below that of <Anonymous> that has the name "
+		       "the client "
+		       "logged in with. A name with a slash, or one that begins with a dot, cannot log in."},
 	{.name = "UserOwner",
 		.type = CONF_T_CUSTOM,
 		.field = CONF_FIELD(struct ftp_conf, user_owner, struct ftp_owner),

@@ -80,11 +80,13 @@ enum verb_fact {
 extern const char *const verb_fact_name[VERB_FACT_COUNT]; /* by bit number: "modify", ... */
 /* The facts that this server offers: without the names where FactsOptions NoNames is on. */
 unsigned verb_facts_offered(const struct ftp_conf *conf);
+/* Those of a session at its start: FactsDefault, as far as they are offered. */
+unsigned verb_facts_start(const struct ftp_conf *conf);
 
 /* What FEAT depends on besides the configuration. */
 struct verb_state {
 	const struct ftp_conf *conf; /* server, or <Anonymous> of the session */
-	unsigned facts;         /* VERB_FACT_ bits selected by OPTS MLST; at the start verb_facts_offered() */
+	unsigned facts;         /* VERB_FACT_ bits selected by OPTS MLST; at the start verb_facts_start() */
 	enum ftp_digest digest; /* selected by OPTS HASH; at the start ftp_digest_first() */
 	unsigned quirks;        /* ftp_quirks() */
 };

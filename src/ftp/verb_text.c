@@ -31,6 +31,13 @@ unsigned verb_facts_offered(const struct ftp_conf *conf)
 	return VERB_FACT_EVERY;
 }
 
+unsigned verb_facts_start(const struct ftp_conf *conf)
+{
+	unsigned offered = verb_facts_offered(conf);
+
+	return conf->facts_default != 0 ? conf->facts_default & offered : offered;
+}
+
 /* --- FEAT --- */
 
 bool feat_lang(const struct verb_state *st, struct buf *out)

@@ -351,7 +351,7 @@ static void clnt_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 static void feat_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
 {
 	struct verb_state st = {.conf = conf_of(c),
-		.facts = verb_facts_offered(conf_of(c)),
+		.facts = verb_facts_start(conf_of(c)),
 		.digest = ftp_digest_first(conf_of(c)),
 		.quirks = quirks_of(c)};
 

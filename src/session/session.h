@@ -126,7 +126,7 @@ struct session {
 	char *rename_from;       /* RNFR: vpath, owned; NULL = none */
 	char *copy_from;         /* SITE CPFR: the same */
 	enum ftp_digest digest;  /* OPTS HASH; ftp_digest_first() at the start */
-	unsigned facts;          /* OPTS MLST: bits of facts.h; verb_facts_offered() at the start */
+	unsigned facts;          /* OPTS MLST: bits of facts.h; verb_facts_start() at the start */
 	int site_umask;          /* SITE UMASK, -1 = as configured */
 	uint32_t idle_ms;        /* TimeoutIdle, or what SITE IDLE made of it; 0 = none */
 	char *display_seen;      /* directories where DisplayChdir "once" was shown; owned by its command */

@@ -195,7 +195,7 @@ static void params_set(struct session *s, const struct ipc_handoff *h)
 	s->z_level = ZFILTER_LEVEL;
 	s->utf8_off = h->utf8_off;
 	s->quiet = h->quiet;
-	s->facts = verb_facts_offered(conf);
+	s->facts = verb_facts_start(conf);
 	s->digest = ftp_digest_first(conf);
 	s->site_umask = -1;
 	s->quirks = ftp_quirks(conf, &s->who);

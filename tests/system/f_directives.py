@@ -124,3 +124,13 @@ def test_CreateHome_makes_the_home_at_the_login(start):
     assert (st.st_uid, st.st_gid, st.st_mode & 0o777) == (*s.users["carl"][:2], 0o750)
     assert os.stat(s.path("new")).st_mode & 0o777 == 0o755
     assert "CreateHome: made" in s.text("system.log")
+
+
+def test_FactsDefault_chooses_the_facts_of_a_new_session(start):
+    s = start("FactsDefault size type\n")
+    s.put("f", b"12345")
+    with Ftp(s.port, user="alice") as c:
+        assert c.cmd("MLST f").lines[1].strip().lower() == "size=5;type=file; f"
+        assert "size*;type*;" in c.cmd("FEAT").text and "modify;" in c.cmd("FEAT").text
+        c.expect(200, "OPTS MLST type;modify;")
+        assert "modify=" in c.cmd("MLST f").lines[1]
