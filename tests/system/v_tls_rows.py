@@ -52,9 +52,8 @@ def test_curl(served, tmp_path, version):
 def test_lftp(served, tmp_path, version):
     if not shutil.which("lftp"):
         pytest.skip("no lftp")
-    other = "-VERS-TLS1.3" if version == "1.2" else "-VERS-TLS1.2"
     done = run_client(["lftp", "-c", f"set ftp:ssl-force yes; set ftp:ssl-protect-data yes; set ssl:verify-certificate no; "
-                       f"set ssl:priority NORMAL:{other}; open -u alice,alice-pw 127.0.0.1:{served.port}; mirror row {tmp_path}/got; "
+                       f"set ssl:priority NORMAL:-VERS-ALL:+VERS-TLS{version}; open -u alice,alice-pw 127.0.0.1:{served.port}; mirror row {tmp_path}/got; "
                        f"mirror -R {tmp_path}/got lftp{version}"], seconds=300)
     assert done.returncode == 0, done.stderr
     for i in range(COUNT):
@@ -109,15 +108,15 @@ class Driven(Ftp):
 
 
 DRIVERS = {
-    "openssl": (["openssl", "s_client", "-quiet", "-crlf", "-starttls", "ftp", "-connect", "127.0.0.1:{port}", "-tls{_version}"],
+    "openssl": (["openssl", "s_client", "-quiet", "-starttls", "ftp", "-connect", "127.0.0.1:{port}", "-tls{_version}"],
                 ["openssl", "s_client", "-quiet", "-connect", "127.0.0.1:{port}", "-tls{_version}"]),
-    "gnutls": (["gnutls-cli", "--insecure", "--starttls-proto=ftp", "--priority", "NORMAL:{minus}", "-p", "{port}", "127.0.0.1", "--logfile=/dev/null"],
-               ["gnutls-cli", "--insecure", "--priority", "NORMAL:{minus}", "-p", "{port}", "127.0.0.1", "--logfile=/dev/null"]),
+    "gnutls": (["gnutls-cli", "--insecure", "--starttls-proto=ftp", "--priority", "NORMAL:-VERS-ALL:+VERS-TLS{version}", "-p", "{port}", "127.0.0.1", "--logfile=/dev/null"],
+               ["gnutls-cli", "--insecure", "--priority", "NORMAL:-VERS-ALL:+VERS-TLS{version}", "-p", "{port}", "127.0.0.1", "--logfile=/dev/null"]),
 }
 
 
 def argv_of(pattern, version, port):
-    values = {"port": port, "_version": "1_" + version[2], "minus": "-VERS-TLS1.3" if version == "1.2" else "-VERS-TLS1.2"}
+    values = {"port": port, "_version": "1_" + version[2], "version": version}
     return [word.format(**values) for word in pattern]
 
 
