@@ -32,11 +32,13 @@ WALK = [
     "MKD {d}made", "XMKD {d}xmade", "MKD {d}made.exe", "RMD {d}deldir", "XRMD {d}xdeldir",
     "SITE CHMOD 600 {d}mode.txt", "SITE CHGRP {gid} {d}mode.txt", "SITE UTIME 202302030405 {d}time.txt", "SITE MKDIR {d}smade",
     "SITE RMDIR {d}sdel", "SITE SYMLINK {d}f.txt {d}slink", "MFMT 20210203040506 {d}time2.txt", "MFF UNIX.mode=0600; {d}mode2.txt",
+    "SITE COPY {d}f.txt {d}copy.txt", "SITE COPY {d}f.txt {d}copy.exe", "SITE CPFR {d}x.exe", "SITE CPTO {d}copy2.txt", "SITE COPY {d}inner {d}inner2",
     "PASV", "EPSV", "PORT 127,0,0,1,200,1", "EPRT |1|127.0.0.1|51200|",
 ]
 VERBS = ["CWD", "CDUP", "XCWD", "XCUP", "PWD", "XPWD", "LIST", "NLST", "MLSD", "MLST", "STAT", "SIZE", "MDTM", "RETR", "STOR", "APPE",
          "STOU", "DELE", "RNFR", "RNTO", "MKD", "XMKD", "RMD", "XRMD", "SITE_CHMOD", "SITE_CHGRP", "SITE_UTIME", "SITE_MKDIR", "SITE_RMDIR",
-         "SITE_SYMLINK", "MFMT", "MFF", "PASV", "EPSV", "PORT", "EPRT", "NOOP", "SYST", "TYPE", "REST", "ALLO", "OPTS_UTF8"]
+         "SITE_SYMLINK", "MFMT", "MFF", "PASV", "EPSV", "PORT", "EPRT", "NOOP", "SYST", "TYPE", "REST", "ALLO", "OPTS_UTF8", "SITE_COPY",
+         "SITE_CPFR", "SITE_CPTO"]
 
 
 def limit(commands, *rules):
@@ -115,6 +117,13 @@ RULES = {
     "DirFakeMode below": (directory("~/sub", "DirFakeMode 0444"), None, ["alice"]),
     "Umask": ("Umask 027 077\n", None, ["alice"]),
     "Umask below": (directory("~/sub", "Umask 077"), None, ["alice"]),
+    "IfUser": ("<IfUser alice>\nUmask 077\n" + limit("RETR", "DenyAll") + "</IfUser>\n", None, ["alice", "bob"]),
+    "IfUser negated": ("<IfUser !alice>\n" + limit("WRITE", "DenyAll") + "PathDenyFilter \\.exe$\n</IfUser>\n", None, ["alice", "bob"]),
+    "IfUser by regex": ("<IfUser regex ^b>\n" + directory("~/sub", limit("ALL", "DenyAll")) + "</IfUser>\n", None, ["alice", "bob"]),
+    "IfGroup": ("<IfGroup gbob>\nDirFakeMode 0400\nMaxRetrieveFileSize *\n" + limit("MKD DELE", "DenyAll") + "</IfGroup>\n", None, ["alice", "bob"]),
+    "IfClass": ("<IfClass here>\n" + limit("DIRS", "DenyAll") + "</IfClass>\n<IfClass there>\n" + limit("WRITE", "DenyAll") + "</IfClass>\n", None, ["alice"]),
+    "IfAuthenticated": ("<IfAuthenticated>\nUmask 027\nAllowOverwrite off\n</IfAuthenticated>\n", None, ["alice"]),
+    "HiddenStores": ("HiddenStores on\n", None, ["alice"]),
     "MaxStoreFileSize": ("MaxStoreFileSize 20 B\n", None, ["alice"]),
     "MaxStoreFileSize of a user": ("MaxStoreFileSize 20 B user bob\n", None, ["alice", "bob"]),
     "MaxRetrieveFileSize": ("MaxRetrieveFileSize 20 B\n", None, ["alice"]),
@@ -133,9 +142,9 @@ ACCEPTED = [
     (r".*", r"NOOP", r"550 -> 200", "NOOP keeps connections through firewalls open, which is nobody's harm: only its name forbids it"),
     (r".*", r"HELP NOSUCH", r"501 -> 502", "HELP is no access to anything: only its name forbids it"),
     (r".*", r"RNFR .*", r"350 -> 550", "the manual has RNFR in DIRS, the reference in WRITE: either forbids it"),
-    (r"group DIRS.*|.* of several|Deny from|Directory with a star", r"RNTO .*", r"250 -> 503", "follows from RNFR"),
-    (r"group DIRS.*|.* of several|Deny from|Directory with a star", r"tree .*(\.hid3?|ren3?\.txt|ren2\.txt|ren3\.exe)", r".* -> ", "follows from RNFR"),
-    (r"verbs.*|AllowFilter in a limit", r"SITE (MKDIR|RMDIR) .*|tree .*(smade|sdel)", r".*", "who may not MKD or RMD may not by SITE either"),
+    (r"group DIRS.*|.* of several|Deny from|Directory with a star|IfClass", r"RNTO .*", r"250 -> 503", "follows from RNFR"),
+    (r"group DIRS.*|.* of several|Deny from|Directory with a star|IfClass", r"tree .*(\.hid3?|ren3?\.txt|ren2\.txt|ren3\.exe)", r".* -> ", "follows from RNFR"),
+    (r"verbs.*|AllowFilter in a limit|IfGroup", r"SITE (MKDIR|RMDIR) .*|tree .*(smade|sdel)", r".*", "who may not MKD or RMD may not by SITE either"),
     (r"PathAllowFilter.*", r"SITE RMDIR .*|tree .*sdel", r".*", "as RMD, which both refuse"),
     (r"PathAllowFilter", r"\+STOU .*|tree ftpUNIQUE", r".*", "a name that the server chooses is a name"),
     (r".*", r"SITE SYMLINK .*|tree .*slink", r"(550 -> 200|\(none\) -> 120777)", "making a link reads nothing: the rules of its target count when it is followed"),
@@ -144,7 +153,14 @@ ACCEPTED = [
     (r"DirFakeMode below|ftpaccess with .*", r"\*(LIST|NLST|MLSD)( -a)? ", r".*", "rules are matched for the directory that is listed, not for each entry"),
     (r"HideFiles.*", r"\*NLST -a sub/", r".* -> 150 226 sub/\. \| ", ". and .. are never hidden"),
     (r"MaxRetrieveFileSize.*", r"\*RETR .*", r"150 426 +-> 550", "spec [B]: refused before the data connection"),
-    (r"MaxStoreFileSize.*", r"tree .*", r".*0 -> .*|.* now  -> .* now 0123456789abcdefghij$", "what was within the limit is there"),
+    (r"MaxStoreFileSize.*", r"tree .*", r".* now  -> .* now 0123456789abcdefghij$", "what was within the limit is there"),
+    (r"MaxStoreFileSize.*", r"SITE (COPY|CPTO) .*|tree .*(copy.*|inner2.*)", r".* -> (552|\(none\))", "a copy is stored as an upload is"),
+    (r"verbs.*|group READ.*|AllowUser by regex|DenyGroup|.*Filter in a limit|Directory .*|DenyAll of a Directory|AllowAll below DenyAll|ftpaccess with DenyAll|If.*",
+     r"SITE (COPY|CPFR|CPTO) .*|tree .*(copy2?\.(txt|exe)|inner2.*)", r".* -> (550|503|\(none\))", "a copy reads its source and makes its name: both must be allowed"),
+    (r"IfUser negated|PathDenyFilter|PathAllowFilter.*|ftpaccess with settings", r"SITE (CPFR|CPTO) .*|tree .*copy2\.txt", r"(550|503|\(none\)) -> .*",
+     "CPFR makes no name: the filters of names are asked about that of CPTO"),
+    (r"Umask.*|IfAuthenticated|ftpaccess with settings", r"tree .*(copy2?\.(txt|exe)|inner2/in\.txt)", r"100644 .* -> 1006[04]0 ", "a copy is a new file: Umask counts"),
+    (r"IfAuthenticated", r"\+STOU .*|tree ftpUNIQUE", r".*", "AllowOverwrite off does not forbid what STOU makes itself"),
 ]
 SEEN = set()
 
