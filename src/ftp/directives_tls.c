@@ -12,8 +12,6 @@
 
 static const struct conf_word verify_words[] = {{"off", TLS_VERIFY_OFF}, {"on", TLS_VERIFY_ON},
 	{"optional", TLS_VERIFY_OPTIONAL}, {"no", TLS_VERIFY_OFF}, {"yes", TLS_VERIFY_ON}, {NULL, 0}};
-static const struct conf_word verify_server_words[] = {{"on", TLS_SERVER_VERIFY_ON},
-	{"off", TLS_SERVER_VERIFY_OFF}, {"NoReverseDNS", TLS_SERVER_VERIFY_NO_REVERSE_DNS}, {NULL, 0}};
 static const struct conf_word binding_words[] = {
 	{"auto", TLS_BINDING_AUTO}, {"require", TLS_BINDING_REQUIRE}, {"off", TLS_BINDING_OFF}, {NULL, 0}};
 static const struct conf_word shutdown_words[] = {
@@ -156,7 +154,7 @@ static const struct option {
 	{"AllowWeakDH", TLS_OPT_WEAK_DH, NULL},
 	{"AllowWeakSecurity", TLS_OPT_WEAK_SECURITY, NULL},
 	{"CommonNameRequired", TLS_OPT_COMMON_NAME_REQUIRED, NULL},
-	{"EnableDiags", TLS_OPT_ENABLE_DIAGS, NULL},
+	{"EnableDiags", TLS_OPT_ENABLE_DIAGS, "TLSLog has the reasons of failed handshakes in any case"},
 	{"ExportCertData", TLS_OPT_EXPORT_CERT_DATA, NULL},
 	{"IgnoreSNI", TLS_OPT_IGNORE_SNI, NULL},
 	{"NoAutoECDH", TLS_OPT_NO_AUTO_ECDH, "elliptic curves are always negotiated"},
@@ -498,9 +496,10 @@ static const struct conf_row rows[] = {
 		.syntax = "<option> ...",
 		.doc = "AllowDotLogin, AllowPerUser, AllowWeakDH, AllowWeakSecurity, CommonNameRequired, "
 		       "dNSNameRequired, "
-		       "EnableDiags, ExportCertData, IgnoreSNI, iPAddressRequired, NoKTLS, "
+		       "ExportCertData, IgnoreSNI, iPAddressRequired, NoKTLS, "
 		       "NoSessionReuseRequired (as TLSDataBinding "
-		       "off), StdEnvVars, StrictSNI, UseImplicitSSL. AllowClientRenegotiations, NoAutoECDH "
+		       "off), StdEnvVars, StrictSNI, UseImplicitSSL. AllowClientRenegotiations, EnableDiags, "
+		       "NoAutoECDH "
 		       "and NoEmptyFragments "
 		       "are accepted without effect."},
 	{.name = "TLSPKCS12File",
@@ -663,13 +662,11 @@ static const struct conf_row rows[] = {
 			  "not asked",
 		.doc = "How it is found out whether a client's certificate was revoked."},
 	{.name = "TLSVerifyServer",
-		CONF_ENUM(struct ftp_conf, tls.verify_server, enum tls_verify_server),
-		.words = verify_server_words,
+		NOEFFECT(1),
 		.scope = S_V_G,
-		MODULE,
-		.dflt = "on",
 		.syntax = "on|off|NoReverseDNS",
-		.doc = "Whether the other server of a transfer between servers (SSCN) must have a valid "
+		.reason = "SSCN, transfers between two servers over TLS, is not offered",
+		.doc = "Whether the other server of a transfer between servers must have a valid "
 		       "certificate."},
 };
 

@@ -801,6 +801,50 @@ static void as_client_the_other_server_is_verified(void **state)
 	}
 }
 
+/* What a login process that was taken over could send: nothing but an authority's certificate is taken. */
+static void exported_certificates_are_verified_anew(void **state)
+{
+	struct tls_config conf = fx_config();
+	struct tls_load how = {0};
+	struct tls_material *m = NULL;
+	EVP_PKEY *key = fx_key(EVP_PKEY_EC);
+	const struct {
+		X509 *cert;
+		size_t cut; /* bytes that are missing */
+		bool ok;
+	} rows[] = {
+		{fx_cert("alice", NULL, key, true, 30), 0, true},
+		{fx_cert("alice", NULL, key, false, 30), 0, false}, /* signed by itself */
+		{fx_cert("alice", NULL, key, true, -1), 0, false},  /* expired */
+		{fx_cert("alice", NULL, key, true, 30), 1, false},
+		{fx_cert("alice", NULL, key, true, 30), 200, false},
+	};
+	struct err err = ERR_INIT;
+
+	conf.ca_file = fx_path("ca.pem");
+	assert_int_equal(tls_material_load(&conf, &how, &m, &err), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct tls_client_cert *c = NULL;
+		unsigned char *der = NULL;
+		int n = i2d_X509(rows[i].cert, &der), r;
+
+		assert_true(n > 0);
+		r = tls_client_cert_check(&conf, m, der, (size_t)n - rows[i].cut, &c, &err);
+		assert_int_equal(r == 0, rows[i].ok);
+		if (r == 0) {
+			assert_true(tls_client_cert_is_user(c, "CommonName", "alice"));
+			assert_false(tls_client_cert_is_user(c, "CommonName", "alic"));
+			assert_false(tls_client_cert_is_user(c, "CommonName", ""));
+			assert_false(tls_client_cert_is_user(c, "EmailSubjAltName", "alice"));
+		}
+		tls_client_cert_free(&c);
+		OPENSSL_free(der);
+		X509_free(rows[i].cert);
+	}
+	EVP_PKEY_free(key);
+	tls_material_unref(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -822,6 +866,7 @@ int main(void)
 		cmocka_unit_test(revoked_certificates_are_refused),
 		cmocka_unit_test(a_connection_describes_itself),
 		cmocka_unit_test(as_client_the_other_server_is_verified),
+		cmocka_unit_test(exported_certificates_are_verified_anew),
 	};
 
 	return cmocka_run_group_tests(tests, fx_start, fx_end);
