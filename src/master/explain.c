@@ -436,6 +436,12 @@ static void say_values(struct question *q, const struct ftp_conf *conf)
 		say(q, "HiddenStores", "%s", conf->hidden_stores.on ? "on" : "off");
 		say_max_size(q, "MaxStoreFileSize", conf->max_store_size);
 	}
+	if (one_of(q->command, (const char *const[]){"STOR", "STOU", "APPE", "MKD", "XMKD", NULL})) {
+		if (conf->user_owner.set)
+			say(q, "UserOwner", "%u", conf->user_owner.id);
+		if (conf->group_owner.set)
+			say(q, "GroupOwner", "%u", conf->group_owner.id);
+	}
 	if ((verb->flags & VERB_WRITES) != 0)
 		say(q, "Umask", "%03o for files, %03o for directories", (unsigned)conf->umask_file,
 			(unsigned)conf->umask_dir);

@@ -20,6 +20,7 @@ AllowOverride on
     DenyUser alice
   </Limit>
   Umask 027
+  GroupOwner 4321
 </Directory>
 <Directory ~/secret>
   HideFiles ^x
@@ -100,6 +101,7 @@ def test_effective_values_and_scopes_are_shown(start):
     assert values["directory"].startswith("<Directory ~/closed>")
     assert values["Umask"] == "027 for files, 027 for directories"
     assert values["path"].endswith("closed/new (does not exist)")
+    assert values["GroupOwner"] == "4321" and "UserOwner" not in values
     text, values = answer(s, "alice@10.1.2.3", "/open/f", "RETR")
     assert values["class"] == "none" and values["TransferRate"] == "none"
 
