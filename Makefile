@@ -4,7 +4,7 @@ PORT = 2121
 PREFIX = /usr/local
 FUZZ_SECONDS = 60
 
-.PHONY: run build test fuzz install clean
+.PHONY: run build test bench fuzz install clean
 run: build
 	@test "$(DIR)" != build/sample || scripts/make-sample build/sample
 	@exec build/src/master/wherryd share "$(DIR)" --port $(PORT)
@@ -17,6 +17,12 @@ build:
 test:
 	@scripts/setup test
 	@scripts/run-tests $(if $(SAN),--san $(SAN))
+
+# Ours beside the others that Debian has: QUICK=1 within three minutes.   BENCH: options of bench/run.
+bench: build
+	@scripts/setup bench
+	ninja -C build bench/limits
+	@bench/run $(if $(QUICK),--quick) $(BENCH)
 
 fuzz:
 	@scripts/setup fuzz

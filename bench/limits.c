@@ -1,0 +1,231 @@
+/* What the machine itself takes for a server's work, with nothing around it: the lower bounds beside bench/run's table.
+ *
+ *   limits sendfile FILE      page cache to socket: a loop of sendfile(2)
+ *   limits receive FOLDER MIB socket to file: recv(2) and write(2), 256 KiB
+ *   limits splice FOLDER MIB  the same through a pipe of 1 MiB, waiting for 256 KiB (SO_RCVLOWAT)
+ *   limits names FOLDER       getdents64(2) of all entries
+ *   limits walk FOLDER        the same, and statx(2) of each
+ *
+ * Prints one number: CPU seconds of this process. The other end of the socket is a child on another core, where there
+ * is one; it drops what comes as ftpload does. */
+#include <dirent.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PIECE (256u << 10)
+#define PIPE  (1u << 20)
+
+static char buffer[1u << 20];
+
+static double cpu_seconds(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void pin(unsigned which)
+{
+	cpu_set_t all, one;
+
+	if (sched_getaffinity(0, sizeof(all), &all) < 0 || CPU_COUNT(&all) < 2)
+		return;
+	for (int i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &all) || which-- > 0)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(i, &one);
+		(void)sched_setaffinity(0, sizeof(one), &one);
+		return;
+	}
+}
+
+/* A connected pair of TCP sockets on loopback. */
+static void connected(int *ret_a, int *ret_b)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(to);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*ret_a = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (listener < 0 || *ret_a < 0 || bind(listener, (struct sockaddr *)&to, len) < 0 ||
+		listen(listener, 1) < 0 || getsockname(listener, (struct sockaddr *)&to, &len) < 0 ||
+		connect(*ret_a, (struct sockaddr *)&to, len) < 0 ||
+		(*ret_b = accept(listener, NULL, NULL)) < 0)
+		err(1, "connection");
+	(void)close(listener);
+}
+
+static void lowat(int sock)
+{
+	int n = PIECE;
+
+	(void)setsockopt(sock, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof(n));
+}
+
+static void drop(int sock)
+{
+	lowat(sock);
+	while (recv(sock, buffer, sizeof(buffer), MSG_TRUNC) > 0)
+		;
+}
+
+static void supply(int sock, uint64_t bytes)
+{
+	int fd = (int)syscall(SYS_memfd_create, "limits", 0);
+	uint64_t done = 0;
+
+	if (fd < 0 || write(fd, buffer, sizeof(buffer)) != (ssize_t)sizeof(buffer))
+		err(1, "memfd");
+	while (done < bytes) {
+		off_t off = (off_t)(done % sizeof(buffer));
+		uint64_t room = sizeof(buffer) - (uint64_t)off, n = bytes - done < room ? bytes - done : room;
+		ssize_t sent = sendfile(sock, fd, &off, n);
+
+		if (sent <= 0)
+			err(1, "sendfile");
+		done += (uint64_t)sent;
+	}
+}
+
+static void send_all(int sock, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	off_t off = 0;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		err(1, "%s", path);
+	while (off < st.st_size)
+		if (sendfile(sock, fd, &off, 1u << 20) <= 0)
+			err(1, "sendfile");
+}
+
+static void receive_copying(int sock, int fd)
+{
+	ssize_t n;
+
+	while ((n = recv(sock, buffer, PIECE, 0)) > 0)
+		if (write(fd, buffer, (size_t)n) != n)
+			err(1, "write");
+}
+
+static void receive_splicing(int sock, int fd)
+{
+	int pipes[2];
+	ssize_t n;
+
+	if (pipe2(pipes, O_CLOEXEC) < 0)
+		err(1, "pipe");
+	(void)fcntl(pipes[1], F_SETPIPE_SZ, PIPE);
+	lowat(sock);
+	while ((n = splice(sock, NULL, pipes[1], NULL, PIPE, SPLICE_F_MOVE)) > 0)
+		while (n > 0) {
+			ssize_t k = splice(pipes[0], NULL, fd, NULL, (size_t)n, SPLICE_F_MOVE);
+
+			if (k <= 0)
+				err(1, "splice");
+			n -= k;
+		}
+	if (n < 0)
+		err(1, "splice");
+}
+
+static void receive_all(int sock, const char *folder, bool splicing)
+{
+	char path[4096];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/limits.XXXXXX", folder);
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		err(1, "%s", path);
+	(void)unlink(path);
+	if (splicing)
+		receive_splicing(sock, fd);
+	else
+		receive_copying(sock, fd);
+	(void)close(fd);
+}
+
+static void walk(const char *folder, bool look)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	long n;
+
+	if (fd < 0)
+		err(1, "%s", folder);
+	while ((n = syscall(SYS_getdents64, fd, buffer, 32768)) > 0) {
+		for (long at = 0; look && at < n;) {
+			struct dirent64 *e = (struct dirent64 *)(void *)(buffer + at);
+			struct statx st;
+
+			at += e->d_reclen;
+			if (statx(fd, e->d_name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &st) < 0)
+				err(1, "%s", e->d_name);
+		}
+	}
+	(void)close(fd);
+}
+
+static void transfer(const char *what, const char *path, uint64_t bytes)
+{
+	bool sends = strcmp(what, "sendfile") == 0;
+	int a, b;
+	pid_t child;
+
+	connected(&a, &b);
+	child = fork();
+	if (child < 0)
+		err(1, "fork");
+	if (child == 0) {
+		pin(1);
+		(void)close(a);
+		if (sends)
+			drop(b);
+		else
+			supply(b, bytes);
+		_exit(0);
+	}
+	(void)close(b);
+	pin(0);
+	if (sends)
+		send_all(a, path);
+	else
+		receive_all(a, path, strcmp(what, "splice") == 0);
+	(void)close(a);
+	(void)waitpid(child, NULL, 0);
+}
+
+int main(int argc, char **argv)
+{
+	double before;
+
+	if (argc < 3)
+		errx(2, "usage: limits sendfile|receive|splice|names|walk PATH [MIB]");
+	before = cpu_seconds();
+	if (strcmp(argv[1], "names") == 0 || strcmp(argv[1], "walk") == 0) {
+		pin(0);
+		walk(argv[2], argv[1][0] == 'w');
+	} else {
+		transfer(argv[1], argv[2], argc > 3 ? strtoull(argv[3], NULL, 10) << 20 : 0);
+	}
+	(void)printf("%.6f\n", cpu_seconds() - before);
+	return 0;
+}
