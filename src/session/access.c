@@ -207,6 +207,16 @@ static int level_apply(struct session *s, const char *dir, const struct ftp_scop
 	return 0;
 }
 
+/* There is no .ftpaccess below a file; but asking for one is answered "look at the disk" with VFS_CACHED, and everything
+ * would be looked up again in a pool thread. */
+static bool is_no_dir(const struct session *s, const char *real, unsigned flags)
+{
+	struct statx st;
+
+	return vfs_lstat(s->root, real, (flags & VFS_CACHED) | VFS_NOLINKS, STATX_TYPE, &st) == 0 &&
+	       !S_ISDIR(st.stx_mode);
+}
+
 /* All .ftpaccess files from the root down to real, which may be a directory itself. */
 static int levels_apply(struct session *s, const char *real, const struct ftp_scope *base, unsigned flags,
 	struct access_dir **ret_ref)
@@ -222,6 +232,8 @@ static int levels_apply(struct session *s, const char *real, const struct ftp_sc
 	for (size_t i = 1; i <= len && len > 1 && r == 0; i++) {
 		if (real[i] != '/' && real[i] != '\0')
 			continue;
+		if (i == len && is_no_dir(s, real, flags))
+			break;
 		memcpy(dir, real, i);
 		dir[i] = '\0';
 		r = level_apply(s, dir, base, flags, ret_ref);
