@@ -423,7 +423,7 @@ static void pool_work(struct pool_task *t)
 	if (x->kind == XFER_DOWNLOAD && x->seekable)
 		(void)posix_fadvise(x->fd, (off_t)x->cur, READ_AHEAD, POSIX_FADV_WILLNEED); /* a hint */
 	slice_run(x);
-	/* Saves small files a way through the loop. After xfer_stop() it is not the client's end. */
+	/* Saves small files a way through the loop. */
 	if (x->slice.end == SLICE_EOF && x->kind == XFER_UPLOAD && !atomic_load(&x->cancel) &&
 		!upload_short(x)) {
 		store_finish(x);
@@ -769,9 +769,10 @@ void xfer_abort(struct session *s, enum xfer_abort why)
 
 static void xfer_stop(struct xfer *x)
 {
-	if (x->state == XFER_MOVING) { /* the slice ends soon; slice_next() sees the rest */
+	/* The slice ends soon; slice_next() sees the rest. The socket is left alone: an end of stream that the client
+	 * sees before the reset would make a part look like the whole. */
+	if (x->state == XFER_MOVING) {
 		atomic_store(&x->cancel, true);
-		(void)shutdown(x->wire.sock, SHUT_RDWR);
 		return;
 	}
 	if (x->state == XFER_OPENING)

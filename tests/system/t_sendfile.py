@@ -354,7 +354,8 @@ def test_the_loop_sends_only_what_is_in_memory(start, library, cachestat, state)
         c.expect(550, "SIZE no")  # the process is warm, and knows the file system
         c.expect(213, "SIZE f")
         assert c.read("RETR f") == content
-    assert inject.calls > 0 and inject.cold_calls == 0
+    # cachestat(2) counts pages from the moment their reading begins; one in the middle may still be on its way
+    assert inject.calls > 0 and inject.cold_calls <= (1 if state == "holes" and cachestat else 0)
     if state == "warm":
         assert inject.loop_calls == inject.calls
     elif state == "cold":
