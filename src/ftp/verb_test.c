@@ -176,7 +176,8 @@ static void feat_promises_what_is_switched_on(void **state)
 
 	(void)state;
 	assert_string_equal(feat(&conf, VERB_FACT_MODIFY | VERB_FACT_UNIX_MODE, text, sizeof(text)),
-		"211-Features:\r\n AVBL\r\n CLNT\r\n CSID\r\n EPRT\r\n EPSV\r\n HOST\r\n LANG en-US*\r\n MDTM\r\n"
+		"211-Features:\r\n AVBL\r\n CLNT\r\n CSID\r\n EPRT\r\n EPSV\r\n HOST\r\n LANG en-US*\r\n "
+		"MDTM\r\n"
 		" MFF modify;UNIX.group;UNIX.mode;\r\n MFMT\r\n"
 		" MLST modify*;perm;size;type;unique;UNIX.group;UNIX.groupname;UNIX.mode*;UNIX.owner;"
 		"UNIX.ownername;\r\n"
