@@ -68,7 +68,9 @@ struct policy_hide {
 	unsigned n_files, n_users, n_groups;
 	bool no_access;
 };
-/* True: something may be hidden. */
+/* Does a scope hide anything from anybody? Cheap. */
+bool policy_may_hide(const struct ftp_conf *conf);
+/* True: something may be hidden from who. */
 bool policy_hide_init(struct policy_hide *h, const struct ftp_conf *conf, const struct ftp_subject *who);
 bool policy_hides_name(const struct policy_hide *h, const char *name);
 /* names: that of the entry's owner (group), NULL = not known; own: is it the session's own? */

@@ -71,6 +71,12 @@ static unsigned pick_names(
 	return n;
 }
 
+bool policy_may_hide(const struct ftp_conf *conf)
+{
+	return conf->hide_files != NULL || conf->hide_users != NULL || conf->hide_groups != NULL ||
+	       conf->hide_no_access;
+}
+
 bool policy_hide_init(struct policy_hide *h, const struct ftp_conf *conf, const struct ftp_subject *who)
 {
 	h->n_files = pick_files(conf->hide_files, who, h->files);

@@ -94,34 +94,7 @@ static void client_close(struct client *cl)
 	check_empty(t);
 }
 
-/* --- bytes: in clear, or through TLS. Both return bytes, 0 = the end, or -errno --- */
-
-static ssize_t net_send(struct client *cl, const void *p, size_t n)
-{
-	ssize_t k;
-
-	cl->tls_waits = 0;
-	if (!cl->encrypted) {
-		k = send(cl->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-		return k < 0 ? -errno : k;
-	}
-	k = tls_write(cl->secure->tls, p, n);
-	if (k == -EAGAIN)
-		cl->tls_waits = tls_wants(cl->secure->tls);
-	return k;
-}
-
-static ssize_t net_recv(struct client *cl, void *p, size_t n)
-{
-	ssize_t k;
-
-	if (cl->encrypted && !cl->shut) {
-		k = tls_read(cl->secure->tls, p, n);
-		return k == -WE_CLOSED ? 0 : k;
-	}
-	k = recv(cl->fd, p, n, MSG_DONTWAIT);
-	return k < 0 ? -errno : k;
-}
+/* --- bytes, in clear or through TLS --- */
 
 static void lost(struct client *cl, ssize_t error)
 {
@@ -134,7 +107,8 @@ static void lost(struct client *cl, ssize_t error)
 static void output_send(struct client *cl)
 {
 	while (cl->conn.out.len > 0 && cl->conn.state != LOGIN_GONE) {
-		ssize_t k = net_send(cl, cl->conn.out.data, cl->conn.out.len);
+		ssize_t k = login_secure_send(cl->encrypted ? cl->secure : NULL, cl->fd, cl->conn.out.data,
+			cl->conn.out.len, &cl->tls_waits);
 
 		if (k >= 0) {
 			login_conn_sent(&cl->conn, (size_t)k, clock_ms());
@@ -156,7 +130,9 @@ static void input_read(struct client *cl)
 
 	if (want == 0)
 		return;
-	k = net_recv(cl, bytes, want < sizeof(bytes) ? want : sizeof(bytes));
+	/* After our end nothing is read but away. */
+	k = login_secure_recv(cl->encrypted && !cl->shut ? cl->secure : NULL, cl->fd, bytes,
+		want < sizeof(bytes) ? want : sizeof(bytes));
 	if (k > 0) {
 		login_conn_input(&cl->conn, bytes, (size_t)k, clock_ms());
 		wipe(bytes, (size_t)k); /* may have been a password */

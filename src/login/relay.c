@@ -90,39 +90,6 @@ static void timer_set(struct relay *r, uint64_t ms)
 	(void)uv_timer_start(&r->timer, timed_out, ms, 0); /* cannot fail with a callback */
 }
 
-/* --- the four directions; each returns bytes, 0 = the end, or -errno --- */
-
-static ssize_t net_read(struct relay *r, void *p, size_t n)
-{
-	ssize_t k;
-
-	if (r->secure != NULL) {
-		k = tls_read(r->secure->tls, p, n);
-		if (k == -WE_CLOSED)
-			return 0; /* clients often close without a word: nothing is cut off by it */
-		if (k < 0)
-			login_secure_failed(r->secure);
-		return k;
-	}
-	k = recv(r->net, p, n, MSG_DONTWAIT);
-	return k < 0 ? -errno : k;
-}
-
-static ssize_t net_write(struct relay *r, const void *p, size_t n)
-{
-	ssize_t k;
-
-	r->tls_waits = 0;
-	if (r->secure != NULL) {
-		k = tls_write(r->secure->tls, p, n);
-		if (k == -EAGAIN)
-			r->tls_waits = tls_wants(r->secure->tls);
-		return k;
-	}
-	k = send(r->net, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-	return k < 0 ? -errno : k;
-}
-
 static bool again(ssize_t k)
 {
 	return k == -EAGAIN || k == -EINTR;
@@ -170,13 +137,15 @@ static bool pump_in(struct relay *r)
 			net_heard(r);
 			return true;
 		}
-		k = net_read(r, bytes, sizeof(bytes));
+		k = login_secure_recv(r->secure, r->net, bytes, sizeof(bytes));
 		if (k > 0 && buf_append(&r->to_local, bytes, (size_t)k) < 0)
 			return false;
 		if (k == 0 && r->secure != NULL && tls_heard_close(r->secure->tls))
 			net_heard(r);
 		else
 			r->net_ended = k == 0;
+		if (k < 0 && r->secure != NULL)
+			login_secure_failed(r->secure);
 		if (k < 0)
 			return again(k);
 	}
@@ -191,7 +160,8 @@ static bool pump_out(struct relay *r)
 
 	for (int turn = 0; turn < TURNS; turn++) {
 		if (r->to_net.len > 0) {
-			k = net_write(r, r->to_net.data, r->to_net.len);
+			k = login_secure_send(
+				r->secure, r->net, r->to_net.data, r->to_net.len, &r->tls_waits);
 			if (k < 0)
 				return again(k);
 			taken(&r->to_net, (size_t)k);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -140,4 +141,31 @@ void login_secure_failed(const struct secure *s)
 
 	if (why != NULL && s->conf != NULL)
 		ftp_tls_log(s->conf, &s->log, "control", why, -1);
+}
+
+ssize_t login_secure_recv(struct secure *s, int fd, void *p, size_t n)
+{
+	ssize_t k;
+
+	if (s != NULL) {
+		k = tls_read(s->tls, p, n);
+		return k == -WE_CLOSED ? 0 : k;
+	}
+	k = recv(fd, p, n, MSG_DONTWAIT);
+	return k < 0 ? -errno : k;
+}
+
+ssize_t login_secure_send(struct secure *s, int fd, const void *p, size_t n, short *ret_waits)
+{
+	ssize_t k;
+
+	*ret_waits = 0;
+	if (s != NULL) {
+		k = tls_write(s->tls, p, n);
+		if (k == -EAGAIN)
+			*ret_waits = tls_wants(s->tls);
+		return k;
+	}
+	k = send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return k < 0 ? -errno : k;
 }

@@ -37,4 +37,10 @@ void login_secure_keep(struct secure *s, const struct login_conn *c);
 /* A kept one failed: is it TLS that ended it? Then TLSLog gets a line. */
 void login_secure_failed(const struct secure *s);
 
+/* Bytes of a control connection, through TLS or with s NULL in clear. Returns bytes, 0 at the end (also one without
+ * close_notify: clients often close without a word, and nothing is cut off by it), or -errno. */
+ssize_t login_secure_recv(struct secure *s, int fd, void *p, size_t n);
+/* Returns bytes or -errno. *ret_waits: POLLIN or POLLOUT that TLS needs before it goes on, 0 = none. */
+ssize_t login_secure_send(struct secure *s, int fd, const void *p, size_t n, short *ret_waits);
+
 #endif

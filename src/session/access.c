@@ -258,12 +258,35 @@ static bool verb_names(const char *verb)
 	return v && v->flags & VERB_NAMES;
 }
 
+/* The rules for an object (real: without links; host: the same from outside) whose scope, with ftpaccess, is
+ * known. 0; -EPERM, -WE_NAME; -ENOENT for what is hidden from the command; -EAGAIN with VFS_CACHED. */
+static int object_check(struct session *s, const char *verb, const char *real, const char *host,
+	const struct ftp_scope *ftpaccess, const struct ftp_conf *conf, unsigned flags)
+{
+	struct policy_env env = policy_env_of(s);
+	struct policy_verdict verdict;
+	int r = 0;
+
+	if (!policy_check(&s->who, s->scope, &env, host, ftpaccess, verb, &verdict))
+		r = -EPERM;
+	else if (verb_names(verb) && !policy_name_allowed(conf, real, &verdict))
+		r = -WE_NAME;
+	if (r < 0) {
+		log_debug(&s->log, 3, "%s of '%s' denied: %s (%s:%u)", verb, host, verdict.why,
+			verdict.file ? verdict.file : "-", verdict.line);
+		return r;
+	}
+	if (!policy_may_hide(conf) || !policy_ignores_hidden(s->scope, &env, host, ftpaccess, verb))
+		return 0;
+	r = hide_path(s, conf, real, flags);
+	return r > 0 ? -ENOENT : r;
+}
+
 int session_allowed(
 	struct session *s, const char *verb, const char *vpath, unsigned flags, struct session_access *ret)
 {
 	struct policy_env env = policy_env_of(s);
 	char host[VFS_PATH_SIZE * 2];
-	struct policy_verdict verdict;
 	const struct ftp_scope *base;
 	int r;
 
@@ -279,17 +302,7 @@ int session_allowed(
 	ret->conf = &ret->scope->conf;
 	if (!verb)
 		return 0;
-	if (!policy_check(&s->who, s->scope, &env, host, ret->ref ? ret->ref->scope : NULL, verb, &verdict))
-		r = -EPERM;
-	else if (verb_names(verb) && !policy_name_allowed(ret->conf, ret->real, &verdict))
-		r = -WE_NAME;
-	if (r < 0)
-		log_debug(&s->log, 3, "%s of '%s' denied: %s (%s:%u)", verb, host, verdict.why,
-			verdict.file ? verdict.file : "-", verdict.line);
-	else if (policy_ignores_hidden(s->scope, &env, host, ret->ref ? ret->ref->scope : NULL, verb)) {
-		r = hide_path(s, ret->conf, ret->real, flags);
-		r = r > 0 ? -ENOENT : r;
-	}
+	r = object_check(s, verb, ret->real, host, ret->ref ? ret->ref->scope : NULL, ret->conf, flags);
 	if (r < 0)
 		session_access_done(ret);
 	return r;
@@ -320,18 +333,12 @@ int session_new_allowed(struct session *s, const char *verb, const struct sessio
 	struct policy_env env = policy_env_of(s);
 	const struct ftp_scope *access = dir->ref ? dir->ref->scope : NULL;
 	char host[VFS_PATH_SIZE * 2];
-	const struct ftp_conf *conf;
+	int r;
 
 	(void)vfs_host_text(s->root, vpath, host, sizeof host);
-	conf = access ? &access->conf : &policy_scope_for_path(s->scope, &env, host)->conf;
-	*ret_conf = conf;
-	if (!policy_check(&s->who, s->scope, &env, host, access, verb, NULL))
-		return -EPERM;
-	if (verb_names(verb) && !policy_name_allowed(conf, vpath, NULL))
-		return -WE_NAME;
-	if (policy_ignores_hidden(s->scope, &env, host, access, verb) && hide_path(s, conf, vpath, 0) > 0)
-		return -EPERM;
-	return 0;
+	*ret_conf = access ? &access->conf : &policy_scope_for_path(s->scope, &env, host)->conf;
+	r = object_check(s, verb, vpath, host, access, *ret_conf, 0);
+	return r == -ENOENT ? -EPERM : r; /* a name that is to be made cannot be missing */
 }
 
 struct access_cwd {
