@@ -232,11 +232,11 @@ static int levels_apply(struct session *s, const char *real, const struct ftp_sc
 	for (size_t i = 1; i <= len && len > 1 && r == 0; i++) {
 		if (real[i] != '/' && real[i] != '\0')
 			continue;
-		if (i == len && is_no_dir(s, real, flags))
-			break;
 		memcpy(dir, real, i);
 		dir[i] = '\0';
 		r = level_apply(s, dir, base, flags, ret_ref);
+		if (r == -EAGAIN && i == len && is_no_dir(s, real, flags))
+			r = 0;
 	}
 	if (r < 0) {
 		dir_unref(*ret_ref);

@@ -101,7 +101,8 @@ static void stor_look(struct stor *t)
 		stor_refuse(t, 550, "Overwrite permission denied", 0);
 	else if (t->exists && !type_ok(&st))
 		stor_refuse(t, 550, "Not a regular file", 0);
-	else if (!(t->s->scope->conf.transfer_options & FTP_TRANSFER_SYMLINK_UPLOAD) && is_link(t))
+	else if (!(t->s->scope->conf.transfer_options & FTP_TRANSFER_SYMLINK_UPLOAD) &&
+		 !str_eq(t->access.real, t->vpath) && is_link(t)) /* equal: no link on the way */
 		stor_refuse(t, 550, "Not a regular file", 0);
 	else if (t->exists && t->opt.mode != STORE_REPLACE && !conf->allow_store_restart)
 		stor_refuse(t, 451, "Append/Restart not permitted, try again", 0);
