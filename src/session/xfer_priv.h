@@ -135,7 +135,7 @@ struct xfer {
 	bool unmapped;               /* ... because map failed; a slice sets it */
 	uint64_t chunk;              /* UseSendfile: bytes of one request at most, 0 = no limit */
 	uint64_t resident_until;     /* file offset up to which no disk is needed */
-	dev_t dev;                   /* of the file, 0 = not a download */
+	dev_t dev;                   /* of the file, 0 = a listing */
 	const struct vfs_fstype *fs; /* of the file, NULL = not a download */
 	bool ended_once;             /* the kernel said end of file before it was */
 	struct xfer_limits limits;
