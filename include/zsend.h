@@ -204,6 +204,10 @@ ssize_t zs_send(int sock, int file, uint64_t *off, size_t max);
  *   len   bytes asked about
  * Returns 0 .. len, never counting past end of file, or -ENOTSUP when system and file system cannot tell,
  * or -errno (EBADF, EINVAL, EIO). Never waits for a disk; may start reading ahead.
+ * Exact to the page where cachestat(2) answers. It does not to a process that neither owns nor may write the
+ * file, nor for pages that are still being read; then up to 256 KiB are exact as well, while in longer ranges the
+ * last byte of each 64 KiB stands for them: a hole that ends before it is missed, and sending would wait for a
+ * disk there. Such holes come from eviction of single pages; what Linux reads ahead comes in larger pieces.
  * Source: cachestat(2), else preadv2(2) with RWF_NOWAIT. */
 int64_t zs_resident(int file, uint64_t off, size_t len);
 

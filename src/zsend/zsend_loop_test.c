@@ -154,6 +154,58 @@ static void residency_is_told_to_the_byte(void **state)
 	close(fd);
 }
 
+/* Where cachestat(2) does not answer, long ranges are probed. */
+static void long_ranges_are_probed_block_by_block(void **state)
+{
+	const int64_t block = 64 * 1024 / PAGE, n = 5 * block;
+	const size_t size = (size_t)(n * PAGE + 100);
+	int fd;
+
+	bent_reset();
+	fd = cold_file((int64_t)size);
+	if (fd < 0)
+		skip();
+	bent.fail[BENT_CACHESTAT] = EPERM;
+	for (int64_t p = 0; p <= n; p++)
+		touch(fd, p);
+	bent.calls[BENT_PREADV2] = 0;
+	assert_int_equal(zs_resident(fd, 0, SIZE_MAX), size);
+	assert_in_range(bent.calls[BENT_PREADV2], 1, 7);
+	assert_int_equal(zs_resident(fd, 5, size - 10), size - 10);
+	/* the first page, the last ones of blocks, and the beginning of the last block */
+	told_up_to_hole(fd, 0, 0, size, 0, (int64_t)size);
+	told_up_to_hole(fd, 0, 9, size - 9, 0, (int64_t)size - 9);
+	for (int64_t b = 1; b <= 5; b++) {
+		told_up_to_hole(fd, b * block - 1, 0, size, (b * block - 1) * PAGE, (int64_t)size);
+		told_up_to_hole(fd, b * block - 1, (uint64_t)PAGE + 9, size - (size_t)PAGE - 9,
+			(b * block - 2) * PAGE - 9, (int64_t)size - PAGE - 9);
+	}
+	told_up_to_hole(fd, n, 0, size, n * PAGE, (int64_t)size);
+	close(fd);
+}
+
+/* What a probe makes the kernel fetch must not look like the whole block. */
+static void probing_a_cold_file_leaves_no_hole(void **state)
+{
+	const int64_t n = 5 * 64 * 1024 / PAGE;
+	int64_t got = 0;
+	int fd;
+
+	bent_reset();
+	fd = cold_file(n * PAGE);
+	if (fd < 0)
+		skip();
+	bent.fail[BENT_CACHESTAT] = EPERM;
+	for (int tries = 0; got < n * PAGE; tries++) {
+		assert_in_range(tries, 0, 5000);
+		got = zs_resident(fd, 0, (size_t)(n * PAGE));
+		for (int64_t p = 0; p < got / PAGE; p++)
+			assert_true(is_there(fd, p));
+		assert_int_equal(usleep(500), 0);
+	}
+	close(fd);
+}
+
 static void residency_where_it_cannot_be_told(void **state)
 {
 	int fd = file_with(content, 100), disk, p[2];
@@ -262,6 +314,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(send_returns_what_a_loop_needs),
 		cmocka_unit_test(residency_is_told_to_the_byte),
+		cmocka_unit_test(long_ranges_are_probed_block_by_block),
+		cmocka_unit_test(probing_a_cold_file_leaves_no_hole),
 		cmocka_unit_test(residency_where_it_cannot_be_told),
 		cmocka_unit_test(nodiskio_sends_what_is_in_memory_then_ebusy),
 		cmocka_unit_test(sync_copies_and_nocache_forgets),
