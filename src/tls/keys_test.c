@@ -125,7 +125,7 @@ static void certificates_that_have_expired_are_told_of(void **state)
 
 	conf.rsa_cert = NULL;
 	conf.ec_cert = fx_path("old.pem");
-	for (int days = -1; days < 30; days += 4) {
+	for (int days = -2; days < 30; days += 4) { /* not 7 itself: the clock goes on */
 		c = fx_cert("x", NULL, k, true, days);
 		fx_write("old.pem", k, c, NULL, 0600);
 		X509_free(c);
