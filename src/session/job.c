@@ -2,9 +2,11 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/fd.h"
 #include "session/pool.h"
 #include "session/proc.h"
 #include "session/session_priv.h"
+#include "vfs/fstype.h"
 
 struct session_job {
 	struct pool_task task;
@@ -76,4 +78,55 @@ void session_job_cancel(struct session *s)
 {
 	if (s->job)
 		atomic_store(&s->job->cancel, true);
+}
+
+/* --- closing --- */
+
+struct closing {
+	struct pool_task task;
+	struct session *s;
+	int fd;
+	dev_t dev;
+};
+
+static uint64_t closing_place(const struct pool_task *t)
+{
+	const struct closing *c = t->arg;
+
+	return c->dev;
+}
+
+static void closing_work(struct pool_task *t)
+{
+	struct closing *c = t->arg;
+
+	fd_close(&c->fd);
+}
+
+static void closing_done(struct pool_task *t)
+{
+	struct closing *c = t->arg;
+
+	session_unref(c->s);
+	free(c);
+}
+
+void session_close_fd(struct session *s, int *fd, dev_t dev)
+{
+	const struct vfs_fstype *fs = dev ? vfs_fstype_known(dev) : NULL;
+	struct closing *c;
+
+	if (*fd < 0 || (fs && fs->local)) {
+		fd_close(fd);
+		return;
+	}
+	c = xcalloc(1, sizeof *c);
+	c->s = s;
+	c->fd = *fd;
+	c->dev = dev;
+	c->task = (struct pool_task){
+		.work = closing_work, .done = closing_done, .place = closing_place, .arg = c};
+	*fd = -1;
+	session_ref(s);
+	pool_add(s->proc->pool, &c->task);
 }

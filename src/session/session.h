@@ -204,6 +204,9 @@ enum ftp_result session_job(struct session *s, session_work_fn *work, session_do
 void session_job_long(struct session *s, const struct session_long *what);
 /* Was the job that done() belongs to cancelled? */
 bool session_job_cancelled(const struct session *s);
+/* Close *fd, a file on device dev (0: not known), and set it to -1: at once where closing waits for no other process
+ * or machine, else in a pool thread, for whose time the session is kept. -1 is fine. */
+void session_close_fd(struct session *s, int *fd, dev_t dev);
 
 /* End of a command that returned FTP_WAIT_IPC. */
 void session_finish(struct session *s, enum ftp_result result);

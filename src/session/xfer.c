@@ -63,8 +63,8 @@ static void xfer_free(struct xfer *x)
 	alarm_free(&x->shown_alarm);
 	wire_close(&x->wire);
 	mapped_close(x);
-	fd_close(&x->fd);
-	fd_close(&x->owned_fd);
+	session_close_fd(x->s, &x->fd, x->dev);
+	session_close_fd(x->s, &x->owned_fd, x->dev);
 	if (x->src)
 		x->src->free(x->src);
 	free(x->pending);

@@ -163,6 +163,32 @@ def test_closing_a_file_hangs(mounted):
             c.expect(226)
 
 
+# Commands that open a file and end without a transfer, and what they answer.
+CLOSED = {"hash": ["XCRC slow/f{}", "213"], "beyond the end": ["REST 999999999", "350", "RETR slow/f{}", "554"]}
+
+
+@pytest.mark.parametrize("lines", CLOSED.values(), ids=CLOSED.keys())
+@pytest.mark.timeout(60)
+def test_closing_a_file_without_a_transfer_hangs(mounted, lines):
+    server, fs = mounted(3600)
+    prepare(server)
+    with contextlib.ExitStack() as stack:
+        slow, others = sessions(stack, server, SLOW), sessions(stack, server, OTHERS)
+        for i, c in enumerate(slow):
+            fs.hold(f"f{i}", "flush")
+        for i, c in enumerate(slow[:4]):
+            for line, code in zip(lines[::2], lines[1::2]):
+                timed(lambda: c.expect(int(code), line.format(i)))
+        fs.wait_held(4)
+        others_go_on(server, others)
+        for c in slow[4:8]:
+            c.expect(200, "NOOP")
+        slow[0].quit()
+        fs.release()
+        for c in slow[1:4]:
+            c.expect(200, "NOOP")
+
+
 @pytest.mark.timeout(60)
 def test_a_working_directory_that_hangs(mounted):
     """<Limit> and .ftpaccess of the current directory are asked for each command."""

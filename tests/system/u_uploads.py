@@ -566,6 +566,31 @@ def test_hung_uploads_can_be_aborted(hung):
 
 @pytest.mark.root
 @pytest.mark.timeout(60)
+def test_an_upload_aborted_while_it_is_opened_stops_nobody_else(hung):
+    """What was created is removed again and closed, where closing hangs."""
+    s, slow = hung
+    s.put("other/f", b"content")
+    slow.hold("create")
+    slow.hold("flush")
+    with binary(s.port) as c, binary(s.port) as other:
+        with c.data():
+            c.send("STOR slow/f")
+            wait_until(lambda: slow.held("create") == 1, "creating hangs")
+            c.send("ABOR")
+            c.send("NOOP")
+            slow.release("create")
+            wait_until(lambda: slow.held("flush") == 1, "closing hangs")
+            assert other.read("RETR other/f") == b"content"
+            assert slow.held("flush") == 1
+            slow.release("flush")
+            c.expect(426)
+            c.expect(226)
+            c.expect(200)
+    assert not os.path.exists(slow.backing("f"))
+
+
+@pytest.mark.root
+@pytest.mark.timeout(60)
 def test_files_that_hang_at_their_end_stop_nobody_else(hung):
     s, slow = hung
     s.put("other/f", b"content")

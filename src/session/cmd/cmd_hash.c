@@ -12,7 +12,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/str.h"
 #include "session/cmd/args.h"
 #include "session/cmd/cmd.h"
@@ -59,7 +58,7 @@ static void hash_free(struct hash *h)
 	if (h->s->long_job == &h->progress)
 		h->s->long_job = NULL;
 	digest_free(h->digest);
-	fd_close(&h->fd);
+	session_close_fd(h->s, &h->fd, h->st.st_dev);
 	free(h->path);
 	free(h);
 }

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "base/fd.h"
 #include "ftp/profile.h"
 #include "ftp/reply.h"
 #include "session/cmd/cmd.h"
@@ -45,7 +44,7 @@ static int mkd_look(struct path_work *w, unsigned flags)
 
 static void dir_done(struct path_work *w)
 {
-	fd_close(&((struct dir_work *)w)->fd);
+	session_close_fd(w->s, &((struct dir_work *)w)->fd, 0);
 }
 
 static enum ftp_result mkd_answer(struct session *s, struct path_work *w)

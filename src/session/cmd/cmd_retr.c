@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "base/fd.h"
 #include "ftp/policy.h"
 #include "session/claim.h"
 #include "session/cmd/cmd.h"
@@ -30,7 +29,7 @@ static void retr_free(struct retr *r)
 {
 	if (r->access.conf)
 		session_access_done(&r->access);
-	fd_close(&r->fd);
+	session_close_fd(r->s, &r->fd, r->st.st_dev);
 	free(r->arg);
 	free(r);
 }

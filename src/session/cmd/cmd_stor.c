@@ -37,12 +37,6 @@ struct stor {
 
 static void stor_free(struct stor *t)
 {
-	enum store_problem problem;
-	int64_t size;
-
-	if (t->store)
-		(void)store_end(
-			t->store, false, &problem, &size); /* only after a cancel: nothing is in it yet */
 	if (t->access.conf)
 		session_access_done(&t->access);
 	free(t->arg);
@@ -209,12 +203,23 @@ static enum ftp_result stor_start(struct session *s, struct stor *t)
 	return result;
 }
 
+/* It was opened when the cancel came: nothing is in it yet. */
+static void stor_undo(void *arg, const atomic_bool *cancel)
+{
+	struct stor *t = arg;
+	enum store_problem problem;
+	int64_t size;
+
+	(void)store_end(t->store, false, &problem, &size);
+	t->store = NULL;
+}
+
 static enum ftp_result stor_done(struct session *s, void *arg)
 {
 	struct stor *t = arg;
 
 	if (session_job_cancelled(s))
-		return stor_claimed(s, t, NULL, true);
+		return t->store ? session_job(s, stor_undo, stor_done, t) : stor_claimed(s, t, NULL, true);
 	if (!t->code && !t->store)
 		return claim_ask(s, t->access.conf, t->command, stor_claimed, t);
 	if (!t->code)

@@ -178,6 +178,13 @@ bool session_job_cancelled(const struct session *s)
 	return false;
 }
 
+void session_close_fd(struct session *s, int *fd, dev_t dev)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
 bool owner_wanted(const struct ftp_conf *conf)
 {
 	return false;
