@@ -128,6 +128,8 @@ static int open_own(struct xfer *x, struct map_ref *ref, const struct ftp_mmap_o
 			 (o->flags & PRELOAD_HUGE ? VFS_MAP_HUGE : 0u);
 	int r;
 
+	if (!x->fs->local)
+		return -EREMOTE; /* mmap(2) may ask another process or machine, and this is the loop */
 	if (o->max_total && counted_total + bytes > o->max_total)
 		return -WE_LIMIT;
 	r = map_open(x->fd, x->end, x->cur, flags, &ref->map);
@@ -172,8 +174,9 @@ bool mapped_open(struct xfer *x)
 	}
 	p = preload_of(x);
 	r = p ? open_preload(x, &ref, p) : open_own(x, &ref, &conf->mmap_options);
-	if (r == -WE_LIMIT)
-		log_debug(&x->s->log, 9, "xfer_mmap: '%s' is not mapped: MaxTotal", x->vpath);
+	if (r == -WE_LIMIT || r == -EREMOTE)
+		log_debug(&x->s->log, 9, "xfer_mmap: '%s' is not mapped: %s", x->vpath,
+			r == -WE_LIMIT ? "MaxTotal" : "no local file system");
 	else if (r < 0)
 		log_notice(&x->s->log, "xfer_mmap: cannot map '%s' (%s), reading it instead", x->vpath,
 			err_text(r));

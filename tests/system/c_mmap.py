@@ -13,6 +13,7 @@ import zlib
 
 import pytest
 
+import holdfs
 from ftpclient import Ftp, read_all
 from ftpsclient import Ftps, make_certificate, tls_conf
 from inject import Inject
@@ -266,6 +267,28 @@ def test_when_mapping_fails_in_the_middle_the_rest_is_read(start, request, mode)
         got = retr(c)
         assert (zlib.decompress(got) if mode == "Z" else got) == data
         assert "cannot map '/big' (Permission denied), reading it instead" in s.text("system.log")
+
+
+@pytest.mark.root
+def test_files_of_file_systems_that_may_hang_are_not_mapped(start):
+    if holdfs.reason():
+        pytest.skip(holdfs.reason())
+    s = start.prepare()
+    data = content(MIB)
+    s.put("big", data)
+    fs = holdfs.HoldFs(s.mkdir("slow"), {"f": data})
+    try:
+        s.configure(COPIED)
+        s.start("-d", "10")
+        with Ftp(s.port, user="alice") as c:
+            assert retr(c, "slow/f") == data
+            assert retr(c) == data
+        log = s.text("system.log")
+    finally:
+        fs.unmount()
+    assert "'/slow/f' is not mapped: no local file system" in log
+    assert "'/slow/f' is mapped" not in log
+    assert "'/big' is mapped for this transfer" in log
 
 
 def read_zeros(sock, size):
