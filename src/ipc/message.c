@@ -29,9 +29,8 @@
 		F(IPC_U32, type, p telnet, 0), F(IPC_STR, type, p clnt, LINE_MAX_BYTES),                     \
 		F(IPC_STR, type, p client_name, NAME_MAX_BYTES), F(IPC_BYTES, type, p input, 65536),         \
 		F(IPC_BOOL, type, p secure, 0), F(IPC_BOOL, type, p prot_private, 0),                        \
-		F(IPC_BOOL, type, p by_certificate, 0), F(IPC_STR, type, p tls_text, LINE_MAX_BYTES),        \
-		F(IPC_STR, type, p tls_env, 8192), F(IPC_BYTES, type, p tls_sessions, 24 * 1024),            \
-		F(IPC_BYTES, type, p tls_peer, 32)
+		F(IPC_BOOL, type, p by_certificate, 0), F(IPC_STR, type, p tls_env, 8192),                   \
+		F(IPC_BYTES, type, p tls_sessions, 24 * 1024), F(IPC_BYTES, type, p tls_peer, 32)
 
 static const struct ipc_field connect_fields[] = {F(IPC_U32, struct ipc_connect, cid, 0),
 	F(IPC_ADDR, struct ipc_connect, peer, 0), F(IPC_ADDR, struct ipc_connect, local, 0), END};

@@ -130,7 +130,6 @@ struct ipc_handoff {
 	bool secure;
 	bool prot_private;             /* PROT P */
 	bool by_certificate;           /* the login was, without PASS: 232 instead of 230 */
-	const char *tls_text;          /* tls_describe_text(), "" = none */
 	const char *tls_env;           /* StdEnvVars, ExportCertData: NAME=value, each ended by LF */
 	struct ipc_bytes tls_sessions; /* tls_sessions_export(): what data connections may resume */
 	struct ipc_bytes tls_peer;     /* SHA-256 of the client's certificate, or empty */

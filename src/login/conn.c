@@ -139,9 +139,8 @@ void login_conn_done(struct login_conn *c)
 	login_wipe_string(&c->password);
 	free(c->client_name);
 	free(c->sni);
-	free(c->tls_text);
 	free(c->tls_env);
-	c->client_name = c->sni = c->tls_text = c->tls_env = NULL;
+	c->client_name = c->sni = c->tls_env = NULL;
 	line_done(&c->in);
 	buf_done(&c->out);
 	buf_done(&c->cert);
@@ -164,7 +163,6 @@ static void hand_over(struct login_conn *c, uint64_t now_ms)
 		.secure = c->secure,
 		.prot_private = c->prot_private,
 		.by_certificate = c->by_certificate,
-		.tls_text = c->tls_text,
 		.tls_env = c->tls_env,
 	};
 
@@ -362,9 +360,7 @@ void login_conn_secured(struct login_conn *c, const char *text, const char *env,
 	c->secure = true;
 	c->telnet = (struct telnet){0};
 	telnet_set_off(&c->telnet, telnet_charset_needs_off(c->server->scope->conf.encoding_client));
-	free(c->tls_text);
 	free(c->tls_env);
-	c->tls_text = xstrdup(text);
 	c->tls_env = env != NULL ? xstrdup(env) : NULL;
 	log_info(&c->log, "%s", text);
 	ftp_tls_log(&c->server->scope->conf, &c->log, "control", text, (int64_t)(now_ms - c->securing_ms));

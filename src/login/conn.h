@@ -116,7 +116,6 @@ struct login_conn {
 	bool implicit;        /* ... since before the greeting */
 	bool prot_private;    /* PROT P */
 	char *sni;            /* name that the client asked for in the handshake, or NULL */
-	char *tls_text;       /* tls_describe_text(), for logs; or NULL */
 	char *tls_env;        /* for the session's environment; or NULL */
 	uint64_t securing_ms; /* when the handshake began */
 

@@ -25,7 +25,6 @@ int secure_take(struct session *s, const struct ipc_handoff *h)
 		return 0;
 	s->prot_private = h->prot_private;
 	s->by_certificate = h->by_certificate;
-	s->tls_text = xstrdup(h->tls_text);
 	s->tls_env = *h->tls_env ? xstrdup(h->tls_env) : NULL;
 	if (h->tls_peer.len == sizeof s->tls_peer) {
 		memcpy(s->tls_peer, h->tls_peer.data, sizeof s->tls_peer);
@@ -37,9 +36,8 @@ int secure_take(struct session *s, const struct ipc_handoff *h)
 void secure_forget(struct session *s)
 {
 	tls_sessions_free(&s->tls_sessions);
-	free(s->tls_text);
 	free(s->tls_env);
-	s->tls_text = s->tls_env = NULL;
+	s->tls_env = NULL;
 }
 
 /* Clients that ask for new keys (TLS 1.3, KeyUpdate): after a second request a connection is lost that kernel TLS serves.

@@ -146,7 +146,7 @@ struct session {
 	uint8_t tls_peer[32];  /* SHA-256 of the client's certificate */
 	struct tls_sessions
 		*tls_sessions; /* what data connections may resume; NULL: the login was in clear */
-	char *tls_text, *tls_env;
+	char *tls_env;         /* StdEnvVars, ExportCertData: as in struct ipc_handoff; NULL = none */
 
 	struct session_command cmd;
 	struct ctrl *ctrl;
