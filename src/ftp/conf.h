@@ -284,6 +284,11 @@ struct ftp_socket_options { /* SocketOptions; 0 = the system's own choice */
 		keepalive_interval; /* seconds, count, seconds; 0 = system */
 };
 
+struct ftp_qos { /* QoSOptions */
+	bool ctrl_set, data_set;
+	uint8_t ctrl, data; /* the byte of the packets */
+};
+
 struct ftp_display {      /* Display* file */
 	const char *path; /* NULL = none */
 	bool once;        /* DisplayChdir */
@@ -319,6 +324,7 @@ struct ftp_conf {
 	uint16_t port; /* 0 = this server is off */
 	struct ftp_socket_options socket_options;
 	bool nodelay_ctrl, nodelay_data;
+	struct ftp_qos qos;
 	uint16_t passive_min, passive_max; /* 0 = system's choice */
 	const char *masquerade_name;       /* as written */
 	struct addr masquerade;            /* sa_family 0 = none */

@@ -96,10 +96,10 @@ static void every_directive_of_the_common_modules_has_a_row_or_a_reason(void **s
 	static const char *const modules[] = {"mod_auth.c", "mod_auth_file.c", "mod_auth_pam.c",
 		"mod_auth_unix.c", "mod_ban.c", "mod_cap.c", "mod_copy.c", "mod_core.c", "mod_ctrls.c",
 		"mod_ctrls_admin.c", "mod_deflate.c", "mod_delay.c", "mod_digest.c", "mod_dso.c",
-		"mod_dynmasq.c", "mod_exec.c", "mod_facts.c", "mod_ident.c", "mod_ifsession.c", "mod_lang.c",
-		"mod_load.c", "mod_log.c", "mod_ls.c", "mod_qos.c", "mod_readme.c", "mod_rewrite.c",
-		"mod_rlimit.c", "mod_site_misc.c", "mod_statcache.c", "mod_systemd.c", "mod_tls.c",
-		"mod_unique_id.c", "mod_wrap.c", "mod_wrap2.c", "mod_xfer.c", "mod_xfer_mmap.c"};
+		"mod_dynmasq.c", "mod_exec.c", "mod_facl.c", "mod_facts.c", "mod_ident.c", "mod_ifsession.c",
+		"mod_lang.c", "mod_load.c", "mod_log.c", "mod_ls.c", "mod_qos.c", "mod_readme.c",
+		"mod_rewrite.c", "mod_rlimit.c", "mod_site_misc.c", "mod_statcache.c", "mod_systemd.c",
+		"mod_tls.c", "mod_unique_id.c", "mod_wrap.c", "mod_wrap2.c", "mod_xfer.c", "mod_xfer_mmap.c"};
 
 	for (const struct conf_known *k = ftp_known; k->name != NULL; k++) {
 		bool ours = false, found = k->name[0] == '<', other;

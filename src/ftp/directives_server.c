@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "ftp/profile.h"
+#include "ftp/qos.h"
 
 /* --- parse functions --- */
 
@@ -79,6 +80,37 @@ static int socket_options(struct conf_call *c, void *dst)
 			r = err_set(c->err, WE_CONFIG, "expected Boolean parameter");
 		if (r < 0)
 			return r;
+	}
+	return 0;
+}
+
+/* Pairs of ctrlqos|dataqos and a value, also in several lines. */
+static int qos_options(struct conf_call *c, void *dst)
+{
+	struct ftp_qos *q = &((struct ftp_conf *)dst)->qos;
+
+	if (c->n_args % 2 != 0)
+		return err_set(c->err, WE_CONFIG,
+			"wrong number of parameters: pairs of ctrlqos or dataqos and a value are expected");
+	for (unsigned i = 0; i < c->n_args; i += 2) {
+		const struct ftp_qos_value *v = ftp_qos_values;
+		bool ctrl = str_eq_nocase(c->args[i], "ctrlqos");
+
+		if (!ctrl && !str_eq_nocase(c->args[i], "dataqos"))
+			return err_set(c->err, WE_CONFIG, "unknown word '%.60s', expected ctrlqos or dataqos",
+				c->args[i]);
+		while (v->name != NULL && !str_eq_nocase(v->name, c->args[i + 1]))
+			v++;
+		if (v->name == NULL)
+			return err_set(c->err, WE_CONFIG, "unknown %s value '%.60s'",
+				ctrl ? "ctrlqos" : "dataqos", c->args[i + 1]);
+		if (ctrl) {
+			q->ctrl_set = true;
+			q->ctrl = v->byte;
+		} else {
+			q->data_set = true;
+			q->data = v->byte;
+		}
 	}
 	return 0;
 }
@@ -416,6 +448,19 @@ static const struct conf_row rows[] = {
 		.max = "65535",
 		.syntax = "<port>",
 		.doc = "Port to listen on. 0 turns the server off."},
+	{.name = "QoSOptions",
+		.type = CONF_T_CUSTOM,
+		.field = CONF_FIELD(struct ftp_conf, qos, struct ftp_qos),
+		.parse = qos_options,
+		.min_args = 2,
+		.max_args = 20,
+		.flags = CONF_REPEATABLE,
+		.scope = S_V,
+		.module = "mod_qos.c",
+		.dflt_text = "ctrlqos lowdelay dataqos throughput",
+		.syntax = "ctrlqos|dataqos "
+			  "cs0-cs7|af11-af43|ef|lowcost|lowdelay|mincost|reliability|throughput ...",
+		.doc = "Marks the packets of control and data connections for the network (RFC 2474, DSCP)."},
 	{.name = "RootRevoke",
 		CONF_ENUM(struct ftp_conf, root_revoke, enum ftp_root_revoke),
 		.words = root_revoke_words,

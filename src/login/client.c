@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "ftp/qos.h"
 #include "login/secure.h"
 
 #define READ_BYTES 4096 /* at one wake-up, so that one client's flood does not keep the others waiting */
@@ -266,12 +267,25 @@ static void timer_arm(struct client *cl)
 		&cl->timer, on_timer, due > now ? due - now : 0, 0); /* cannot fail with a callback */
 }
 
+/* HOST and the name in the TLS handshake lead to another server, whose marks count then. */
+static void qos_mark(struct client *cl)
+{
+	const struct ftp_server *server = cl->conn.server;
+
+	if (server == cl->marked_for)
+		return;
+	cl->marked_for = server;
+	if (server != NULL && server->scope->conf.qos.ctrl_set)
+		ftp_qos_mark(cl->fd, server->scope->conf.qos.ctrl);
+}
+
 void client_update(struct client *cl)
 {
 	int events = 0;
 
 	if (cl->fd < 0)
 		return;
+	qos_mark(cl);
 	output_send(cl);
 	if (cl->conn.state == LOGIN_SECURING && cl->conn.out.len == 0)
 		handshake(cl);

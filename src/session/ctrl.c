@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "ftp/qos.h"
 #include "ipc/message.h"
 #include "session/proc.h"
 #include "session/session_priv.h"
@@ -24,13 +25,12 @@
  * end of a local socket pair (TLS relay), which knows none of these options; that is fine. */
 static void socket_options(int fd, const struct ftp_conf *conf)
 {
-	int on = 1, nodelay = conf->nodelay_ctrl, tos = IPTOS_LOWDELAY,
-	    keepalive = conf->socket_options.keepalive;
+	int on = 1, nodelay = conf->nodelay_ctrl, keepalive = conf->socket_options.keepalive;
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, sizeof nodelay);
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, sizeof keepalive);
-	(void)setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof tos);
+	ftp_qos_mark(fd, conf->qos.ctrl_set ? conf->qos.ctrl : IPTOS_LOWDELAY);
 }
 
 static void ctrl_watch(struct ctrl *c)

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "ftp/qos.h"
 
 /* Without PassivePorts. Not the kernel's own choice at first: it passes over ports with connections in
  * TIME_WAIT, and a server that closes many downloads has those by the ten thousand. Below 32768 other
@@ -58,7 +59,7 @@ void data_socket_options(int fd, const struct ftp_conf *conf)
 		option_set(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)o->keepalive_count);
 	if (o->keepalive && o->keepalive_interval)
 		option_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)o->keepalive_interval);
-	option_set(fd, IPPROTO_IP, IP_TOS, IPTOS_THROUGHPUT);
+	ftp_qos_mark(fd, conf->qos.data_set ? conf->qos.data : IPTOS_THROUGHPUT);
 }
 
 /* One port. Another process may sit on the same port of the address in either state: bind() notices a

@@ -37,7 +37,7 @@ def test_directives_without_effect_say_why(start):
     s = start.prepare()
     lines = ["Protocols ftp ftps", "AuthUnixOptions NoGetgrset", "ControlsACLs all allow user root", "FSOptions IgnoreExtendedAttributes",
              "LogOptions +ConnectionID", "TraceOptions -Timestamp", "ScoreboardOptions AllowMissing",
-             "StatCacheEngine on", "LoadFile /x.so", "LangPath /usr/share/locale", "AuthPAMOptions NoTTY"]
+             "StatCacheEngine on", "LoadFile /x.so", "LangPath /usr/share/locale", "FACLEngine on", "AuthPAMOptions NoTTY"]
     s.configure("\n".join(lines))
     done = s.check()
     assert done.returncode == 0, done.stderr
