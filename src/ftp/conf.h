@@ -24,6 +24,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "conf/conf.h"
+#include "ftp/charset.h"
 #include "ftp/regex.h"
 #include "ftp/digest.h"
 #include "tls/tls.h"
@@ -302,6 +303,19 @@ enum { /* FactsOptions */
 	FTP_FACTS_ADJUSTED_SYMLINKS = 4
 };
 
+enum { /* LangOptions */
+	FTP_LANG_PREFER_SERVER = 1,
+	FTP_LANG_REQUIRE_VALID = 2
+};
+
+enum ftp_encoding { /* UseEncoding */
+	FTP_ENCODING_UNSET,
+	FTP_ENCODING_ON,
+	FTP_ENCODING_OFF,
+	FTP_ENCODING_PAIR,  /* two charsets ... */
+	FTP_ENCODING_STRICT /* ... whatever the client says */
+};
+
 enum { /* TransferOptions */
 	FTP_TRANSFER_COPY_THROTTLED = 1,
 	FTP_TRANSFER_IGNORE_ASCII = 2,
@@ -429,8 +443,11 @@ struct ftp_conf {
 
 	/* language (RFC 2640) */
 	bool lang_engine;
-	const char *encoding_local, *encoding_client; /* UseEncoding; NULL = UTF-8 without conversion */
-	bool encoding_off;                            /* UseEncoding off */
+	unsigned lang_options;      /* FTP_LANG_ bits */
+	enum ftp_encoding encoding; /* UseEncoding */
+	bool encoding_utf8;         /* of a pair: the client's charset is UTF-8 */
+	/* How names are converted for clients, and for those that said OPTS UTF8 ON; NULL: not at all. */
+	struct charset *charset, *charset_utf8;
 
 	/* texts */
 	struct ftp_display display_connect, display_login, display_chdir, display_quit, display_file_transfer;

@@ -82,29 +82,33 @@ static int fake_mode(struct conf_call *c, void *dst)
 	return 0;
 }
 
-/* on | off | local client */
-static bool is_utf8(const char *charset)
-{
-	return str_eq_nocase(charset, "UTF-8") || str_eq_nocase(charset, "UTF8");
-}
-
+/* on | off | local client [strict] */
 static int use_encoding(struct conf_call *c, void *dst)
 {
 	struct ftp_conf *conf = dst;
-	bool on = true;
+	bool on;
+	int r;
 
-	conf->encoding_local = conf->encoding_client = NULL;
-	if (c->n_args == 2) {
-		if (!is_utf8(c->args[0]) || !is_utf8(c->args[1]))
-			return err_set(c->err, WE_CONFIG,
-				"conversion between charsets is not supported by this version: names are "
-				"UTF-8, other bytes pass as they are");
-	} else if (conf_bool(c->args[0], &on) < 0) {
-		return err_set(c->err, WE_CONFIG, "expected Boolean parameter");
+	conf->encoding_utf8 = false;
+	conf->charset = conf->charset_utf8 = NULL;
+	if (c->n_args == 1) {
+		if (conf_bool(c->args[0], &on) < 0)
+			return err_set(c->err, WE_CONFIG, "expected Boolean parameter or two charsets");
+		conf->encoding = on ? FTP_ENCODING_ON : FTP_ENCODING_OFF;
+		return 0;
 	}
-	conf->encoding_off = !on;
-	return 0;
+	if (c->n_args == 3 && !str_eq_nocase(c->args[2], "strict"))
+		return err_set(c->err, WE_CONFIG, "expected 'strict', not '%.60s'", c->args[2]);
+	conf->encoding = c->n_args == 3 ? FTP_ENCODING_STRICT : FTP_ENCODING_PAIR;
+	conf->encoding_utf8 = charset_is_utf8(c->args[1]);
+	r = charset_new(c->arena, c->args[0], c->args[1], &conf->charset, c->err);
+	if (r == 0)
+		r = charset_new(c->arena, c->args[0], "UTF-8", &conf->charset_utf8, c->err);
+	return r;
 }
+
+static const struct conf_word lang_words[] = {{"PreferServerEncoding", FTP_LANG_PREFER_SERVER},
+	{"RequireValidEncoding", FTP_LANG_REQUIRE_VALID}, {NULL, 0}};
 
 static const struct conf_word fact_names[] = {{"modify", VERB_FACT_MODIFY}, {"perm", VERB_FACT_PERM},
 	{"size", VERB_FACT_SIZE}, {"type", VERB_FACT_TYPE}, {"unique", VERB_FACT_UNIQUE},
@@ -179,6 +183,16 @@ static const struct conf_row rows[] = {
 		.doc = "UseSlink: MLSx show the target of symbolic links. NoNames: no names of owners and "
 		       "groups. AdjustedSymlinks: "
 		       "targets as seen from the session's root."},
+	{.name = "LangOptions",
+		CONF_FLAGS(struct ftp_conf, lang_options),
+		.words = lang_words,
+		.scope = S_V_G,
+		.module = "mod_lang.c",
+		.dflt_text = "none",
+		.syntax = "[PreferServerEncoding] [RequireValidEncoding]",
+		.doc = "PreferServerEncoding: clients cannot change what UseEncoding says with OPTS UTF8. "
+		       "RequireValidEncoding: a name in a command that is not valid in the client's charset, "
+		       "or has no counterpart in that of the files, is answered with 550 and not used."},
 	{.name = "ListOptions",
 		CONF_LIST(struct ftp_conf, list_options, struct ftp_list_options),
 		.parse = list_options,
@@ -221,17 +235,21 @@ static const struct conf_row rows[] = {
 		.doc = "Whether the times of LIST are UTC or local. Other commands always use UTC."},
 	{.name = "UseEncoding",
 		.type = CONF_T_CUSTOM,
-		.field = CONF_SPAN(struct ftp_conf, encoding_local, encoding_off),
+		.field = CONF_SPAN(struct ftp_conf, encoding, charset_utf8),
 		.parse = use_encoding,
 		.min_args = 1,
-		.max_args = 2,
+		.max_args = 3,
 		.scope = S_V_G,
 		.module = "mod_lang.c",
-		.dflt = "on",
-		.syntax = "on|off | UTF-8 UTF-8",
-		.doc = "Names are UTF-8 and pass without conversion, other bytes too; off leaves UTF8 out of "
-		       "FEAT and "
-		       "refuses OPTS UTF8."},
+		.dflt_text = "names pass as they are, and clients may ask for UTF-8",
+		.syntax = "on|off | <charset of the files> <charset of the clients> [strict]",
+		.doc = "With two charsets, as iconv(1) names them, names are converted from one to the other "
+		       "in arguments, replies and listings; a name that has no counterpart passes as it is. "
+		       "A "
+		       "client gets UTF-8 instead after OPTS UTF8 ON, unless strict forbids it. on: names "
+		       "are "
+		       "UTF-8 and pass as they are, other bytes too, and OPTS UTF8 OFF is refused. off: the "
+		       "same, but UTF-8 is not offered."},
 	{.name = "UseGlobbing",
 		CONF_BOOL(struct ftp_conf, use_globbing),
 		.scope = S_V_G_A,

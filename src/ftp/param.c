@@ -104,23 +104,37 @@ const char *param_utf8_args(const struct line_cmd *cmd)
 	return w.text + w.len + strspn(w.text + w.len, " ");
 }
 
+bool param_utf8_offered(const struct ftp_conf *conf)
+{
+	if (!conf->lang_engine || conf->encoding == FTP_ENCODING_OFF)
+		return false;
+	if (conf->encoding < FTP_ENCODING_PAIR || conf->encoding_utf8)
+		return true;
+	return conf->encoding == FTP_ENCODING_PAIR && !(conf->lang_options & FTP_LANG_PREFER_SERVER);
+}
+
+/* Does the configuration leave the client nothing but UTF-8? */
+static bool param_utf8_always(const struct ftp_conf *conf)
+{
+	return conf->encoding == FTP_ENCODING_ON || conf->encoding_utf8;
+}
+
 int param_utf8(struct buf *out, const struct line_cmd *cmd, const char *args, const struct ftp_conf *conf,
-	bool *utf8_off)
+	bool *utf8_on)
 {
 	struct line_word w;
-	bool on, off;
+	bool on;
 
 	if (!conf->lang_engine || line_words(args, &w, 1) != 1)
 		return param_not_understood(out, 501, cmd);
 	on = word_is(&w, "ON") ||
 	     word_is(&w, "NLST"); /* NLST: an early draft's form, which asks for UTF-8 too */
-	off = word_is(&w, "OFF");
-	if (!on && !off)
+	if (!on && !word_is(&w, "OFF"))
 		return param_not_understood(out, 501, cmd);
-	if (conf->encoding_off || conf->encoding_client != NULL)
+	if (on ? !param_utf8_offered(conf) : param_utf8_always(conf))
 		return reply(out, 451, "Unable to accept OPTS UTF8");
-	*utf8_off = off;
-	return reply(out, 200, "UTF8 set to %s", off ? "off" : "on");
+	*utf8_on = on;
+	return reply(out, 200, "UTF8 set to %s", on ? "on" : "off");
 }
 
 int param_pbsz(struct buf *out, const struct line_cmd *cmd, bool secure)

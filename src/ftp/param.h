@@ -18,10 +18,12 @@ int param_type(struct buf *out, const struct line_cmd *cmd, bool words, bool *as
 int param_lang(struct buf *out, const struct line_cmd *cmd, const struct ftp_conf *conf);
 
 /* OPTS UTF8 [ON|OFF] (also UTF-8; draft-ietf-ftpext-utf-8-option). args: what follows the word UTF8, ""
- * when nothing does. utf8_off: the names are sent and taken as they are stored. 451 where UseEncoding
- * decides. */
+ * when nothing does. utf8_on: names are converted to and from UTF-8, not the client's charset of UseEncoding. 451
+ * where the configuration leaves no choice. */
 int param_utf8(struct buf *out, const struct line_cmd *cmd, const char *args, const struct ftp_conf *conf,
-	bool *utf8_off);
+	bool *utf8_on);
+/* May a client have UTF-8, so that FEAT tells of it? */
+bool param_utf8_offered(const struct ftp_conf *conf);
 /* Is it `OPTS UTF8` (or UTF-8)? Then what follows the word, else NULL. */
 const char *param_utf8_args(const struct line_cmd *cmd);
 

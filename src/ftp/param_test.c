@@ -10,7 +10,7 @@
 #include "ftp/param.h"
 
 static struct ftp_conf conf;
-static bool ascii, utf8_off;
+static bool ascii, utf8_on;
 
 /* The reply to one line. */
 static const char *say(const char *line)
@@ -30,7 +30,7 @@ static const char *say(const char *line)
 	else if (strcmp(c.verb, "LANG") == 0)
 		assert_int_equal(param_lang(&out, &c, &conf), 0);
 	else if ((args = param_utf8_args(&c)) != NULL)
-		assert_int_equal(param_utf8(&out, &c, args, &conf, &utf8_off), 0);
+		assert_int_equal(param_utf8(&out, &c, args, &conf, &utf8_on), 0);
 	else
 		assert_int_equal(param_not_understood(&out, 501, &c), 0);
 	snprintf(text, sizeof(text), "%.*s", (int)out.len - 2, out.data);
@@ -84,17 +84,39 @@ static void utf8(void **state)
 {
 	(void)state;
 	conf = (struct ftp_conf){.lang_engine = true};
-	utf8_off = false;
-	assert_string_equal(say("OPTS utf8 off"), "200 UTF8 set to off");
-	assert_true(utf8_off);
+	utf8_on = false;
 	assert_string_equal(say("OPTS UTF-8 ON"), "200 UTF8 set to on");
-	assert_false(utf8_off);
+	assert_true(utf8_on);
+	assert_string_equal(say("OPTS utf8 off"), "200 UTF8 set to off");
+	assert_false(utf8_on);
 	assert_string_equal(say("OPTS UTF8"), "501 'OPTS UTF8' not understood");
 	assert_string_equal(say("OPTS UTF8 maybe"), "501 'OPTS UTF8 maybe' not understood");
 	assert_string_equal(say("OPTS UTF8X ON"), "501 'OPTS UTF8X ON' not understood");
-	conf.encoding_client = "koi8-r";
+	conf.encoding = FTP_ENCODING_ON;
+	assert_true(param_utf8_offered(&conf));
+	assert_string_equal(say("OPTS UTF8 ON"), "200 UTF8 set to on");
 	assert_string_equal(say("OPTS UTF8 OFF"), "451 Unable to accept OPTS UTF8");
-	assert_false(utf8_off);
+	assert_true(utf8_on);
+	conf.encoding = FTP_ENCODING_OFF;
+	assert_false(param_utf8_offered(&conf));
+	assert_string_equal(say("OPTS UTF8 OFF"), "200 UTF8 set to off");
+	assert_string_equal(say("OPTS UTF8 ON"), "451 Unable to accept OPTS UTF8");
+	assert_false(utf8_on);
+	conf.encoding = FTP_ENCODING_PAIR;
+	assert_true(param_utf8_offered(&conf));
+	assert_string_equal(say("OPTS UTF8 ON"), "200 UTF8 set to on");
+	assert_string_equal(say("OPTS UTF8 OFF"), "200 UTF8 set to off");
+	conf.lang_options = FTP_LANG_PREFER_SERVER;
+	assert_false(param_utf8_offered(&conf));
+	assert_string_equal(say("OPTS UTF8 ON"), "451 Unable to accept OPTS UTF8");
+	conf.lang_options = 0;
+	conf.encoding = FTP_ENCODING_STRICT;
+	assert_false(param_utf8_offered(&conf));
+	assert_string_equal(say("OPTS UTF8 ON"), "451 Unable to accept OPTS UTF8");
+	conf.encoding_utf8 = true;
+	assert_true(param_utf8_offered(&conf));
+	assert_string_equal(say("OPTS UTF8 ON"), "200 UTF8 set to on");
+	assert_string_equal(say("OPTS UTF8 OFF"), "451 Unable to accept OPTS UTF8");
 	conf.lang_engine = false;
 	assert_string_equal(say("OPTS UTF8 ON"), "501 'OPTS UTF8 ON' not understood");
 }

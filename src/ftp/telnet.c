@@ -1,8 +1,5 @@
 #include "ftp/telnet.h"
 
-#include "base/alloc.h"
-#include "base/str.h"
-
 enum { /* RFC 854 */
 	IP = 244,
 	DM = 242,
@@ -89,16 +86,6 @@ void telnet_set_off(struct telnet *t, bool off)
 {
 	t->off = off;
 	t->state = IN_DATA;
-}
-
-bool telnet_charset_needs_off(const char *charset)
-{
-	static const char *const names[] = {"cp866", "cp1251", "windows-1251", "koi8-r", "iso-8859-1"};
-
-	for (size_t i = 0; charset != NULL && i < ARRAY_LEN(names); i++)
-		if (str_eq_nocase(charset, names[i]))
-			return true;
-	return false;
 }
 
 uint32_t telnet_pack(const struct telnet *t)

@@ -37,10 +37,6 @@ int telnet_filter(struct telnet *t, const void *in, size_t n, struct buf *out, s
 /* Switch the filter off or on between two pieces. A command begun before is forgotten. */
 void telnet_set_off(struct telnet *t, bool off);
 
-/* Is 0xFF a letter in this charset (UseEncoding's name, any case; NULL = UTF-8)? Then the filter is to be
- * off. */
-bool telnet_charset_needs_off(const char *charset);
-
 /* The state as a number and back, for the hand-over to another process (ipc_handoff.telnet). An unknown
  * number from outside gives the initial state. */
 uint32_t telnet_pack(const struct telnet *t);

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "ftp/line.h"
+#include "ftp/param.h"
 #include "ftp/profile.h"
 #include "ftp/reply.h"
 #include "ftp/text.h"
@@ -47,7 +48,7 @@ bool feat_lang(const struct verb_state *st, struct buf *out)
 
 bool feat_utf8(const struct verb_state *st, struct buf *out)
 {
-	return st->conf->lang_engine && !st->conf->encoding_off && buf_puts(out, "UTF8") == 0;
+	return param_utf8_offered(st->conf) && buf_puts(out, "UTF8") == 0;
 }
 
 bool feat_mode_z(const struct verb_state *st, struct buf *out)

@@ -25,7 +25,7 @@
 		F(IPC_STR, type, p chdir, PATH_BYTES), F(IPC_STR, type, p class_name, NAME_MAX_BYTES)
 #define HANDOFF_FIELDS(type, p)                                                                              \
 	F(IPC_U32, type, p sid, 0), F(IPC_U32, type, p generation, 0), F(IPC_BOOL, type, p type_ascii, 0),   \
-		F(IPC_BOOL, type, p utf8_off, 0), F(IPC_BOOL, type, p quiet, 0),                             \
+		F(IPC_BOOL, type, p utf8_on, 0), F(IPC_BOOL, type, p quiet, 0),                              \
 		F(IPC_U32, type, p telnet, 0), F(IPC_STR, type, p clnt, LINE_MAX_BYTES),                     \
 		F(IPC_STR, type, p client_name, NAME_MAX_BYTES), F(IPC_BYTES, type, p input, 65536),         \
 		F(IPC_BOOL, type, p secure, 0), F(IPC_BOOL, type, p prot_private, 0),                        \

@@ -118,7 +118,7 @@ struct ipc_handoff {
 	uint32_t sid;
 	uint32_t generation;
 	bool type_ascii;         /* TYPE given before login */
-	bool utf8_off;           /* OPTS UTF8 OFF before login */
+	bool utf8_on;            /* OPTS UTF8 ON before login */
 	bool quiet;              /* password began with '-': no multi-line greetings */
 	uint32_t telnet;         /* state of the Telnet filter (ftp/telnet.h) */
 	const char *clnt;        /* CLNT text */

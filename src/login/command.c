@@ -378,7 +378,7 @@ static void opts_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 	const char *args = param_utf8_args(cmd);
 
 	if (args != NULL)
-		(void)param_utf8(&c->out, cmd, args, conf_of(c), &c->utf8_off);
+		(void)param_utf8(&c->out, cmd, args, conf_of(c), &c->utf8_on);
 	else
 		(void)param_not_understood(&c->out, 501, cmd);
 }

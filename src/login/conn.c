@@ -73,9 +73,9 @@ void login_reset(struct login_conn *c)
 	login_wipe_string(&c->user);
 	login_wipe_string(&c->clnt);
 	c->type_ascii = conf->default_transfer_ascii;
-	c->utf8_off = false;
+	c->utf8_on = false;
 	c->quiet = false;
-	telnet_set_off(&c->telnet, telnet_charset_needs_off(conf->encoding_client));
+	telnet_set_off(&c->telnet, charset_has_ff(conf->charset));
 }
 
 const struct ftp_server *login_server_for(const struct login_conn *c, const struct ftp_server *server)
@@ -155,7 +155,7 @@ static void hand_over(struct login_conn *c, uint64_t now_ms)
 		.sid = c->sid,
 		.generation = c->env->config->generation,
 		.type_ascii = c->type_ascii,
-		.utf8_off = c->utf8_off,
+		.utf8_on = c->utf8_on,
 		.quiet = c->quiet,
 		.telnet = telnet_pack(&c->telnet),
 		.clnt = c->clnt != NULL ? c->clnt : "",
@@ -359,7 +359,7 @@ void login_conn_secured(struct login_conn *c, const char *text, const char *env,
 	drop_clear_input(c);
 	c->secure = true;
 	c->telnet = (struct telnet){0};
-	telnet_set_off(&c->telnet, telnet_charset_needs_off(c->server->scope->conf.encoding_client));
+	telnet_set_off(&c->telnet, charset_has_ff(c->server->scope->conf.charset));
 	free(c->tls_env);
 	c->tls_env = env != NULL ? xstrdup(env) : NULL;
 	log_info(&c->log, "%s", text);
@@ -415,7 +415,7 @@ void login_conn_adopt(struct login_conn *c, const struct login_env *env, uint32_
 	if (!welcome(c, now_ms))
 		return;
 	telnet_unpack(m->telnet, &c->telnet);
-	telnet_set_off(&c->telnet, telnet_charset_needs_off(c->server->scope->conf.encoding_client));
+	telnet_set_off(&c->telnet, charset_has_ff(c->server->scope->conf.charset));
 	if (buf_append(&c->in.in, m->input.data, m->input.len) < 0) {
 		login_enter(c, LOGIN_GONE, now_ms);
 		return;

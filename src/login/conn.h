@@ -108,7 +108,7 @@ struct login_conn {
 	struct telnet telnet;
 	bool eof;        /* the client has closed its side */
 	bool type_ascii; /* TYPE, for the hand-over */
-	bool utf8_off;   /* OPTS UTF8 OFF */
+	bool utf8_on;    /* OPTS UTF8 ON */
 	bool quiet;      /* password with '-' */
 	char *clnt;      /* CLNT, or NULL */
 

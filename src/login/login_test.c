@@ -73,7 +73,7 @@ static int fake_master(void *arg, const struct login_conn *c, enum ipc_type type
 		event("HOST %u;", ((const struct ipc_host *)msg)->server);
 	else
 		event("HANDOFF %u %s%s%s clnt=%s in=%.*s;", h->sid, h->type_ascii ? "A" : "I",
-			h->utf8_off ? " utf8off" : "", h->quiet ? " quiet" : "", h->clnt, (int)h->input.len,
+			h->utf8_on ? " utf8" : "", h->quiet ? " quiet" : "", h->clnt, (int)h->input.len,
 			(const char *)h->input.data);
 	return master_result;
 }
@@ -492,7 +492,7 @@ static void a_login_is_handed_over_with_what_the_client_set(void **state)
 {
 	(void)ask("TYPE I");
 	(void)ask("CLNT my client");
-	(void)ask("OPTS UTF8 OFF");
+	(void)ask("OPTS UTF8 ON");
 	(void)ask("USER alice");
 	say("PASS  two  blanks \r\nLIST\r\nRETR x\r\nNO");
 	assert_string_equal(events, "AUTH 7.1 alice/ two  blanks @0;");
@@ -500,7 +500,7 @@ static void a_login_is_handed_over_with_what_the_client_set(void **state)
 	assert_int_equal(login_conn_wants_input(&conn), 0);
 	events[0] = '\0';
 	result(1, IPC_OK, "");
-	assert_string_equal(events, "HANDOFF 7 I utf8off clnt=my client in=LIST\r\nRETR x\r\nNO;");
+	assert_string_equal(events, "HANDOFF 7 I utf8 clnt=my client in=LIST\r\nRETR x\r\nNO;");
 	assert_int_equal(conn.state, LOGIN_GONE);
 	assert_int_equal(conn.out.len, 0);
 	login_conn_done(&conn);

@@ -41,7 +41,7 @@ static enum ftp_result list_filled(struct session *s, void *arg)
 	struct control_list *l = arg;
 
 	if (l->n > 0 && !session_job_cancelled(s) && !s->end) {
-		session_replied(s, 0, buf_append(session_out(s), l->piece, (size_t)l->n));
+		session_replied_converted(s, buf_append(session_out(s), l->piece, (size_t)l->n));
 		if (!s->ctrl || s->ctrl->out.len < CTRL_BACKLOG)
 			return session_job(s, list_fill, list_filled, l);
 		s->listing = l; /* goes on when the client reads */

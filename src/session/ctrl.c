@@ -92,6 +92,7 @@ static int out_send(struct ctrl *c)
 			return -errno;
 		c->raw_out += (uint64_t)n;
 		buf_consume(&c->out, (size_t)n);
+		c->converted -= (size_t)n < c->converted ? (size_t)n : c->converted;
 		c->stuck_since_ms = 0;
 	}
 	if (c->clearing) {

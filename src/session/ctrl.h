@@ -32,6 +32,7 @@ struct ctrl {
 	struct telnet telnet;
 	struct line_reader lines;
 	struct buf out;
+	size_t converted;        /* bytes of out that are in the client's charset; what follows is not yet */
 	uint64_t stuck_since_ms; /* out has been waiting since, 0 = it is empty */
 	bool eof;                /* the client sends no more */
 	bool closing;            /* close when out is empty */

@@ -36,6 +36,9 @@ struct listing *listing_new(struct session *s, enum list_kind kind, const char *
 	l->verb = verbs[kind];
 	l->top = &s->scope->conf;
 	l->path = l->arg;
+	l->charset = session_charset(s);
+	buf_init(&l->charset_name, 4 * VFS_PATH_SIZE);
+	buf_init(&l->charset_to, 4 * VFS_PATH_SIZE);
 	(void)str_copy(l->cwd, sizeof l->cwd, s->cwd);
 	/* An entry can be judged differently from its directory only by a <Directory> section. */
 	l->per_entry = s->scope->dirs || (s->scope->parent && s->scope->parent->dirs);
@@ -55,6 +58,8 @@ void listing_free(struct listing *l)
 	nameset_done(&l->match_dirs);
 	if (l->has_parent)
 		session_access_done(&l->parent);
+	buf_done(&l->charset_name);
+	buf_done(&l->charset_to);
 	free(l->spill);
 	free(l->arg);
 	free(l);

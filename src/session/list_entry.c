@@ -208,20 +208,26 @@ const char *list_fake_name(const char *name, const char *own)
 	return str_eq(name, "~") && own ? own : name;
 }
 
+const char *list_shown_name(struct listing *l, const char *name)
+{
+	return charset_name(l->charset, name, &l->charset_name);
+}
+
 static int put_long(
 	struct listing *l, const struct list_spot *spot, const struct ftp_conf *conf, const char *shown)
 {
 	char target[VFS_PATH_SIZE];
 	struct statx st;
-	struct list_line line = {.name = shown, .st = &st};
+	struct list_line line = {.st = &st};
 	const struct session *s = l->s;
 	int failure;
 	char *p;
 
 	if (list_spot_stat(l, spot, &st, target) < 0)
 		return LIST_MORE;
-	line.target = target[0] ? target : NULL;
-	p = list_line_begin(l, list_line_room(shown, line.target), &failure);
+	line.name = list_shown_name(l, shown);
+	line.target = target[0] ? charset_name(l->charset, target, &l->charset_to) : NULL;
+	p = list_line_begin(l, list_line_room(line.name, line.target), &failure);
 	if (!p)
 		return failure;
 	line.mode = list_shown_mode(conf, st.stx_mode);
@@ -249,6 +255,7 @@ int list_put_entry(
 			return LIST_MORE;
 		mode = list_shown_mode(conf, st.stx_mode);
 	}
+	shown = list_shown_name(l, shown);
 	p = list_line_begin(l, list_line_room(shown, NULL), &failure);
 	if (!p)
 		return failure;

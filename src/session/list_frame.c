@@ -246,7 +246,7 @@ static char *put_cell(struct listing *l, struct list_frame *f, size_t i, char *p
 	size_t used = text_width(name);
 	char suffix = 0;
 
-	p += list_put_name(p, name, l->style.escape);
+	p += list_put_name(p, list_shown_name(l, name), l->style.escape);
 	if (l->style.classify && list_spot_stat(l, &spot, &st, target) == 0)
 		suffix = list_suffix(list_shown_mode(f->access.conf, st.stx_mode));
 	if (suffix) {
@@ -267,7 +267,7 @@ static int put_row(struct listing *l, struct list_frame *f)
 	int failure;
 
 	for (size_t i = row; i < f->names.count; i += f->rows)
-		need += 4 * strlen(list_nth(l, &f->names, i)) + 1 + f->width;
+		need += 4 * strlen(list_shown_name(l, list_nth(l, &f->names, i))) + 1 + f->width;
 	begin = p = list_line_begin(l, need, &failure);
 	if (!p)
 		return failure;
@@ -355,11 +355,11 @@ static int subdirs_step(struct listing *l, struct list_frame *f)
 /* "\r\n<shown>:\r\n" in front of a directory that is not the only one. */
 static int header_step(struct listing *l, struct list_frame *f)
 {
-	size_t n = strlen(f->shown);
+	const char *shown = list_shown_name(l, f->shown);
 	char *p, *end;
 	int failure;
 
-	p = list_line_begin(l, list_line_room(f->shown, NULL) + 8, &failure);
+	p = list_line_begin(l, list_line_room(shown, NULL) + 8, &failure);
 	if (!p)
 		return failure;
 	end = p;
@@ -368,7 +368,7 @@ static int header_step(struct listing *l, struct list_frame *f)
 		if (l->opts.kind == LIST_KIND_STAT)
 			*end++ = ' ';
 	}
-	end += n ? list_put_name(end, f->shown, l->style.escape) : list_put_name(end, ".", false);
+	end += *shown ? list_put_name(end, shown, l->style.escape) : list_put_name(end, ".", false);
 	end = mempcpy(end, ":\r\n", 3);
 	list_line_end(l, (size_t)(end - p));
 	f->header = false;

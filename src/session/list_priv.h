@@ -53,6 +53,8 @@ struct listing {
 	const struct ftp_conf *top; /* of the session's scope */
 	struct list_opts opts;
 	struct list_style style;
+	struct charset *charset;             /* of the client, NULL = names are shown as they are */
+	struct buf charset_name, charset_to; /* a name and where its link leads to, converted */
 	bool show_links, adjust_links, per_entry, absent_ok;
 	unsigned max_files, max_dirs, max_depth; /* 0 = no limit */
 	unsigned files, dirs;
@@ -80,6 +82,9 @@ struct listing {
 };
 
 /* --- list_entry.c --- */
+
+/* A name as it is written, for the line that is being made. */
+const char *list_shown_name(struct listing *l, const char *name);
 
 /* Where an entry is: name in an open directory. */
 struct list_spot {

@@ -22,6 +22,8 @@ struct mlsx {
 	uid_t uid;
 	gid_t gid;
 	struct names_last owner, group;
+	struct charset *charset; /* of the client */
+	struct buf charset_name, charset_to;
 };
 
 /* The directory that holds entries. */
@@ -55,6 +57,9 @@ static void mlsx_init(struct mlsx *x, struct session *s)
 	x->per_entry = s->scope->dirs || (s->scope->parent && s->scope->parent->dirs);
 	x->uid = geteuid();
 	x->gid = getegid();
+	x->charset = session_charset(s);
+	buf_init(&x->charset_name, 4 * VFS_PATH_SIZE);
+	buf_init(&x->charset_to, 4 * VFS_PATH_SIZE);
 }
 
 /* --- what is allowed --- */
@@ -276,6 +281,8 @@ void mlsd_free(struct mlsd *m)
 	vfs_dir_close(&m->dir);
 	if (m->has_access)
 		session_access_done(&m->access);
+	buf_done(&m->x.charset_name);
+	buf_done(&m->x.charset_to);
 	free(m->path);
 	free(m);
 }
@@ -308,10 +315,13 @@ int mlsd_open(struct mlsd *m)
 }
 
 /* A line with CRLF. Returns its length, or 0 when it does not fit. */
-static size_t put_line(const struct mlsx *x, const struct facts_line *line, char *buf, size_t size)
+static size_t put_line(struct mlsx *x, struct facts_line *line, char *buf, size_t size)
 {
 	size_t n;
 
+	line->name = charset_name(x->charset, line->name, &x->charset_name);
+	if (line->slink)
+		line->slink = charset_name(x->charset, line->slink, &x->charset_to);
 	if (size < facts_line_room(line->name, line->slink) + 2)
 		return 0;
 	n = facts_format(x->facts, line, buf);

@@ -34,8 +34,19 @@ struct buf *session_out(struct session *s)
 
 void session_replied(struct session *s, int code, int r)
 {
+	struct charset *charset = session_charset(s);
+
 	if (code)
 		s->cmd.reply_code = code;
+	if (charset && r >= 0 && s->ctrl && !s->ctrl->closing)
+		r = charset_lines(charset, &s->ctrl->out, s->ctrl->converted);
+	session_replied_converted(s, r);
+}
+
+void session_replied_converted(struct session *s, int r)
+{
+	if (s->ctrl)
+		s->ctrl->converted = s->ctrl->out.len;
 	if (r < 0 && s->ctrl && !s->ctrl->closing) {
 		log_notice(&s->log, "client does not read its replies, closing");
 		if (!s->end)

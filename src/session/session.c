@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "ftp/profile.h"
 #include "ftp/reply.h"
 #include "score/score.h"
@@ -15,6 +16,8 @@
 #include "session/secure.h"
 #include "session/session_priv.h"
 #include "session/xfer_priv.h"
+
+#define LINE_CONVERTED_MAX (2u * 1024 * 1024) /* bytes; CommandBufferSize is 512 KiB at most */
 
 static const char *const state_name[SESSION_STATE_COUNT] = {
 	[SESSION_STARTING] = "starting",
@@ -191,6 +194,12 @@ static const struct ftp_verb *verb_of_line(struct session *s, const struct line_
 	return NULL;
 }
 
+static bool takes_path(const struct ftp_verb *v)
+{
+	return v->arg == VERB_ARG_PATH || v->arg == VERB_ARG_OPT_PATH || v->arg == VERB_ARG_SUB ||
+	       v->flags & VERB_MULTI_WORD_PATH;
+}
+
 /* Verbs without a path are limited by what holds in the current directory; those with one ask for their
  * object themselves, SITE and OPTS for their subcommand. */
 static bool limit_ok(struct session *s, const struct ftp_verb *v)
@@ -198,8 +207,7 @@ static bool limit_ok(struct session *s, const struct ftp_verb *v)
 	bool data = strcmp(v->name, "PORT") == 0 || strcmp(v->name, "EPRT") == 0 ||
 		    strcmp(v->name, "PASV") == 0 || strcmp(v->name, "EPSV") == 0;
 
-	if (v->arg == VERB_ARG_PATH || v->arg == VERB_ARG_OPT_PATH || v->arg == VERB_ARG_SUB ||
-		v->flags & VERB_MULTI_WORD_PATH || session_verb_allowed(s, v->name))
+	if (takes_path(v) || session_verb_allowed(s, v->name))
 		return true;
 	if (v->flags & VERB_TLS) {
 		session_reply(s, 534, "Unwilling to accept security parameters");
@@ -243,6 +251,10 @@ static enum ftp_result command_run(struct session *s, const struct ftp_verb *v, 
 	}
 	if (!limit_ok(s, v))
 		return FTP_DONE;
+	if (s->cmd.bad_charset && takes_path(v)) {
+		session_reply(s, 550, "%s: Illegal character sequence in filename", line->arg);
+		return FTP_DONE;
+	}
 	if (line->arg_len && !session_arg_allowed(s, line->arg)) {
 		session_reply(s, 550, "%s: Forbidden command argument", line->arg);
 		return FTP_DONE;
@@ -264,25 +276,56 @@ static enum ftp_result command_run(struct session *s, const struct ftp_verb *v, 
 	return result;
 }
 
-static void line_dispatch(struct session *s, enum line_result what, const struct line_cmd *line)
+/* The line in the charset of the files: everything behind this point knows no other. What cannot be converted stays
+ * as it is. buf holds the strings of the new line. false: the line is not valid in the client's charset, or has
+ * no counterpart. */
+static bool line_convert(const struct session *s, struct line_cmd *line, struct buf *buf)
+{
+	struct charset *charset = session_charset(s);
+	size_t verb;
+
+	if (!charset)
+		return s->scope->conf.encoding == FTP_ENCODING_OFF || utf8_valid(line->arg, line->arg_len);
+	if (charset_convert(charset, CHARSET_TO_LOCAL, line->raw, line->raw_len, buf) < 0)
+		return false;
+	if (line->has_arg) {
+		verb = (size_t)(line->arg - line->raw); /* is ASCII */
+		line->arg = buf->data + verb;
+		line->arg_len = buf->len - verb;
+	}
+	line->raw = buf->data;
+	line->raw_len = buf->len;
+	return true;
+}
+
+static void line_dispatch(struct session *s, enum line_result what, struct line_cmd *line)
 {
 	const struct ftp_verb *v;
+	struct buf buf;
 	const char *arg;
+	bool good;
 
 	timers_command(s);
 	if (what != LINE_COMMAND) {
 		session_replied(s, 0, reply_bad_line(session_out(s), what));
 		return;
 	}
+	buf_init(&buf, LINE_CONVERTED_MAX);
+	good = line_convert(s, line, &buf);
 	v = verb_of_line(s, line);
-	if (!v)
+	if (!v) {
+		buf_done(&buf);
 		return;
+	}
 	command_begin(s, v, line);
+	s->cmd.bad_charset =
+		!good && s->scope->conf.lang_engine && s->scope->conf.lang_options & FTP_LANG_REQUIRE_VALID;
 	command_show(s, v, line);
 	arg = s->cmd.line ? strchr(s->cmd.line, ' ') : NULL;
 	s->who.arg =
 		arg ? arg + 1 : NULL; /* lives until command_end(); rules are also asked in pool threads */
 	command_result(s, command_run(s, v, line));
+	buf_done(&buf);
 }
 
 static bool may_take_line(struct session *s)

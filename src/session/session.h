@@ -77,6 +77,7 @@ struct session_command {
 	const char *status;  /* "success", "failed", "cancelled", "timeout"; static */
 	const char *failure; /* why, static; NULL = none */
 	bool modified;       /* an existing file was changed */
+	bool bad_charset;    /* its argument has no counterpart in the charset of the files */
 };
 
 /* A command that takes long, for STAT. */
@@ -119,7 +120,7 @@ struct session {
 	bool odd_stru, odd_mode; /* STRU R, MODE B: no transfer until they are taken back */
 	unsigned z_level;        /* OPTS MODE Z LEVEL */
 	bool epsv_all;           /* EPSV ALL was given */
-	bool utf8_off;           /* OPTS UTF8 OFF */
+	bool utf8_on;            /* OPTS UTF8 ON: UTF-8 instead of the charset of UseEncoding */
 	uint64_t allo;           /* ALLO: bytes, consumed by the next upload; 0 = none */
 	uint64_t restart;        /* REST, consumed by the next RETR or STOR; the start of a range as well */
 	uint64_t range;          /* RANG: bytes from restart on, 0 = no range; consumed with it */
@@ -181,6 +182,8 @@ void session_not_understood(struct session *s);
  * say which code the reply had and whether it could be appended (r, 0 or negative). */
 struct buf *session_out(struct session *s);
 void session_replied(struct session *s, int code, int r);
+/* The same for lines whose names are converted to the client's charset already. */
+void session_replied_converted(struct session *s, int r);
 /* Lines of a Display* text before the final reply: first "<code>-", then " " lines. NULL or "" sends
  * nothing. Cookies are expanded here. */
 void session_reply_display(struct session *s, int code, const char *text);
@@ -213,6 +216,16 @@ void session_finish(struct session *s, enum ftp_result result);
 
 /* --- paths and what is allowed --- */
 
+/* How names are converted for the client, NULL = not at all. Any thread, but ask once for a listing: the client can
+ * change it between two commands. */
+static inline struct charset *session_charset(const struct session *s)
+{
+	const struct ftp_conf *conf = &s->scope->conf;
+
+	if (!conf->lang_engine)
+		return NULL;
+	return s->utf8_on ? conf->charset_utf8 : conf->charset;
+}
 /* Virtual path of a client's argument: vfs_path_resolve() with the session's cwd. 0 or -ENAMETOOLONG. */
 int session_path(const struct session *s, const char *arg, char out[VFS_PATH_SIZE]);
 

@@ -193,7 +193,7 @@ static void params_set(struct session *s, const struct ipc_handoff *h)
 
 	s->ascii = h->type_ascii;
 	s->z_level = ZFILTER_LEVEL;
-	s->utf8_off = h->utf8_off;
+	s->utf8_on = h->utf8_on;
 	s->quiet = h->quiet;
 	s->facts = verb_facts_start(conf);
 	s->digest = ftp_digest_first(conf);

@@ -105,7 +105,7 @@ static void opts_utf8(struct session *s, const char *arg)
 	cmd.raw = s->cmd.line ? s->cmd.line : "OPTS UTF8";
 	cmd.raw_len = strlen(cmd.raw);
 	cmd.arg = arg;
-	r = param_utf8(out, &cmd, arg, &s->scope->conf, &s->utf8_off);
+	r = param_utf8(out, &cmd, arg, &s->scope->conf, &s->utf8_on);
 	session_replied(s, out->len >= before + 3 ? atoi(out->data + before) : 200, r);
 }
 

@@ -626,7 +626,7 @@ static void opts_are_per_command(void **state)
 	ASK("OPTS a b c d e f g h i", "550 Too many parameters");
 	ASK("OPTS UTF8 ON", "200 UTF8 set to on");
 	ASK("OPTS utf8 off", "200 UTF8 set to off");
-	assert_true(session.utf8_off);
+	assert_false(session.utf8_on);
 	ASK("OPTS UTF8", "501 'OPTS UTF8' not understood");
 	ASK("OPTS mlst Size;TYPE;none;", "200 MLST OPTS size;type;");
 	assert_non_null(strstr(ask("FEAT"), " MLST modify;perm;size*;type*;unique;"));
