@@ -12,12 +12,10 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/shown.h"
 
 #ifndef MADV_POPULATE_READ /* since Linux 5.14 */
 #define MADV_POPULATE_READ 22
-#endif
-#ifndef F_SEAL_FUTURE_WRITE /* since Linux 5.1 */
-#define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 
 struct file_id file_id_of(const struct stat *st)
@@ -38,43 +36,22 @@ bool file_id_equal(const struct file_id *a, const struct file_id *b)
 
 /* --- the table --- */
 
-/* Numbers that this process writes and those forked from it can only read: two mappings of one file without a name,
- * of which children inherit the second, and which nobody can map for writing again. */
-static int numbers_new(struct preloads *t)
-{
-	size_t len = t->n * sizeof(uint32_t);
-	auto_fd int fd = memfd_create("wherry-preloads", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	void *rw, *ro;
-
-	if (fd < 0 || ftruncate(fd, (off_t)len) < 0)
-		return -errno;
-	rw = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (rw == MAP_FAILED)
-		return -errno;
-	if (madvise(rw, len, MADV_DONTFORK) == 0 &&
-		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) ==
-			0) {
-		ro = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
-		if (ro != MAP_FAILED) {
-			t->gens = rw;
-			t->seen = ro;
-			return 0;
-		}
-	}
-	(void)munmap(rw, len);
-	return -errno;
-}
-
 int preloads_new(unsigned n, struct preloads **ret_t, struct err *err)
 {
 	struct preloads *t = xcalloc(1, sizeof(*t));
+	const void *ro;
+	void *rw;
 	int r;
 
 	t->n = n;
 	t->list = xcalloc(n + 1, sizeof(*t->list));
 	for (unsigned i = 0; i < n; i++)
 		t->list[i].fd = -1;
-	r = n > 0 ? numbers_new(t) : 0;
+	r = n > 0 ? shown_new("wherry-preloads", n * sizeof(uint32_t), &rw, &ro) : 0;
+	if (r == 0 && n > 0) {
+		t->gens = rw;
+		t->seen = ro;
+	}
 	if (r < 0 && r != -EINVAL && r != -ENOSYS) { /* those two: an old kernel; validation is enough */
 		preloads_free(t);
 		return err_sys(err, -r, "cannot make memory for the numbers of preloads");
