@@ -15,9 +15,11 @@ from ftpclient import Ftp
 from v_tls import ReusingFtpTls, octets, pki, run_client  # noqa: F401  pylint: disable=unused-import
 from ftpsclient import tls_conf
 
-pytestmark = [pytest.mark.ours, pytest.mark.slow]
-
 COUNT = int(os.environ.get("WHERRY_TRANSFERS", "60"))
+SECONDS = 60 + 2 * COUNT  # the command-line clients start a process for each transfer
+
+pytestmark = [pytest.mark.ours, pytest.mark.slow, pytest.mark.timeout(SECONDS)]
+
 VERSIONS = ["1.2", "1.3"]
 
 
@@ -36,12 +38,12 @@ def content(i):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_curl(served, tmp_path, version):
     done = run_client(["curl", "-sS", "-k", "--ssl-reqd", "--tlsv" + version, "--tls-max", version, "-u", "alice:alice-pw",
-                       f"ftp://127.0.0.1:{served.port}/row/[0-{COUNT - 1}]", "-o", str(tmp_path / "#1")], seconds=300)
+                       f"ftp://127.0.0.1:{served.port}/row/[0-{COUNT - 1}]", "-o", str(tmp_path / "#1")], seconds=SECONDS)
     assert done.returncode == 0, done.stderr
     for i in range(COUNT):
         assert (tmp_path / str(i)).read_bytes() == content(i)
     done = run_client(["curl", "-sS", "-k", "--ssl-reqd", "--tlsv" + version, "--tls-max", version, "-u", "alice:alice-pw", "--ftp-create-dirs",
-                       "-T", "{" + ",".join(str(tmp_path / str(i)) for i in range(COUNT)) + "}", f"ftp://127.0.0.1:{served.port}/curl{version}/"], seconds=300)
+                       "-T", "{" + ",".join(str(tmp_path / str(i)) for i in range(COUNT)) + "}", f"ftp://127.0.0.1:{served.port}/curl{version}/"], seconds=SECONDS)
     assert done.returncode == 0, done.stderr
     for i in range(COUNT):
         with open(served.home("alice", f"curl{version}/{i}"), "rb") as f:
@@ -54,7 +56,7 @@ def test_lftp(served, tmp_path, version):
         pytest.skip("no lftp")
     done = run_client(["lftp", "-c", f"set ftp:ssl-force yes; set ftp:ssl-protect-data yes; set ssl:verify-certificate no; "
                        f"set ssl:priority NORMAL:-VERS-ALL:+VERS-TLS{version}; open -u alice,alice-pw 127.0.0.1:{served.port}; mirror row {tmp_path}/got; "
-                       f"mirror -R {tmp_path}/got lftp{version}"], seconds=300)
+                       f"mirror -R {tmp_path}/got lftp{version}"], seconds=SECONDS)
     assert done.returncode == 0, done.stderr
     for i in range(COUNT):
         assert (tmp_path / "got" / str(i)).read_bytes() == content(i)
