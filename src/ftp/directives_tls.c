@@ -302,6 +302,33 @@ static int verify_order(struct conf_call *c, void *dst)
 		"'%.60s' is not supported: only revocation lists are looked at (crl first)", c->args[0]);
 }
 
+static int staple_options(struct conf_call *c, void *dst)
+{
+	static const struct {
+		const char *name;
+		unsigned bit;
+	} names[] = {{"NoFakeTryLater", TLS_STAPLE_NO_FAKE_TRY_LATER}, {"NoNonce", TLS_STAPLE_NO_NONCE},
+		{"NoVerify", TLS_STAPLE_NO_VERIFY}};
+	unsigned *bits = &((struct ftp_conf *)dst)->tls.staple_options;
+
+	for (unsigned i = 0; i < c->n_args; i++) {
+		size_t k = 0;
+
+		while (k < ARRAY_LEN(names) && !str_eq(names[k].name, c->args[i]))
+			k++;
+		if (k == ARRAY_LEN(names))
+			return err_set(c->err, WE_CONFIG, "unknown option '%.60s'", c->args[i]);
+		*bits |= names[k].bit;
+	}
+	return 0;
+}
+
+static int staple_responder(struct conf_call *c, void *dst)
+{
+	((struct ftp_conf *)dst)->tls.staple_responder = c->args[0];
+	return tls_staple_url_check(c->args[0], c->err);
+}
+
 static int dh_file(struct conf_call *c, void *dst)
 {
 	if (c->args[0][0] != '/')
@@ -317,7 +344,6 @@ static int dh_file(struct conf_call *c, void *dst)
 	CONF_PATH(struct ftp_conf, tls.m), .scope = S_V_G, MODULE, .dflt_text = "none", .syntax = "<path>"
 #define NOEFFECT(most)                                                                                       \
 	.type = CONF_T_NOEFFECT, .min_args = 1, .max_args = most, .flags = CONF_REPEATABLE, MODULE
-#define NO_OCSP "no OCSP responses are fetched"
 
 static const struct conf_row rows[] = {
 	{.name = "TLSCACertificateFile",
@@ -582,35 +608,63 @@ static const struct conf_row rows[] = {
 			  "tickets",
 		.doc = "Whether sessions are kept by clients."},
 	{.name = "TLSStapling",
-		NOEFFECT(1),
+		CONF_BOOL(struct ftp_conf, tls.staple),
 		.scope = S_V_G,
+		MODULE,
+		.dflt = "off",
 		.syntax = "on|off",
-		.reason = NO_OCSP,
-		.doc = "Whether the authority's statement about the certificate is sent along."},
+		.doc = "Whether clients that ask for it get what the authority's OCSP responder says of the "
+		       "server's "
+		       "certificate, on control and data connections. The authority's certificate must stand "
+		       "behind the server's own or in TLSCertificateChainFile. A process of its own asks at "
+		       "the "
+		       "start and at half of the time for which a response is valid; no client waits for it. "
+		       "A response that says that the certificate was revoked is sent too. The environment's "
+		       "http_proxy and no_proxy are obeyed."},
 	{.name = "TLSStaplingCache",
 		NOEFFECT(2),
 		.scope = CONF_S,
 		.syntax = "<type>",
-		.reason = NO_OCSP,
+		.reason = "responses are always kept in memory until they are out of date",
 		.doc = "Cache of OCSP responses."},
 	{.name = "TLSStaplingOptions",
-		NOEFFECT(CONF_ARGS_ANY),
+		.type = CONF_T_CUSTOM,
+		.field = CONF_FIELD(struct ftp_conf, tls.staple_options, unsigned),
+		.parse = staple_options,
+		.min_args = 1,
+		.max_args = CONF_ARGS_ANY,
+		.flags = CONF_REPEATABLE,
 		.scope = S_V_G,
-		.syntax = "<option> ...",
-		.reason = NO_OCSP,
-		.doc = "Options of OCSP stapling."},
+		MODULE,
+		.dflt_text = "none",
+		.syntax = "NoFakeTryLater|NoNonce|NoVerify ...",
+		.doc = "NoFakeTryLater: while there is no valid response clients get none; without it they "
+		       "get one that "
+		       "says 'try later'. NoNonce: requests have no nonce, for responders that refuse it. "
+		       "NoVerify: "
+		       "the signature of a response is not looked at; that it is about this certificate and "
+		       "not out of date is."},
 	{.name = "TLSStaplingResponder",
-		NOEFFECT(1),
+		.type = CONF_T_CUSTOM,
+		.field = CONF_FIELD(struct ftp_conf, tls.staple_responder, const char *),
+		.parse = staple_responder,
+		.min_args = 1,
 		.scope = S_V_G,
-		.syntax = "<url>",
-		.reason = NO_OCSP,
-		.doc = "Responder to ask."},
+		MODULE,
+		.dflt_text = "the one that the certificate names",
+		.syntax = "http://<host>[:<port>]/<path>",
+		.doc = "Responder to ask. Not by https: responses are signed."},
 	{.name = "TLSStaplingTimeout",
-		NOEFFECT(1),
+		CONF_DURATION(struct ftp_conf, tls.staple_timeout_ms),
 		.scope = S_V_G,
+		MODULE,
+		.dflt = "10",
+		.min = "1",
+		.max = "300",
 		.syntax = "<seconds>",
-		.reason = NO_OCSP,
-		.doc = "How long to wait for the responder."},
+		.doc = "How long to wait for the responder. After a failure it is asked again a minute "
+		       "later, then later and "
+		       "later, up to an hour."},
 	{.name = "TLSTimeoutHandshake",
 		CONF_DURATION(struct ftp_conf, tls.handshake_ms),
 		.scope = S_V_G,

@@ -61,7 +61,7 @@ static struct conf_pos where(const struct load *ld, const char *text, const char
 		{"TLSPKCS12File", c->pkcs12}, {"TLSCertificateChainFile", c->chain},
 		{"TLSCACertificateFile", c->ca_file}, {"TLSCACertificatePath", c->ca_path},
 		{"TLSCARevocationFile", c->crl_file}, {"TLSCARevocationPath", c->crl_path},
-		{"TLSDHParamFile", c->dh_file}};
+		{"TLSDHParamFile", c->dh_file}, {"TLSStapling", "OCSP"}};
 	struct conf_pos pos = {0};
 
 	*ret_directive = "TLSEngine";
@@ -118,7 +118,7 @@ static bool share(const struct ftp_config *cfg, struct ftp_server *s)
 	return false;
 }
 
-static bool owns_keys(const struct ftp_server *s)
+bool ftp_tls_owns(const struct ftp_server *s)
 {
 	return s->tls != NULL && s->tls_first_key == s->index * TLS_KEYS;
 }
@@ -236,7 +236,7 @@ struct tls_keys *ftp_tls_keys(const struct ftp_config *c, const struct log_ctx *
 		struct tls_load how;
 		char name[300];
 
-		if (!owns_keys(s))
+		if (!ftp_tls_owns(s))
 			continue;
 		how_to_load(c, s, name, sizeof(name), &how);
 		if (tls_keys_load(keys, &s->scope->conf.tls, &how, &err) < 0)

@@ -13,6 +13,9 @@
 /* Is there a server with TLS? */
 bool ftp_tls_wanted(const struct ftp_config *c);
 
+/* Is its material its own, and not that of a server before it with the same files? */
+bool ftp_tls_owns(const struct ftp_server *s);
+
 /* In master, before others are forked: let the kernel load what it needs for kernel TLS, where a server may use it. It
  * does so only for a process with CAP_NET_ADMIN, which those that use it have not. Says in the log (info) when there is
  * none. May block for as long as modprobe(8) takes. */

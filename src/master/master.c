@@ -104,6 +104,7 @@ int master_reload(struct master *m, struct err *err)
 		return r;
 	}
 	g = generation_new(m, config);
+	staples_inherit(m, config);
 	m->gen = g;
 	logsink_select(m, config);
 	ftp_tls_kernel_start(config, &m->log);
@@ -127,6 +128,7 @@ int master_reload(struct master *m, struct err *err)
 	mapper_retire(m, old);
 	mapper_watch(m, g);
 	certs_watch(m, config);
+	staples_watch(m, config);
 	generation_drop(m, old);
 	log_notice(&m->log, "configuration %u is in force", config->generation);
 	return 0;
@@ -272,6 +274,7 @@ static uint64_t on_turn(void *arg, uint64_t now)
 	next = min_u64(next, scrub_tick(m, now));
 	next = min_u64(next, mapper_tick(m, now));
 	next = min_u64(next, certs_tick(m, now));
+	next = min_u64(next, staples_tick(m, now));
 	return min_u64(next, shut_tick(m, now));
 }
 
@@ -374,6 +377,7 @@ static int start(struct master *m, struct err *err)
 		return r;
 	mapper_watch(m, m->gen);
 	certs_watch(m, config);
+	staples_watch(m, config);
 	return children_start(m, err);
 }
 
@@ -383,6 +387,7 @@ static void finish(struct master *m)
 
 	live_stop(m);
 	certs_forget(m);
+	staples_forget(m);
 	control_close(m);
 	bans_free(&m->bans);
 	listeners_close(m);

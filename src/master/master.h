@@ -7,7 +7,7 @@
  *   handler.c  requests of the children: one function each, all in one place to read
  *   admit.c    the session table and the limits counted over it
  *   listen.c   listening sockets     logfile.c  log files     control.c  wherryctl's socket     explain.c  wherryctl explain
- *   certs.c    certificate files that change or expire
+ *   certs.c    certificate files that change or expire     staple.c   OCSP responses
  *   ban.c      bans     home.c  CreateHome
  *   mapper.c   files mapped for the session processes
  *   rates.c    new numbers for TransferRate without a reload
@@ -36,6 +36,7 @@
 struct child;
 struct certs;    /* certs.c */
 struct mapper;   /* mapper.c */
+struct staples;  /* staple.c */
 struct preloads; /* vfs/preload.h */
 
 /* One loaded configuration and who still uses it. */
@@ -147,6 +148,7 @@ struct master {
 	uint64_t stop_deadline_ms; /* UINT64_MAX: wait for sessions to end by themselves */
 
 	struct certs *certs;     /* NULL = no TLS */
+	struct staples *staples; /* NULL = no TLSStapling */
 	struct bans *bans;       /* NULL = none yet (tests) */
 	struct control *control; /* wherryctl's socket, NULL = none */
 	struct shut *shut;
@@ -249,6 +251,16 @@ void certs_forget(struct master *m);
 uint64_t certs_tick(struct master *m, uint64_t now_ms);
 /* When the first certificate expires, seconds since 1970; INT64_MAX = there is none. */
 int64_t certs_expire(const struct ftp_config *config);
+
+/* --- staple.c --- */
+/* What is known of the certificates of the current generation counts for that configuration too. Before its processes
+ * are made. */
+void staples_inherit(struct master *m, const struct ftp_config *config);
+/* Ask for what that configuration wants, and for nothing else any more. */
+void staples_watch(struct master *m, const struct ftp_config *config);
+void staples_forget(struct master *m);
+/* Ask where it is time to. Returns when to call again, or UINT64_MAX. */
+uint64_t staples_tick(struct master *m, uint64_t now_ms);
 
 /* --- mapper.c --- */
 /* Map the files of g's configuration. strict: one that cannot be mapped is an error; else it is logged. What

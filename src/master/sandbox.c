@@ -1,6 +1,7 @@
 #include "master/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
@@ -23,6 +24,11 @@
 #define NET_CONNECT  (1ULL << 1)  /* ABI 4 */
 #define SCOPE_ALL    3ULL         /* abstract UNIX sockets, signals; ABI 6 */
 #define FS_BASE      ((1ULL << 13) - 1)
+
+/* Nobody's below a root. */
+#define NEVER                                                                                                \
+	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK |         \
+		FS_IOCTL_DEV)
 
 struct ruleset_attr { /* struct landlock_ruleset_attr as of ABI 6 */
 	uint64_t fs, net, scoped;
@@ -109,7 +115,8 @@ static struct ruleset_attr ruleset_for(enum ipc_role role, int abi)
 	return attr;
 }
 
-static int landlock_apply(enum ipc_role role, int root_fd, int abi, struct err *err)
+/* root_fd: what lies below it can be used but for the rights in without. */
+static int landlock_apply(enum ipc_role role, int root_fd, uint64_t without, int abi, struct err *err)
 {
 	struct ruleset_attr attr = ruleset_for(role, abi);
 	size_t size = abi >= 6 ? sizeof(attr) : abi >= 4 ? 16 : 8;
@@ -120,10 +127,7 @@ static int landlock_apply(enum ipc_role role, int root_fd, int abi, struct err *
 		return err_sys(err, errno, "cannot make a Landlock ruleset");
 	if (root_fd >= 0) {
 		struct landlock_path_beneath_attr rule = {
-			.allowed_access =
-				attr.fs & ~(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
-						  LANDLOCK_ACCESS_FS_MAKE_BLOCK | FS_IOCTL_DEV),
-			.parent_fd = root_fd};
+			.allowed_access = attr.fs & ~without, .parent_fd = root_fd};
 
 		if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
 			return err_sys(err, errno, "cannot allow the session's root in Landlock");
@@ -145,7 +149,7 @@ int sandbox_confine(enum ipc_role role, int root_fd, struct err *err)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(err, errno, "cannot set no_new_privs");
 	if (role != IPC_AUTH && abi > 0) { /* auth reads account files anywhere */
-		r = landlock_apply(role, root_fd, abi, err);
+		r = landlock_apply(role, root_fd, NEVER, abi, err);
 		if (r < 0)
 			return r;
 		levels |= SANDBOX_LANDLOCK;
@@ -157,4 +161,21 @@ int sandbox_confine(enum ipc_role role, int root_fd, struct err *err)
 		levels |= SANDBOX_SECCOMP;
 	}
 	return levels;
+}
+
+int sandbox_confine_asker(struct err *err)
+{
+	int abi = sandbox_landlock_abi(), r = 0;
+	auto_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		return err_sys(err, errno, "cannot open /");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(err, errno, "cannot set no_new_privs");
+	if (abi > 0)
+		r = landlock_apply(IPC_AUTH, root,
+			~(uint64_t)(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR), abi, err);
+	if (r == 0 && sandbox_has_seccomp())
+		r = syscalls_restrict(IPC_AUTH, err);
+	return r;
 }

@@ -33,6 +33,10 @@ enum sandbox_level { SANDBOX_NONE = 0, SANDBOX_LANDLOCK = 1, SANDBOX_SECCOMP = 2
  * the SANDBOX_ bits that are in force, or -errno with err. */
 int sandbox_confine(enum ipc_role role, int root_fd, struct err *err);
 
+/* The last step for a short-lived process that asks somebody in the network: it can read files, and write none; system calls
+ * as auth. 0 or -errno with err. */
+int sandbox_confine_asker(struct err *err);
+
 /* Landlock ABI version of this kernel, 0 = none. */
 int sandbox_landlock_abi(void);
 bool sandbox_has_seccomp(void);

@@ -16,7 +16,10 @@ bool tls_config_same_files(const struct tls_config *a, const struct tls_config *
 	       same(a->ec_cert, b->ec_cert) && same(a->ec_key, b->ec_key) && same(a->pkcs12, b->pkcs12) &&
 	       same(a->chain, b->chain) && same(a->ca_file, b->ca_file) && same(a->ca_path, b->ca_path) &&
 	       same(a->crl_file, b->crl_file) && same(a->crl_path, b->crl_path) &&
-	       same(a->dh_file, b->dh_file);
+	       same(a->dh_file, b->dh_file) && a->staple == b->staple &&
+	       (!a->staple || (a->staple_options == b->staple_options &&
+				      a->staple_timeout_ms == b->staple_timeout_ms &&
+				      same(a->staple_responder, b->staple_responder)));
 }
 
 bool tls_config_has_cert(const struct tls_config *c)

@@ -339,6 +339,8 @@ static int fill(struct tls_context *c, const struct tls_config *conf, const stru
 	if (r < 0 || c->role == TLS_DATA_CLIENT)
 		return r;
 	SSL_CTX_set_client_hello_cb(c->ctx, hello_seen, NULL);
+	if (conf->staple)
+		tls_staple_context(c->ctx);
 	if (conf->alpn)
 		SSL_CTX_set_alpn_select_cb(c->ctx, alpn_chosen, NULL);
 	if (conf->verify != TLS_VERIFY_OFF && c->material->cas == NULL)
@@ -359,6 +361,7 @@ int tls_context_new(const struct tls_config *conf, struct tls_material *material
 	c->refs = 1;
 	c->role = role;
 	c->options = conf->options;
+	c->staple_options = conf->staple_options;
 	c->material = material != NULL ? tls_material_ref(material) : NULL;
 	if (material == NULL && role != TLS_DATA_CLIENT)
 		r = err_set(err, WE_CONFIG, "there is no certificate");

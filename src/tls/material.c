@@ -455,6 +455,8 @@ static int load(
 		r = authorities_load(conf, m, err);
 	if (r == 0)
 		r = dh_load(conf, m, err);
+	if (r == 0)
+		tls_staple_load(conf, how, m);
 	return r;
 }
 
@@ -495,6 +497,7 @@ void tls_material_unref(struct tls_material **mp)
 	sk_X509_pop_free(m->cas, X509_free);
 	sk_X509_CRL_pop_free(m->crls, X509_CRL_free);
 	EVP_PKEY_free(m->dh);
+	tls_staple_unload(m);
 	free(m);
 }
 

@@ -70,6 +70,11 @@ enum tls_offload {
 	TLS_OFFLOAD_TX_ONLY                                      /* downloads only */
 };                                                               /* TLSKernelOffload */
 enum tls_shutdown { TLS_SHUTDOWN_STRICT, TLS_SHUTDOWN_LENIENT }; /* TLSDataShutdown */
+enum { /* TLSStaplingOptions: bits of tls_config.staple_options */
+	TLS_STAPLE_NO_NONCE = 1,
+	TLS_STAPLE_NO_VERIFY = 2,
+	TLS_STAPLE_NO_FAKE_TRY_LATER = 4,
+};
 enum tls_verify_server { TLS_SERVER_VERIFY_ON, TLS_SERVER_VERIFY_OFF, TLS_SERVER_VERIFY_NO_REVERSE_DNS };
 
 /* TLSRequired, as the table of its values (RFC 4217 says nothing of it). Before the login, TLS is required
@@ -107,6 +112,10 @@ struct tls_config {
 	enum tls_offload offload;
 	enum tls_shutdown shutdown; /* of uploads; the caller's to enforce */
 	const char *user_name;      /* TLSUserName: CommonName, EmailSubjAltName or an OID; NULL = none */
+	bool staple;                /* TLSStapling */
+	unsigned staple_options;
+	const char *staple_responder; /* http URL; NULL = what the certificate names */
+	uint32_t staple_timeout_ms;   /* > 0 */
 };
 
 /* TLSSessionCache, of the whole daemon. */
@@ -116,7 +125,7 @@ struct tls_cache_config {
 	unsigned secs;
 };
 
-/* Are these two the same certificates, keys and authorities, so that one material does for both? */
+/* Are these two the same certificates, keys, authorities and stapling, so that one material does for both? */
 bool tls_config_same_files(const struct tls_config *a, const struct tls_config *b);
 /* Does it name a certificate? Without one there can be no TLS (431 to AUTH). */
 bool tls_config_has_cert(const struct tls_config *c);
@@ -124,6 +133,8 @@ bool tls_config_has_cert(const struct tls_config *c);
 int tls_ciphers_check(const char *list, struct err *err);
 int tls_ciphersuites_check(const char *list, struct err *err);
 int tls_groups_check(const char *list, struct err *err);
+/* Is that a URL of a responder that could be asked? */
+int tls_staple_url_check(const char *url, struct err *err);
 
 /* --- what master reads --- */
 
@@ -152,6 +163,38 @@ struct tls_material *tls_material_ref(struct tls_material *m);
 void tls_material_unref(struct tls_material **m);
 /* When the first of its certificates expires; seconds since 1970. */
 int64_t tls_material_expires(const struct tls_material *m);
+
+/* --- OCSP stapling (RFC 6066 8, RFC 6960) ---
+ *
+ * What the authority's responder says of a certificate is asked for by a process that master makes for it, and put into
+ * memory of the material that all processes forked from master see and none can write. Handshakes take what is there
+ * and wait for nothing. */
+
+#define TLS_STAPLE_MAX (16u * 1024)
+struct tls_staple {
+	bool revoked;    /* the certificate; else it is good */
+	int64_t until;   /* the response is out of date then; seconds since 1970 */
+	int64_t refresh; /* when to ask again */
+	size_t n;
+	uint8_t der[TLS_STAPLE_MAX];
+};
+
+/* Is the slot (TLS_KEY_RSA, ...) one with a certificate that responses are wanted for and can be asked for? */
+bool tls_staple_wanted(const struct tls_config *conf, const struct tls_material *m, unsigned slot);
+/* Ask the responder, and look at the answer as TLSStaplingOptions say. Blocks, for TLSStaplingTimeout at most, but for
+ * what name servers need beyond that. 0 with *ret_s, or negative with err. */
+int tls_staple_ask(const struct tls_config *conf, const struct tls_material *m, unsigned slot,
+	struct tls_staple *ret_s, struct err *err);
+/* The second half of it: is der the responder's word for the certificate? request: what was asked, an OCSP_REQUEST,
+ * or NULL. */
+int tls_staple_check(const struct tls_config *conf, const struct tls_material *m, unsigned slot,
+	const void *request, const uint8_t *der, size_t n, struct tls_staple *ret_s, struct err *err);
+/* In the process that loaded m: it is sent from now on. Does nothing where there is no memory for it. */
+void tls_staple_put(struct tls_material *m, unsigned slot, const struct tls_staple *s);
+/* What is sent now. False: nothing is there, or it is out of date. Any process, any thread. */
+bool tls_staple_get(const struct tls_material *m, unsigned slot, struct tls_staple *ret_s);
+/* Have both the same certificate in that slot? */
+bool tls_staple_same(const struct tls_material *a, const struct tls_material *b, unsigned slot);
 
 /* --- signatures: asked for in login and session, made in auth --- */
 

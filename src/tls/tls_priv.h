@@ -55,8 +55,20 @@ struct tls_material {
 	struct tls_cert certs[TLS_KEYS];
 	STACK_OF(X509) * cas; /* NULL = none */
 	STACK_OF(X509_CRL) * crls;
-	EVP_PKEY *dh; /* parameters of TLSDHParamFile */
+	EVP_PKEY *dh;                         /* parameters of TLSDHParamFile */
+	struct tls_staple_board *board;       /* to write; only where the material was loaded. NULL = none */
+	const struct tls_staple_board *shown; /* the same, to read; NULL = none */
 };
+
+/* --- OCSP stapling (staple.c, ocsp.c) --- */
+
+/* Memory for responses, when conf wants them. What stands in the way is said to how->warn. */
+void tls_staple_load(const struct tls_config *conf, const struct tls_load *how, struct tls_material *m);
+void tls_staple_unload(struct tls_material *m);
+/* Send responses in handshakes of ctx. */
+void tls_staple_context(SSL_CTX *ctx);
+/* May the responder be asked? NULL: yes; else why not, static text. */
+const char *tls_staple_hindrance(const struct tls_config *conf, const struct tls_material *m, unsigned slot);
 
 /* --- keys that are not here (remote.c) --- */
 
@@ -81,7 +93,8 @@ struct tls_context {
 	int version_min, version_max, verify_mode;
 	unsigned verify_depth;
 	unsigned long ssl_options;
-	unsigned options; /* TLS_OPT_ */
+	unsigned options;        /* TLS_OPT_ */
+	unsigned staple_options; /* TLS_STAPLE_ */
 };
 
 /* Put what ctx says on ssl. */

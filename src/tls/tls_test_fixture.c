@@ -101,6 +101,16 @@ void fx_write(const char *name, EVP_PKEY *key, X509 *cert, const char *passphras
 	assert_int_equal(fclose(f), 0);
 }
 
+X509 *fx_ca_cert(void)
+{
+	return ca_cert;
+}
+
+EVP_PKEY *fx_ca_key(void)
+{
+	return ca_key;
+}
+
 void fx_write_crl(const char *name, X509 *cert)
 {
 	X509_CRL *crl = X509_CRL_new();

@@ -17,6 +17,9 @@ EVP_PKEY *fx_key(int nid); /* EVP_PKEY_RSA, EVP_PKEY_EC, ...; freed by the calle
 /* A certificate signed by the authority (by itself when ca is false), valid for days from now on. */
 X509 *fx_cert(const char *cn, const char *san, EVP_PKEY *key, bool ca, int days);
 void fx_write(const char *name, EVP_PKEY *key, X509 *cert, const char *passphrase, mode_t mode);
+/* The authority; borrowed. */
+X509 *fx_ca_cert(void);
+EVP_PKEY *fx_ca_key(void);
 /* Write the authority's revocation list, in which cert stands, to name. */
 void fx_write_crl(const char *name, X509 *cert);
 

@@ -9,9 +9,10 @@ from ftpclient import Ftp, read_all
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
-def make_certificate(folder, name="cert", subject="localhost", kind="rsa", names=("localhost",), days=30, authority=None):
-    """A certificate and its key in PEM files; self-signed, or signed by `authority` (what this returned). Returns
-    (certificate path, key path)."""
+def make_certificate(folder, name="cert", subject="localhost", kind="rsa", names=("localhost",), days=30, authority=None,
+                     extensions=()):
+    """A certificate and its key in PEM files; self-signed, or signed by `authority` (what this returned), with further
+    extensions ("name=value") then. Returns (certificate path, key path)."""
     cert, key = os.path.join(folder, name + ".pem"), os.path.join(folder, name + ".key")
     new = ["rsa:2048"] if kind == "rsa" else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     run = dict(check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -20,12 +21,12 @@ def make_certificate(folder, name="cert", subject="localhost", kind="rsa", names
     if authority is None:
         subprocess.run(base + ["-x509", "-out", cert, "-days", str(days), "-addext", "subjectAltName=" + alternatives], **run)
     else:
-        extensions = os.path.join(folder, name + ".ext")
-        with open(extensions, "w") as f:
-            f.write("subjectAltName=" + alternatives + "\n")
+        more = os.path.join(folder, name + ".ext")
+        with open(more, "w") as f:
+            f.write("\n".join(("subjectAltName=" + alternatives, *extensions)) + "\n")
         subprocess.run(base + ["-out", cert + ".csr"], **run)
         subprocess.run(["openssl", "x509", "-req", "-in", cert + ".csr", "-CA", authority[0], "-CAkey", authority[1], "-days", str(days),
-                        "-CAcreateserial", "-extfile", extensions, "-out", cert], **run)
+                        "-CAcreateserial", "-extfile", more, "-out", cert], **run)
     os.chmod(key, 0o600)
     return cert, key
 
