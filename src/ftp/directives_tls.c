@@ -535,8 +535,12 @@ static const struct conf_row rows[] = {
 		NOEFFECT(2),
 		.scope = S_V_G,
 		.syntax = "<identity> hex:<path>",
-		.reason = "clients know the server by its certificate, pre-shared keys are not supported",
-		.doc = "Key that a client and the server share."},
+		.reason = "the process that reads what strangers send would have to hold such a key, and "
+			  "none does; "
+			  "clients know the server by its certificate",
+		.doc = "Key that a client and the server share. There is no way to use it without having it, "
+		       "as there is "
+		       "with a certificate's key, so it is not supported."},
 	{.name = "TLSProtocol",
 		.type = CONF_T_CUSTOM,
 		.field = CONF_FIELD(struct ftp_conf, tls.protocols, unsigned),
