@@ -297,6 +297,11 @@ struct ftp_display {      /* Display* file */
 		text; /* content, read at load when the path is absolute; NULL when it is relative or missing */
 };
 
+struct ftp_readme { /* DisplayReadme */
+	struct ftp_item item;
+	const char *pattern;
+};
+
 enum { /* FactsOptions */
 	FTP_FACTS_USE_SLINK = 1,
 	FTP_FACTS_NO_NAMES = 2,
@@ -451,6 +456,7 @@ struct ftp_conf {
 
 	/* texts */
 	struct ftp_display display_connect, display_login, display_chdir, display_quit, display_file_transfer;
+	struct ftp_readme *readmes; /* those of the first one's level count */
 
 	/* logs */
 	struct ftp_logfile *transfer_log; /* NULL = none */

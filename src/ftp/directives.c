@@ -14,9 +14,9 @@
 const char *const ftp_modules[] = {"mod_core.c", "mod_auth.c", "mod_auth_file.c", "mod_auth_pam.c",
 	"mod_auth_unix.c", "mod_ban.c", "mod_cap.c", "mod_copy.c", "mod_ctrls.c", "mod_deflate.c",
 	"mod_delay.c", "mod_digest.c", "mod_facl.c", "mod_facts.c", "mod_ifsession.c", "mod_ifversion.c",
-	"mod_lang.c", "mod_load.c", "mod_log.c", "mod_ls.c", "mod_qos.c", "mod_rlimit.c", "mod_site.c",
-	"mod_site_misc.c", "mod_wherry.c", "mod_xfer.c", "mod_tls.c", "mod_tls_shmcache.c", "mod_xfer_mmap.c",
-	NULL};
+	"mod_lang.c", "mod_load.c", "mod_log.c", "mod_ls.c", "mod_qos.c", "mod_readme.c", "mod_rlimit.c",
+	"mod_site.c", "mod_site_misc.c", "mod_wherry.c", "mod_xfer.c", "mod_tls.c", "mod_tls_shmcache.c",
+	"mod_xfer_mmap.c", NULL};
 
 static const struct conf_table *const tables[] = {&ftp_table_daemon, &ftp_table_server, &ftp_table_auth,
 	&ftp_table_limits, &ftp_table_files, &ftp_table_filters, &ftp_table_lists, &ftp_table_logs,

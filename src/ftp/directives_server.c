@@ -300,6 +300,12 @@ static int display_file_transfer(struct conf_call *c, void *dst)
 }
 
 /* file [once], where "once" may also be a Boolean. */
+static int display_readme(struct conf_call *c, void *dst)
+{
+	((struct ftp_readme *)dst)->pattern = c->args[0];
+	return c->args[0][0] != '\0' ? 0 : err_set(c->err, WE_CONFIG, "empty pattern");
+}
+
 static int display_chdir(struct conf_call *c, void *dst)
 {
 	struct ftp_display *d = &((struct ftp_conf *)dst)->display_chdir;
@@ -411,6 +417,17 @@ static const struct conf_row rows[] = {
 		.dflt_text = "none",
 		.syntax = "<file>|none",
 		.doc = "File shown at QUIT."},
+	{.name = "DisplayReadme",
+		CONF_LIST(struct ftp_conf, readmes, struct ftp_readme),
+		.parse = display_readme,
+		.min_args = 1,
+		.scope = S_V_G_A,
+		.module = "mod_readme.c",
+		.syntax = "<name>|<pattern>",
+		.doc = "After login and after each change of directory the client is asked to read these "
+		       "files, "
+		       "with the time of their last change. The directive may be repeated. Files that "
+		       "HideFiles and its like hide are not announced, and of one pattern at most 64."},
 	{.name = "LangEngine",
 		CONF_BOOL(struct ftp_conf, lang_engine),
 		.scope = S_V_G,

@@ -19,6 +19,7 @@
 #include "session/data.h"
 #include "session/mapped.h"
 #include "session/proc.h"
+#include "session/readme.h"
 #include "session/record.h"
 #include "session/secure.h"
 #include "session/session_priv.h"
@@ -91,7 +92,7 @@ void session_set_cwd(struct session *s, const char *vpath)
 struct welcome {
 	char start[VFS_PATH_SIZE]; /* where the session is to begin */
 	int error;                 /* of the root or of that directory, negative */
-	char *display;
+	char *display, *readme;
 	struct session *s;
 };
 
@@ -106,6 +107,21 @@ static void start_vpath(const struct session *s, const char *chdir, char out[VFS
 	if (strncmp(chdir, root, n) != 0 || (chdir[n] != '/' && chdir[n] != '\0') ||
 		vfs_path_resolve("/", chdir + n, out) < 0)
 		(void)str_copy(out, VFS_PATH_SIZE, "/");
+}
+
+static char *start_readme(struct session *s, const char *start)
+{
+	struct session_access a;
+	char *text;
+
+	if (!s->scope->conf.readmes)
+		return NULL;
+	/* CWD asks for the directory it goes to; what may not be looked at is not announced either. */
+	if (session_allowed(s, "CWD", start, 0, &a) < 0)
+		return NULL;
+	text = readme_text(s, a.conf, a.real);
+	session_access_done(&a);
+	return text;
 }
 
 static void welcome_work(void *arg, const atomic_bool *cancel)
@@ -128,6 +144,8 @@ static void welcome_work(void *arg, const atomic_bool *cancel)
 	}
 	if (w->error == 0 && !s->quiet)
 		w->display = session_display_text(s, &s->scope->conf.display_login, w->start);
+	if (w->error == 0 && !s->quiet)
+		w->readme = start_readme(s, w->start);
 }
 
 /* RFC 2228 3: who needed no password is told by another code. */
@@ -136,7 +154,7 @@ static int welcome_code(const struct session *s)
 	return s->by_certificate ? 232 : 230;
 }
 
-static void welcome_reply(struct session *s)
+static void welcome_reply(struct session *s, const char *readme)
 {
 	const struct ftp_conf *conf = &s->scope->conf;
 	struct text_vars vars = {.user = s->user};
@@ -145,11 +163,14 @@ static void welcome_reply(struct session *s)
 
 	buf_init(&text, 4096);
 	if (conf->access_grant_msg && text_expand(&text, conf->access_grant_msg, &vars) == 0 && text.len > 0)
-		session_reply(s, code, "%s", text.data);
+		readme_reply(s, code, readme, true, text.data);
 	else if (s->anonymous)
-		session_reply(s, code, "Anonymous access granted, restrictions apply");
-	else
-		session_reply(s, code, "User %s logged in", s->sent_user);
+		readme_reply(s, code, readme, true, "Anonymous access granted, restrictions apply");
+	else {
+		text.len = 0;
+		(void)buf_printf(&text, "User %s logged in", s->sent_user); /* shorter than a line may be */
+		readme_reply(s, code, readme, true, text.data);
+	}
 	buf_done(&text);
 }
 
@@ -164,10 +185,11 @@ static enum ftp_result welcome_done(struct session *s, void *arg)
 	} else {
 		session_set_cwd(s, w->start);
 		session_reply_display(s, welcome_code(s), w->display);
-		welcome_reply(s);
+		welcome_reply(s, w->readme);
 		log_info(&s->log, "session opened, class %s", s->who.class_name ? s->who.class_name : "-");
 	}
 	free(w->display);
+	free(w->readme);
 	free(w);
 	return FTP_DONE;
 }

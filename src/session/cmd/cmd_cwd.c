@@ -11,6 +11,7 @@
 #include "session/cmd/cmd.h"
 #include "session/cmd/path_work.h"
 #include "session/list.h"
+#include "session/readme.h"
 
 #define SEEN_ENTRY 17          /* hex digits and a blank */
 #define SEEN_MAX   (4096 * 17) /* bytes of directories remembered for "once" */
@@ -21,6 +22,7 @@ struct cwd_work {
 	char *cwd;       /* where the session is */
 	char *seen;      /* copy of s->display_seen, for "once" */
 	char *text;      /* of DisplayChdir */
+	char *readme;    /* of DisplayReadme */
 	uint64_t marker; /* of this directory and display file */
 	char dir[VFS_PATH_SIZE];
 };
@@ -32,6 +34,7 @@ static void cwd_done(struct path_work *w)
 	free(c->cwd);
 	free(c->seen);
 	free(c->text);
+	free(c->readme);
 }
 
 /* --- DisplayChdir --- */
@@ -91,6 +94,16 @@ static int display_look(struct cwd_work *c, const struct ftp_conf *conf, unsigne
 	return 0;
 }
 
+static int readme_look(struct cwd_work *c, const struct ftp_conf *conf, unsigned flags)
+{
+	if (!c->w.s->scope->conf.readmes)
+		return 0;
+	if (flags & VFS_CACHED)
+		return -EAGAIN; /* reads the directory */
+	c->readme = readme_text(c->w.s, conf, c->dir);
+	return 0;
+}
+
 /* --- the directory --- */
 
 static int dir_look(struct cwd_work *c, const char *vpath, unsigned flags)
@@ -111,6 +124,8 @@ static int dir_look(struct cwd_work *c, const char *vpath, unsigned flags)
 		 * thinks to be. */
 		(void)str_copy(c->dir, sizeof c->dir, c->w.s->scope->conf.show_symlinks ? a.real : vpath);
 		r = display_look(c, a.conf, flags);
+		if (r == 0)
+			r = readme_look(c, a.conf, flags);
 	}
 	session_access_done(&a);
 	return r;
@@ -160,6 +175,7 @@ static int cwd_look(struct path_work *w, unsigned flags)
 static enum ftp_result cwd_answer(struct session *s, struct path_work *w)
 {
 	struct cwd_work *c = (struct cwd_work *)w;
+	char done[64];
 
 	if (w->r < 0)
 		return path_work_failed(s, w);
@@ -167,7 +183,8 @@ static enum ftp_result cwd_answer(struct session *s, struct path_work *w)
 	if (c->text && c->marker)
 		marker_add(s, c->marker);
 	session_reply_display(s, 250, c->text);
-	session_reply(s, 250, "%s command successful", c->verb);
+	(void)snprintf(done, sizeof done, "%s command successful", c->verb);
+	readme_reply(s, 250, c->readme, false, done);
 	return FTP_DONE;
 }
 
