@@ -207,22 +207,14 @@ static int level_apply(struct session *s, const char *dir, const struct ftp_scop
 	return 0;
 }
 
-/* There is no .ftpaccess below a file; but asking for one is answered "look at the disk" with VFS_CACHED, and everything
- * would be looked up again in a pool thread. */
-static bool is_no_dir(const struct session *s, const char *real, unsigned flags)
-{
-	struct statx st;
-
-	return vfs_lstat(s->root, real, (flags & VFS_CACHED) | VFS_NOLINKS, STATX_TYPE, &st) == 0 &&
-	       !S_ISDIR(st.stx_mode);
-}
-
-/* All .ftpaccess files from the root down to real, which may be a directory itself. */
-static int levels_apply(struct session *s, const char *real, const struct ftp_scope *base, unsigned flags,
-	struct access_dir **ret_ref)
+/* All .ftpaccess files from the root down to real, which may be a directory itself; with its type known to be another
+ * there is none below it. (Asking for one there is answered "look at the disk" with VFS_CACHED.) */
+static int levels_apply(struct session *s, const char *real, mode_t type, const struct ftp_scope *base,
+	unsigned flags, struct access_dir **ret_ref)
 {
 	char dir[VFS_PATH_SIZE];
 	size_t len = strlen(real);
+	bool below = type == 0 || S_ISDIR(type);
 	int r;
 
 	*ret_ref = NULL;
@@ -230,13 +222,11 @@ static int levels_apply(struct session *s, const char *real, const struct ftp_sc
 		return 0;
 	r = level_apply(s, "/", base, flags, ret_ref);
 	for (size_t i = 1; i <= len && len > 1 && r == 0; i++) {
-		if (real[i] != '/' && real[i] != '\0')
+		if ((real[i] != '/' && real[i] != '\0') || (i == len && !below))
 			continue;
 		memcpy(dir, real, i);
 		dir[i] = '\0';
 		r = level_apply(s, dir, base, flags, ret_ref);
-		if (r == -EAGAIN && i == len && is_no_dir(s, real, flags))
-			r = 0;
 	}
 	if (r < 0) {
 		dir_unref(*ret_ref);
@@ -288,14 +278,16 @@ int session_allowed(
 	struct policy_env env = policy_env_of(s);
 	char host[VFS_PATH_SIZE * 2];
 	const struct ftp_scope *base;
+	mode_t type;
 	int r;
 
-	r = vfs_realpath(s->root, vpath, flags & (VFS_CACHED | VFS_NOFOLLOW | VFS_MISSING_OK), ret->real);
+	r = vfs_realpath_type(
+		s->root, vpath, flags & (VFS_CACHED | VFS_NOFOLLOW | VFS_MISSING_OK), ret->real, &type);
 	if (r < 0)
 		return r;
 	(void)vfs_host_text(s->root, ret->real, host, sizeof host);
 	base = policy_scope_for_path(s->scope, &env, host);
-	r = levels_apply(s, ret->real, base, flags, &ret->ref);
+	r = levels_apply(s, ret->real, type, base, flags, &ret->ref);
 	if (r < 0)
 		return r;
 	ret->scope = ret->ref ? ret->ref->scope : base;

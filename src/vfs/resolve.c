@@ -75,7 +75,7 @@ static int open_in_root(
 	for (i = 0; fd == -EAGAIN && i < RACE_TRIES; i++)
 		fd = vfs_openat2(root->fd, path, oflags, mode, resolve);
 	if (fd == -EAGAIN || fd == -ENOSYS)
-		fd = vfs_walk_open(root, vpath, oflags, mode, flags, NULL);
+		fd = vfs_walk_open(root, vpath, oflags, mode, flags, NULL, NULL);
 	return fd;
 }
 
@@ -118,44 +118,66 @@ bool vfs_is_local(const struct statx *st)
 	return type && type->local;
 }
 
+void vfs_fd_kind(int fd, struct statx *ret_st)
+{
+	if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, ret_st) < 0)
+		ret_st->stx_mask = 0;
+}
+
 bool vfs_fd_is_local(int fd)
 {
 	struct statx st;
 
-	return statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 &&
-	       vfs_is_local(&st);
+	vfs_fd_kind(fd, &st);
+	return st.stx_mask && vfs_is_local(&st);
 }
 
-/* Remember what the file system of an open object is: what VFS_CACHED asks for later. */
-static void fstype_learn(int fd)
+/* What is known of an object whose path has been resolved. With VFS_CACHED it has to be of a local file system, else what
+ * that is is remembered for who asks with VFS_CACHED later. 0, -EAGAIN. */
+static int kind_look(int fd, const struct statx *st, unsigned flags)
 {
-	struct statx st;
+	if ((flags & VFS_CACHED) != 0)
+		return st->stx_mask && vfs_is_local(st) ? 0 : -EAGAIN;
+	if (st->stx_mask)
+		(void)vfs_fstype_learn(fd, makedev(st->stx_dev_major, st->stx_dev_minor));
+	return 0;
+}
 
-	if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0)
-		(void)vfs_fstype_learn(fd, makedev(st.stx_dev_major, st.stx_dev_minor));
+int vfs_realpath_type(const struct vfs_root *root, const char *vpath, unsigned flags, char out[VFS_PATH_SIZE],
+	mode_t *ret_type)
+{
+	int how = O_PATH | ((flags & VFS_NOFOLLOW) != 0 ? O_NOFOLLOW : 0), fd, r = 0;
+	char canon[VFS_PATH_SIZE] = "";
+	struct statx st = {0};
+
+	if (!vfs_path_is_normal(vpath))
+		return -EINVAL;
+	if (vpath[1] == '\0') { /* that is open already */
+		vfs_fd_kind(root->fd, &st);
+		r = kind_look(root->fd, &st, flags);
+		strcpy(canon, "/");
+	} else {
+		fd = vfs_walk_open(root, vpath, how, 0, flags, canon, &st);
+		if (fd < 0 && !(fd == -ENOENT && (flags & VFS_MISSING_OK) != 0 && canon[0] != '\0'))
+			return fd;
+		if (fd >= 0)
+			r = kind_look(fd, &st, flags);
+		else
+			st.stx_mask = 0;
+		fd_close(&fd);
+	}
+	if (r < 0)
+		return r;
+	*ret_type = st.stx_mask & STATX_TYPE ? st.stx_mode & S_IFMT : 0;
+	strcpy(out, canon); /* both have VFS_PATH_SIZE bytes */
+	return 0;
 }
 
 int vfs_realpath(const struct vfs_root *root, const char *vpath, unsigned flags, char out[VFS_PATH_SIZE])
 {
-	char canon[VFS_PATH_SIZE];
-	int fd;
+	mode_t type;
 
-	if (!vfs_path_is_normal(vpath))
-		return -EINVAL;
-	canon[0] = '\0';
-	fd = vfs_walk_open(
-		root, vpath, O_PATH | ((flags & VFS_NOFOLLOW) != 0 ? O_NOFOLLOW : 0), 0, flags, canon);
-	if (fd < 0 && !(fd == -ENOENT && (flags & VFS_MISSING_OK) != 0 && canon[0] != '\0'))
-		return fd;
-	if (fd >= 0 && (flags & VFS_CACHED) != 0 && !vfs_fd_is_local(fd)) {
-		fd_close(&fd);
-		return -EAGAIN;
-	}
-	if (fd >= 0 && (flags & VFS_CACHED) == 0)
-		fstype_learn(fd);
-	fd_close(&fd);
-	strcpy(out, canon); /* both have VFS_PATH_SIZE bytes */
-	return 0;
+	return vfs_realpath_type(root, vpath, flags, out, &type);
 }
 
 int vfs_root_from_fd(int fd, const char *path, struct vfs_root **ret_root)

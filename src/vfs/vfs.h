@@ -101,6 +101,9 @@ int vfs_statvfs(const struct vfs_root *root, const char *vpath, struct statvfs *
  * a dangling link too. Between this and a later call the tree may change: open the result with
  * VFS_NOLINKS. */
 int vfs_realpath(const struct vfs_root *root, const char *vpath, unsigned flags, char out[VFS_PATH_SIZE]);
+/* Also says of what type (S_IFMT) the object was then; 0: it is missing, or nobody knows. */
+int vfs_realpath_type(const struct vfs_root *root, const char *vpath, unsigned flags, char out[VFS_PATH_SIZE],
+	mode_t *ret_type);
 
 /* What changes a directory does not go through links: one on the way to the object is -ELOOP. So give it what
  * vfs_realpath() has found and policy has seen; a link swapped in since then leads nowhere. */

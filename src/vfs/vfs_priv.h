@@ -11,13 +11,16 @@ int vfs_openat2(int dirfd, const char *path, int oflags, mode_t mode, uint64_t r
 /* The walk over descriptors: opens vpath as vfs_open() does, without openat2's path resolution. ret_canon
  * (may be NULL) gets the canonical vpath of what was opened, or with VFS_MISSING_OK of what was not there
  * (then the return is -ENOENT and *ret_canon is not empty). oflags must not hold O_TMPFILE together with
- * ret_canon. */
+ * ret_canon. ret_st (may be NULL): type and device of what was opened with O_PATH, no stx_mask when they are not to be
+ * had. */
 int vfs_walk_open(const struct vfs_root *root, const char *vpath, int oflags, mode_t mode, unsigned flags,
-	char *ret_canon);
+	char *ret_canon, struct statx *ret_st);
 
 /* O_PATH descriptor of an object; flags VFS_CACHED, VFS_NOFOLLOW, VFS_NOLINKS. */
 int vfs_path_fd(const struct vfs_root *root, const char *vpath, unsigned flags);
 
+/* Type and device of an open object, as far as the kernel has them in memory; else no stx_mask. */
+void vfs_fd_kind(int fd, struct statx *ret_st);
 /* Does the kernel answer about this object, or an open one, without asking another machine or process? False when
  * that is not known. Neither blocks. */
 bool vfs_is_local(const struct statx *st); /* only stx_dev is looked at */

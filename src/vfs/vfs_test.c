@@ -377,28 +377,39 @@ static void check_realpath(struct test_tree *t)
 		unsigned flags;
 		int want;
 		const char *real;
+		mode_t type;
 	} row[] = {
-		{"/link", VFS_NOFOLLOW, 0, "/link"},
-		{"/way/link", VFS_NOFOLLOW, 0, "/d/link"},
-		{"/new", 0, -ENOENT, NULL},
-		{"/new", VFS_MISSING_OK, 0, "/new"},
-		{"/way/new", VFS_MISSING_OK, 0, "/d/new"},
-		{"/none/new", VFS_MISSING_OK, -ENOENT, NULL},
-		{"/dangling", VFS_MISSING_OK, 0, "/d/target"},
-		{"/dangling2", VFS_MISSING_OK, -ENOENT, NULL},
-		{"/f/new", VFS_MISSING_OK, -ENOTDIR, NULL},
-		{"/way", VFS_NOLINKS, -ELOOP, NULL},
+		{"/", 0, 0, "/", S_IFDIR},
+		{"/d", 0, 0, "/d", S_IFDIR},
+		{"/way", 0, 0, "/d", S_IFDIR},
+		{"/f", 0, 0, "/f", S_IFREG},
+		{"/f", VFS_NOFOLLOW, 0, "/f", S_IFREG},
+		{"/link", 0, 0, "/f", S_IFREG},
+		{"/link", VFS_NOFOLLOW, 0, "/link", S_IFLNK},
+		{"/way/link", VFS_NOFOLLOW, 0, "/d/link", S_IFLNK},
+		{"/new", 0, -ENOENT, NULL, 0},
+		{"/new", VFS_MISSING_OK, 0, "/new", 0},
+		{"/way/new", VFS_MISSING_OK, 0, "/d/new", 0},
+		{"/none/new", VFS_MISSING_OK, -ENOENT, NULL, 0},
+		{"/dangling", VFS_MISSING_OK, 0, "/d/target", 0},
+		{"/dangling2", VFS_MISSING_OK, -ENOENT, NULL, 0},
+		{"/f/new", VFS_MISSING_OK, -ENOTDIR, NULL, 0},
+		{"/way", VFS_NOLINKS, -ELOOP, NULL, 0},
 	};
 	char out[VFS_PATH_SIZE];
+	mode_t type;
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(row); i++) {
-		int r = vfs_realpath(t->root, row[i].vpath, row[i].flags, out);
+		int r = vfs_realpath_type(t->root, row[i].vpath, row[i].flags, out, &type);
 
 		if (r != row[i].want)
 			fail_msg("%s: %d is not %d", row[i].vpath, r, row[i].want);
-		if (r == 0)
-			assert_string_equal(out, row[i].real);
+		if (r < 0)
+			continue;
+		assert_string_equal(out, row[i].real);
+		if (type != row[i].type)
+			fail_msg("%s: type %o is not %o", row[i].vpath, type, row[i].type);
 	}
 }
 

@@ -22,12 +22,13 @@
 struct walk {
 	const struct vfs_root *root;
 	unsigned flags;
-	int cur;                  /* the directory reached */
+	int cur;                  /* the directory reached; the root's own descriptor is borrowed */
 	char done[VFS_PATH_SIZE]; /* its canonical path, "" for the root */
 	size_t done_len;
 	char rest[REST_SIZE]; /* still to go */
 	size_t pos;           /* where in rest */
 	unsigned links, steps;
+	struct statx st; /* of what was looked at last */
 };
 
 static int open_one(struct walk *w, int dirfd, const char *name, int oflags, mode_t mode)
@@ -44,17 +45,19 @@ static int open_one(struct walk *w, int dirfd, const char *name, int oflags, mod
 	return fd < 0 ? -errno : fd;
 }
 
-static int go_root(struct walk *w)
+/* fd: given, unless it is the root's. */
+static void stand_in(struct walk *w, int fd)
 {
-	int fd = fcntl(w->root->fd, F_DUPFD_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	fd_close(&w->cur);
+	if (w->cur != w->root->fd)
+		fd_close(&w->cur);
 	w->cur = fd;
+}
+
+static void go_root(struct walk *w)
+{
+	stand_in(w, w->root->fd);
 	w->done_len = 0;
 	w->done[0] = '\0';
-	return 0;
 }
 
 static int done_append(struct walk *w, const char *name)
@@ -88,12 +91,12 @@ static int go_up(struct walk *w)
 {
 	char again[VFS_PATH_SIZE], name[VFS_NAME_MAX + 1];
 	size_t pos = 0;
-	int r;
+	int r = 0;
 
 	if (w->done_len == 0)
 		return 0;
 	vfs_path_parent(w->done, again);
-	r = go_root(w);
+	go_root(w);
 	while (r == 0) {
 		int fd;
 
@@ -103,8 +106,7 @@ static int go_up(struct walk *w)
 		fd = open_one(w, w->cur, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 		if (fd < 0)
 			return fd;
-		fd_close(&w->cur);
-		w->cur = fd;
+		stand_in(w, fd);
 		r = done_append(w, name);
 	}
 	return r;
@@ -154,11 +156,8 @@ static int follow(struct walk *w, const char *name)
 	r = link_allowed(w, name, text);
 	if (r < 0)
 		return r;
-	if (text[0] == '/') {
-		r = go_root(w);
-		if (r < 0)
-			return r;
-	}
+	if (text[0] == '/')
+		go_root(w);
 	/* The rest begins with the '/' after the link's name, or is empty. */
 	memmove(w->rest + n, w->rest + w->pos, rest_len + 1);
 	memcpy(w->rest, text, (size_t)n);
@@ -168,13 +167,10 @@ static int follow(struct walk *w, const char *name)
 
 /* File type bits of an open object. Types do not change, so what the kernel remembers is good enough: asking
  * a file server could block. 0 when even that is not to be had. */
-static mode_t type_of(int fd)
+static mode_t type_of(struct walk *w, int fd)
 {
-	struct statx st;
-
-	return statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0
-		       ? st.stx_mode & S_IFMT
-		       : 0;
+	vfs_fd_kind(fd, &w->st);
+	return w->st.stx_mask & STATX_TYPE ? w->st.stx_mode & S_IFMT : 0;
 }
 
 static int enter(struct walk *w, const char *name)
@@ -184,7 +180,7 @@ static int enter(struct walk *w, const char *name)
 
 	if (fd < 0)
 		return fd;
-	type = type_of(fd);
+	type = type_of(w, fd);
 	if (type == S_IFLNK)
 		r = follow(w, name);
 	else if (type == 0)
@@ -195,8 +191,7 @@ static int enter(struct walk *w, const char *name)
 		fd_close(&fd);
 		return r == FOLLOWED ? 0 : r;
 	}
-	fd_close(&w->cur);
-	w->cur = fd;
+	stand_in(w, fd);
 	return 0;
 }
 
@@ -233,6 +228,7 @@ static int open_last(struct walk *w, const char *name, bool dir, int oflags, mod
 {
 	bool follows = (oflags & O_NOFOLLOW) == 0 || dir;
 	char probe[1];
+	mode_t type;
 	int fd;
 
 	if (dir && (oflags & O_CREAT) != 0)
@@ -242,11 +238,12 @@ static int open_last(struct walk *w, const char *name, bool dir, int oflags, mod
 	if (fd >= 0) {
 		if ((oflags & O_PATH) == 0)
 			return fd;
-		if (follows && type_of(fd) == S_IFLNK) {
+		type = type_of(w, fd);
+		if (follows && type == S_IFLNK) {
 			fd_close(&fd);
 			return follow(w, name);
 		}
-		if (dir && type_of(fd) != S_IFDIR) {
+		if (dir && type != S_IFDIR) {
 			fd_close(&fd);
 			return -ENOTDIR;
 		}
@@ -258,36 +255,37 @@ static int open_last(struct walk *w, const char *name, bool dir, int oflags, mod
 	return fd;
 }
 
-static int walk_start(struct walk *w, const struct vfs_root *root, const char *vpath, unsigned flags)
+static void walk_start(struct walk *w, const struct vfs_root *root, const char *vpath, unsigned flags)
 {
 	w->root = root;
 	w->flags = flags;
-	w->cur = -1;
+	w->cur = root->fd;
 	w->pos = 0;
 	w->links = w->steps = 0;
+	w->st.stx_mask = 0;
 	strcpy(w->rest, vpath); /* normal, so at most VFS_PATH_MAX */
-	return go_root(w);
+	go_root(w);
 }
 
 int vfs_walk_open(const struct vfs_root *root, const char *vpath, int oflags, mode_t mode, unsigned flags,
-	char *ret_canon)
+	char *ret_canon, struct statx *ret_st)
 {
 	char name[VFS_NAME_MAX + 1];
 	struct walk w;
 	bool dir = false;
 	int fd;
 
-	fd = walk_start(&w, root, vpath, flags);
-	if (fd < 0)
-		return fd;
+	walk_start(&w, root, vpath, flags);
 	do {
 		dir = false;
 		fd = to_last(&w, name, &dir);
 		if (fd < 0)
 			goto out;
-		if (name[0] == '\0')
+		if (name[0] == '\0') {
 			fd = open_one(&w, w.cur, ".", oflags & ~O_NOFOLLOW, mode);
-		else
+			if (fd >= 0 && ret_st != NULL)
+				(void)type_of(&w, fd);
+		} else
 			fd = open_last(&w, name, dir, oflags, mode);
 	} while (fd == FOLLOWED);
 	if (ret_canon != NULL && (fd >= 0 || (fd == -ENOENT && !dir))) {
@@ -300,7 +298,9 @@ int vfs_walk_open(const struct vfs_root *root, const char *vpath, int oflags, mo
 		}
 		strcpy(ret_canon, w.done_len != 0 ? w.done : "/");
 	}
+	if (ret_st != NULL)
+		*ret_st = w.st;
 out:
-	fd_close(&w.cur);
+	stand_in(&w, root->fd);
 	return fd;
 }
