@@ -218,12 +218,11 @@ int ctrl_open(struct session *s, int fd, const struct ipc_handoff *handoff, stru
 	r = fd_nonblock(fd, true);
 	if (r == 0 && handoff->input.len > 0)
 		r = buf_append(&c->lines.in, handoff->input.data, handoff->input.len);
-	if (r == 0)
-		r = watch_new(session_loop(s), fd, ctrl_event, c, &c->watch);
 	if (r < 0) {
 		ctrl_free(&c);
 		return r;
 	}
+	c->watch = watch_new(session_loop(s), fd, ctrl_event, c);
 	socket_options(fd, conf);
 	*ret_ctrl = c;
 	return 0;

@@ -100,25 +100,33 @@ static bool peer_ok(struct data *d, const struct addr *peer)
 	return false;
 }
 
-/* Take the connection that is the client's. A stranger who was faster costs nothing: we go on listening. */
+/* Take the connection that is the client's. A stranger who was faster costs nothing: we go on listening. False: nobody
+ * has come yet. Its options are those of the listener. */
+static bool accept_try(struct data *d)
+{
+	struct addr peer;
+	socklen_t len = sizeof peer.ss;
+	int fd = accept4(d->listen_fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
+		return false;
+	if (fd >= 0 && !peer_ok(d, &peer)) {
+		fd_close(&fd);
+		return false;
+	}
+	if (fd >= 0)
+		d->peer_port = addr_port(&peer);
+	open_done(d, fd, fd < 0 ? errno : 0);
+	return true;
+}
+
 static void accept_event(void *arg, int events)
 {
 	struct data *d = arg;
 	struct session *s = d->s;
-	struct addr peer;
-	socklen_t len = sizeof peer.ss;
-	int fd;
 
 	session_ref(s);
-	fd = accept4(d->listen_fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0 && !peer_ok(d, &peer))
-		fd_close(&fd);
-	else if (fd >= 0) {
-		d->peer_port = addr_port(&peer);
-		data_socket_options(fd, data_conf(d));
-		open_done(d, fd, 0);
-	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-		open_done(d, -1, errno);
+	(void)accept_try(d);
 	session_unref(s);
 }
 
@@ -167,11 +175,7 @@ static void connect_with(struct data *d, int fd)
 		return;
 	}
 	wait_until(d, d->give_up_ms);
-	r = watch_new(session_loop(d->s), fd, connect_event, d, &d->watch);
-	if (r < 0) {
-		open_done(d, -1, -r);
-		return;
-	}
+	d->watch = watch_new(session_loop(d->s), fd, connect_event, d);
 	watch_set(d->watch, UV_WRITABLE);
 }
 
@@ -253,7 +257,6 @@ void data_open(struct session *s, data_opened_fn *opened, void *arg)
 	struct data *d = s->data;
 	uint32_t stalled = data_conf(d)->timeout_stalled_ms;
 	uint64_t now = clock_ms();
-	int r;
 
 	d->opened = opened;
 	d->arg = arg;
@@ -265,14 +268,13 @@ void data_open(struct session *s, data_opened_fn *opened, void *arg)
 		connect_begin(d);
 		return;
 	}
-	r = watch_new(session_loop(s), d->listen_fd, accept_event, d, &d->watch);
-	if (r < 0) {
-		open_done(d, -1, -r);
-		return;
+	session_ref(s);
+	if (!accept_try(d)) { /* the client has usually connected by now */
+		d->watch = watch_new(session_loop(s), d->listen_fd, accept_event, d);
+		watch_set(d->watch, UV_READABLE);
+		wait_until(d, d->give_up_ms);
 	}
-	watch_set(d->watch, UV_READABLE);
-	wait_until(d, d->give_up_ms);
-	accept_event(d, UV_READABLE); /* the client has usually connected by now */
+	session_unref(s);
 }
 
 void data_reset(struct data *d)

@@ -2,6 +2,8 @@
  * upload files. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -183,6 +186,50 @@ static void passive_ports_are_exclusive(void **state)
 	assert_int_not_equal(addr_port(&second), addr_port(&first));
 	fd_close(&a);
 	fd_close(&b);
+}
+
+static int option_of(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof value;
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+/* Nothing is set again on what has been accepted. */
+static void accepted_connections_have_the_options(void **state)
+{
+	struct ftp_conf conf = {.nodelay_data = true,
+		.socket_options = {.keepalive = true,
+			.keepalive_idle = 71,
+			.keepalive_count = 7,
+			.keepalive_interval = 17,
+			.sndbuf = 70000,
+			.rcvbuf = 60000,
+			.maxseg = 900}};
+	struct addr host, bound;
+	bool fallback;
+	int listener, ours, client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(addr_parse("127.0.0.1", 0, &host), 0);
+	listener = passive_listen(&host, &conf, &bound, &fallback);
+	assert_true(listener >= 0);
+	assert_int_equal(connect(client, &bound.sa, addr_len(&bound)), 0);
+	ours = accept(listener, NULL, NULL);
+	assert_true(ours >= 0);
+	assert_int_equal(option_of(ours, IPPROTO_TCP, TCP_NODELAY), 1);
+	assert_int_equal(option_of(ours, SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(option_of(ours, IPPROTO_TCP, TCP_KEEPIDLE), 71);
+	assert_int_equal(option_of(ours, IPPROTO_TCP, TCP_KEEPCNT), 7);
+	assert_int_equal(option_of(ours, IPPROTO_TCP, TCP_KEEPINTVL), 17);
+	assert_int_equal(option_of(ours, IPPROTO_IP, IP_TOS), IPTOS_THROUGHPUT);
+	assert_int_equal(option_of(ours, SOL_SOCKET, SO_SNDBUF), 2 * 70000); /* as socket(7) says */
+	assert_int_equal(option_of(ours, SOL_SOCKET, SO_RCVBUF), 2 * 60000);
+	assert_true(option_of(ours, IPPROTO_TCP, TCP_MAXSEG) <= 900);
+	fd_close(&ours);
+	fd_close(&client);
+	fd_close(&listener);
 }
 
 /* --- upload files --- */
@@ -511,6 +558,7 @@ int main(void)
 		cmocka_unit_test(eprt_arguments),
 		cmocka_unit_test(port_walk_tries_each_port_once),
 		cmocka_unit_test(passive_ports_are_exclusive),
+		cmocka_unit_test(accepted_connections_have_the_options),
 		cmocka_unit_test_setup_teardown(store_writes_and_replaces, tree_setup, tree_teardown),
 		cmocka_unit_test_setup_teardown(
 			store_without_data_connection_changes_nothing, tree_setup, tree_teardown),

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include "base/alloc.h"
 #include "base/fd.h"
 #include "ftp/qos.h"
 
@@ -65,7 +66,8 @@ void data_socket_options(int fd, const struct ftp_conf *conf)
 /* One port. Another process may sit on the same port of the address in either state: bind() notices a
  * listener, and with SO_REUSEADDR (needed because of TIME_WAIT) only listen() notices one that was bound
  * at the same moment. */
-static int listen_on(const struct addr *host, uint16_t port, const struct ftp_conf *conf)
+static int listen_on(
+	const struct addr *host, uint16_t port, const struct ftp_conf *conf, struct addr *ret_bound)
 {
 	struct addr a = *host;
 	int fd, r;
@@ -74,15 +76,29 @@ static int listen_on(const struct addr *host, uint16_t port, const struct ftp_co
 	if (fd < 0)
 		return -errno;
 	addr_set_port(&a, port);
+	*ret_bound = a;
 	if (port)
 		option_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	data_socket_options(fd, conf);
-	if (bind(fd, &a.sa, addr_len(&a)) < 0 || listen(fd, 1) < 0) {
-		r = -errno;
+	r = bind(fd, &a.sa, addr_len(&a)) < 0 || listen(fd, 1) < 0 ? -errno : 0;
+	if (r == 0 && port == 0)
+		r = addr_local(fd, ret_bound);
+	if (r < 0)
 		fd_close(&fd);
-		return r;
-	}
-	return fd;
+	return r < 0 ? r : fd;
+}
+
+/* From the kernel, some at a time. */
+static uint32_t random_number(void)
+{
+	static uint32_t number[64];
+	static unsigned left;
+
+	if (left == 0 && getrandom(number, sizeof number, GRND_NONBLOCK) != sizeof number)
+		return 0; /* a start as good as any */
+	if (left == 0)
+		left = ARRAY_LEN(number);
+	return number[--left];
 }
 
 int passive_listen(
@@ -90,27 +106,19 @@ int passive_listen(
 {
 	bool configured = conf->passive_min != 0;
 	struct port_walk walk;
-	uint32_t random = 0;
 	uint16_t port;
-	int fd = -EADDRINUSE, r;
+	int fd = -EADDRINUSE;
 
-	if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
-		random = 0; /* a start as good as any */
 	port_walk_init(&walk, configured ? conf->passive_min : ANY_MIN,
-		configured ? conf->passive_max : ANY_MAX, random);
+		configured ? conf->passive_max : ANY_MAX, random_number());
 	for (unsigned tries = 0; fd == -EADDRINUSE && (configured || tries < ANY_TRIES); tries++) {
 		port = port_walk_next(&walk);
 		if (port == 0)
 			break;
-		fd = listen_on(host, port, conf);
+		fd = listen_on(host, port, conf, ret_bound);
 	}
 	*ret_fallback = configured && fd == -EADDRINUSE;
 	if (fd == -EADDRINUSE)
-		fd = listen_on(host, 0, conf);
-	if (fd < 0)
-		return fd;
-	r = addr_local(fd, ret_bound);
-	if (r < 0)
-		fd_close(&fd);
-	return r < 0 ? r : fd;
+		fd = listen_on(host, 0, conf, ret_bound);
+	return fd;
 }

@@ -17,8 +17,9 @@ uint16_t port_walk_next(struct port_walk *w); /* 0 at the end */
 
 /* Listen on host (its port is ignored) and a port of conf's PassivePorts; when none of them is free, or
  * without a range, on one that the system chooses (*ret_fallback tells that a range was configured and
- * full). The socket is non-blocking, exclusive (no SO_REUSEPORT), backlog 1. Returns it, with *ret_bound
- * its address, or -errno. */
+ * full). The socket is non-blocking, exclusive (no SO_REUSEPORT), backlog 1, and has the options of a data
+ * connection, which those have that are accepted from it. Returns it, with *ret_bound its address, or -errno. On the
+ * loop. */
 int passive_listen(
 	const struct addr *host, const struct ftp_conf *conf, struct addr *ret_bound, bool *ret_fallback);
 /* Socket options of a data connection: call before connect() or listen(). Failures are harmless and

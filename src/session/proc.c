@@ -278,11 +278,11 @@ static int proc_init(struct session_proc *p, const struct proc_start *start)
 	if (r < 0)
 		return r;
 	r = pool_new(&p->loop, threads_choose(), &p->pool);
-	if (r == 0)
-		r = watch_new(&p->loop, p->chan.fd, chan_event, p, &p->chan_watch);
-	if (r == 0)
-		chan_watch_update(p);
-	return r;
+	if (r < 0)
+		return r;
+	p->chan_watch = watch_new(&p->loop, p->chan.fd, chan_event, p);
+	chan_watch_update(p);
+	return 0;
 }
 
 static void proc_done(struct session_proc *p)

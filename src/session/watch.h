@@ -16,10 +16,11 @@ struct alarm;
 typedef void watch_fn(void *arg, int events);
 typedef void alarm_fn(void *arg);
 
-/* Watch fd (borrowed: free the watch before closing it) for nothing yet. 0 or -errno. */
-int watch_new(uv_loop_t *loop, int fd, watch_fn *fn, void *arg, struct watch **ret_watch);
-void watch_set(struct watch *w, int events); /* 0 = nothing; NULL is fine */
-void watch_free(struct watch **w);           /* NULL inside is fine; sets NULL */
+/* Watch fd (borrowed, non-blocking: free the watch before closing it) for nothing yet; costs nothing until it is
+ * watched for something. Where the kernel refuses that, fd is looked at fifty times a second. */
+struct watch *watch_new(uv_loop_t *loop, int fd, watch_fn *fn, void *arg); /* never NULL */
+void watch_set(struct watch *w, int events);                               /* 0 = nothing; NULL is fine */
+void watch_free(struct watch **w); /* NULL inside is fine; sets NULL */
 
 struct alarm *alarm_new(uv_loop_t *loop, alarm_fn *fn, void *arg); /* never NULL */
 void alarm_set(struct alarm *a, uint64_t ms); /* once, from now; replaces an earlier setting */

@@ -189,21 +189,21 @@ static void xfer_fail(struct xfer *x, int error, bool net)
 }
 
 /* Read away what the client still says; its close ends the transfer. */
-static void linger_event(struct xfer *x)
+static bool linger_over(struct xfer *x)
 {
 	ssize_t n = 1;
 
 	for (int turn = 0; turn < LINGER_TURNS && n > 0; turn++)
 		n = wire_discard(&x->wire);
-	if (n <= 0 && n != -EAGAIN)
-		xfer_finish(x);
+	return n <= 0 && n != -EAGAIN;
 }
 
-/* TCP options only save packets or time: without them it goes on. A socket that was shut down cannot be uncorked. */
-static void tcp_option(struct xfer *x, int option, int value)
+/* TCP options only save packets or time: without them it goes on. */
+static void tcp_option(struct xfer *x, int option)
 {
-	if (setsockopt(x->wire.sock, IPPROTO_TCP, option, &value, sizeof value) < 0 &&
-		(value || errno != EINVAL))
+	int on = 1;
+
+	if (setsockopt(x->wire.sock, IPPROTO_TCP, option, &on, sizeof on) < 0)
 		log_notice(&x->s->log, "cannot set TCP option %d of the data connection: %s", option,
 			strerror(errno));
 }
@@ -216,8 +216,7 @@ static void xfer_sent(struct xfer *x)
 	int r;
 
 	x->sent = true;
-	tcp_option(x, TCP_CORK, 0);
-	r = wire_end(&x->wire);
+	r = wire_end(&x->wire); /* takes a last piece along that the cork has kept back */
 	if (r == -EAGAIN) {
 		xfer_wait_net(x);
 		return;
@@ -228,9 +227,12 @@ static void xfer_sent(struct xfer *x)
 		xfer_finish(x);
 		return;
 	}
+	if (linger_over(x)) {
+		xfer_finish(x);
+		return;
+	}
 	alarm_set(x->alarm, ms);
 	watch_set(x->watch, UV_READABLE);
-	linger_event(x);
 }
 
 /* --- moving --- */
@@ -504,9 +506,10 @@ static void net_event(void *arg, int events)
 	struct session *s = x->s;
 
 	session_ref(s);
-	if (x->state == XFER_LINGER)
-		linger_event(x);
-	else if (x->state == XFER_SECURING)
+	if (x->state == XFER_LINGER) {
+		if (linger_over(x))
+			xfer_finish(x);
+	} else if (x->state == XFER_SECURING)
 		xfer_secure(x);
 	else if (x->state == XFER_WAITING)
 		xfer_step(x);
@@ -557,13 +560,15 @@ static void xfer_ready(struct xfer *x)
 	lowat_init(&x->lowat, x->begun_ms);
 	/* Saves packets; but the end of a piece under a rate must not wait for the next one. */
 	if (rate_limit(&x->rate))
-		tcp_option(x, TCP_NODELAY, 1);
+		tcp_option(x, TCP_NODELAY);
 	else if (x->path == XFER_SENDFILE)
-		tcp_option(x, TCP_CORK, 1);
-	xfer_wait_net(x);
+		tcp_option(x, TCP_CORK);
 	/* A new socket takes bytes; and what TLS has read already does not make it readable. */
+	xfer_enter(x, XFER_WAITING);
 	if (x->kind != XFER_UPLOAD || x->wire.tls)
 		xfer_step(x);
+	else
+		xfer_wait_net(x);
 }
 
 static void xfer_insecure(struct xfer *x, int error)
@@ -622,16 +627,15 @@ static void xfer_opened(void *arg, int fd, int error)
 {
 	struct xfer *x = arg;
 	struct session *s = x->s;
-	int r;
 
 	session_ref(s);
 	alarm_stop(x->alarm);
 	x->wire.sock = fd;
-	r = fd < 0 ? -error : watch_new(session_loop(s), fd, net_event, x, &x->watch);
-	if (r < 0) {
+	if (fd < 0) {
 		x->refused = true;
-		xfer_fail(x, -r, true);
+		xfer_fail(x, error, true);
 	} else {
+		x->watch = watch_new(session_loop(s), fd, net_event, x);
 		x->port = data_peer_port(s->data);
 		x->begun_ms = x->moved_ms = clock_ms();
 		timers_transfer(s);

@@ -1,0 +1,109 @@
+/* Watches: nothing before they are asked, what the loop cannot watch is looked at, none calls after its end. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/fd.h"
+#include "session/watch.h"
+
+struct seen {
+	struct watch *watch;
+	unsigned calls, leave_after;
+	int events;
+};
+
+static uv_loop_t loop;
+
+static int loop_setup(void **state)
+{
+	return uv_loop_init(&loop);
+}
+
+static int loop_teardown(void **state)
+{
+	(void)uv_run(&loop, UV_RUN_DEFAULT); /* ends only when no handle is left */
+	return uv_loop_close(&loop);
+}
+
+static void on_event(void *arg, int events)
+{
+	struct seen *s = arg;
+
+	s->events = events;
+	if (++s->calls == s->leave_after)
+		watch_free(&s->watch);
+}
+
+static void an_unused_watch_costs_nothing(void **state)
+{
+	struct watch *w = watch_new(&loop, -1, on_event, NULL);
+
+	watch_set(w, 0);
+	assert_false(uv_loop_alive(&loop));
+	watch_free(&w);
+	assert_null(w);
+	watch_free(&w);
+}
+
+static void a_socket_is_told_about(void **state)
+{
+	struct seen s = {.leave_after = 2};
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	s.watch = watch_new(&loop, fd[0], on_event, &s);
+	watch_set(s.watch, UV_READABLE);
+	(void)uv_run(&loop, UV_RUN_NOWAIT);
+	assert_int_equal(s.calls, 0);
+	watch_set(s.watch, UV_WRITABLE);
+	(void)uv_run(&loop, UV_RUN_NOWAIT);
+	assert_int_equal(s.calls, 1);
+	assert_int_equal(s.events, UV_WRITABLE);
+	watch_set(s.watch, 0);
+	(void)uv_run(&loop, UV_RUN_NOWAIT);
+	assert_int_equal(s.calls, 1);
+	watch_set(s.watch, UV_READABLE | UV_DISCONNECT);
+	fd_close(&fd[1]);
+	(void)uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(s.calls, 2);
+	assert_int_equal(s.events, UV_READABLE | UV_DISCONNECT);
+	assert_null(s.watch);
+	fd_close(&fd[0]);
+}
+
+/* epoll takes no regular files. */
+static void what_the_kernel_does_not_watch_is_looked_at(void **state)
+{
+	struct seen s = {.leave_after = 3};
+	FILE *f = tmpfile();
+
+	assert_non_null(f);
+	s.watch = watch_new(&loop, fileno(f), on_event, &s);
+	watch_set(s.watch, UV_READABLE);
+	watch_set(s.watch, 0);
+	assert_false(uv_loop_alive(&loop));
+	watch_set(s.watch, UV_READABLE | UV_PRIORITIZED);
+	(void)uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(s.calls, 3);
+	assert_int_equal(s.events, UV_READABLE);
+	(void)fclose(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(an_unused_watch_costs_nothing, loop_setup, loop_teardown),
+		cmocka_unit_test_setup_teardown(a_socket_is_told_about, loop_setup, loop_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_the_kernel_does_not_watch_is_looked_at, loop_setup, loop_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
