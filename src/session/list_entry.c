@@ -89,18 +89,6 @@ static int target_stat(struct listing *l, const struct list_spot *spot, unsigned
 	return r < 0 ? r : vfs_stat(l->root, vpath, 0, mask, ret_st);
 }
 
-int list_link_text(const struct list_spot *spot, char ret_text[VFS_PATH_SIZE])
-{
-	ssize_t n = readlinkat(spot->dir_fd, spot->name, ret_text, VFS_PATH_SIZE);
-
-	if (n < 0)
-		return -errno;
-	if (n == VFS_PATH_SIZE)
-		return -ENAMETOOLONG;
-	ret_text[n] = '\0';
-	return 0;
-}
-
 void list_adjust_target(const struct vfs_root *root, char target[VFS_PATH_SIZE])
 {
 	size_t n = strlen(root->path);
@@ -141,7 +129,7 @@ int list_spot_stat(
 		return -errno;
 	if (!S_ISLNK(ret_st->stx_mode))
 		return 0;
-	r = list_link_text(spot, ret_target);
+	r = vfs_readlink_at(spot->dir_fd, spot->name, ret_target, VFS_PATH_SIZE);
 	if (r < 0)
 		return r;
 	if (l->show_links) {

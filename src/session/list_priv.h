@@ -115,8 +115,6 @@ unsigned list_shown_mode(const struct ftp_conf *conf, unsigned mode);
 const char *list_fake_name(const char *name, const char *own);
 /* AdjustedSymlinks: an absolute target inside of the root as the client would have to write it. */
 void list_adjust_target(const struct vfs_root *root, char target[VFS_PATH_SIZE]);
-/* Text of the link at spot with a NUL. 0 or -errno. */
-int list_link_text(const struct list_spot *spot, char ret_text[VFS_PATH_SIZE]);
 
 /* Join directory and name as shown to the client; the result is cut off never: -ENAMETOOLONG. */
 int list_join(const char *dir, const char *name, char out[VFS_PATH_SIZE]);

@@ -197,7 +197,7 @@ static int entry_stat(struct mlsx *x, const struct list_spot *spot, struct entry
 	if (!ret_e->link)
 		return 0;
 	if (x->top->facts_options & FTP_FACTS_USE_SLINK) {
-		r = list_link_text(spot, ret_e->target);
+		r = vfs_readlink_at(spot->dir_fd, spot->name, ret_e->target, sizeof ret_e->target);
 		if (r < 0)
 			return r;
 		if (x->top->facts_options & FTP_FACTS_ADJUSTED_SYMLINKS)

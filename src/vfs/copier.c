@@ -1,6 +1,5 @@
 #include "vfs/copier.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -54,18 +53,6 @@ static int ask(const struct vfs_copier *c, const char *from, const struct stat *
 	return c->opt->allow != NULL ? c->opt->allow(c->opt->arg, from, to, st, link, ret_mode) : 0;
 }
 
-static int read_link(int fd, const char *name, char text[VFS_PATH_SIZE])
-{
-	ssize_t n = readlinkat(fd, name, text, VFS_PATH_SIZE);
-
-	if (n < 0)
-		return -errno;
-	if (n >= VFS_PATH_SIZE)
-		return -ENAMETOOLONG;
-	text[n] = '\0';
-	return 0;
-}
-
 /* Begin with a file. name NULL: the target itself, under its temporary name. */
 static int file_begin(struct vfs_copier *c, int from_fd, const char *from, int to_fd, const char *name,
 	const struct stat *want, mode_t mode)
@@ -75,6 +62,7 @@ static int file_begin(struct vfs_copier *c, int from_fd, const char *from, int t
 
 	memset(f, 0, sizeof(*f));
 	f->out = -1;
+	c->file_mode = mode;
 	f->in = openat(from_fd, from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (f->in < 0)
 		return -errno;
@@ -90,7 +78,6 @@ static int file_begin(struct vfs_copier *c, int from_fd, const char *from, int t
 		c->made = f->out >= 0;
 		return f->out < 0 ? f->out : 0;
 	}
-	c->file_mode = mode;
 	return f->out < 0 ? -errno : 0;
 }
 
@@ -176,8 +163,8 @@ static int entry_copy(struct vfs_copier *c, const char *name)
 		return 0;
 	r = vfs_path_resolve(vfs_dir_path(lv->from), name, from);
 	if (r == 0 && link)
-		r = read_link(fd, name, text);
-	if (r == 0)
+		r = vfs_readlink_at(fd, name, text, sizeof(text));
+	if (r >= 0)
 		r = ask(c, from, &st, link ? text : NULL, &mode);
 	if (r < 0)
 		return r;
@@ -302,8 +289,8 @@ static int copier_begin(struct vfs_copier *c, int from_fd, const char *name)
 		return -EINVAL;
 	r = target_check(c, &st);
 	if (r == 0 && S_ISLNK(st.st_mode))
-		r = read_link(from_fd, name, text);
-	if (r == 0)
+		r = vfs_readlink_at(from_fd, name, text, sizeof(text));
+	if (r >= 0)
 		r = ask(c, c->from, &st, S_ISLNK(st.st_mode) ? text : NULL, &mode);
 	if (r < 0)
 		return r;
@@ -311,7 +298,6 @@ static int copier_begin(struct vfs_copier *c, int from_fd, const char *name)
 		return top_dir(c, mode);
 	if (S_ISLNK(st.st_mode))
 		return top_link(c, text);
-	c->file_mode = mode;
 	r = file_begin(c, from_fd, name, c->to_fd, NULL, &st, mode);
 	c->total = r == 0 ? (uint64_t)c->file.size : 0;
 	return r;

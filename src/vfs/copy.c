@@ -189,15 +189,10 @@ static int copy_regular(
 static int copy_link(int from_fd, const char *from, int to_fd, char temp[VFS_TEMP_NAME])
 {
 	char text[VFS_PATH_SIZE];
-	ssize_t n = readlinkat(from_fd, from, text, sizeof(text));
-	int r;
+	int r = vfs_readlink_at(from_fd, from, text, sizeof(text));
 
-	if (n < 0)
-		return -errno;
-	if ((size_t)n >= sizeof(text))
-		return -ENAMETOOLONG;
-	text[n] = '\0';
-	r = vfs_temp_name(temp);
+	if (r >= 0)
+		r = vfs_temp_name(temp);
 	if (r < 0)
 		return r;
 	return symlinkat(text, to_fd, temp) < 0 ? -errno : 0;

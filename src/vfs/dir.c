@@ -163,15 +163,3 @@ const char *vfs_dir_path(const struct vfs_dir *dir)
 {
 	return dir->path;
 }
-
-int vfs_dir_readlink(const struct vfs_dir *dir, const char *name, char *buf, size_t size)
-{
-	ssize_t n = readlinkat(dir->fd, name, buf, size);
-
-	if (n < 0)
-		return -errno;
-	if ((size_t)n >= size)
-		return -ENAMETOOLONG;
-	buf[n] = '\0';
-	return (int)n;
-}

@@ -37,7 +37,5 @@ void vfs_dir_close(struct vfs_dir **dir); /* NULL inside is fine; sets NULL */
 
 int vfs_dir_fd(const struct vfs_dir *dir);           /* the directory's descriptor, borrowed */
 const char *vfs_dir_path(const struct vfs_dir *dir); /* its vpath, borrowed */
-/* Text of the link name in this directory, as vfs_readlink(). */
-int vfs_dir_readlink(const struct vfs_dir *dir, const char *name, char *buf, size_t size);
 
 #endif

@@ -290,21 +290,15 @@ int vfs_symlink(const struct vfs_root *root, const char *target, const char *vpa
 	return r;
 }
 
-int vfs_readlink(const struct vfs_root *root, const char *vpath, char *buf, size_t size)
+int vfs_readlink_at(int dir_fd, const char *name, char *buf, size_t size)
 {
-	const char *name;
-	ssize_t n;
-	int fd = vfs_parent_open(root, vpath, 0, &name);
+	ssize_t n = readlinkat(dir_fd, name, buf, size);
 
-	if (fd < 0)
-		return fd == -EBUSY ? -EINVAL : fd;
-	n = readlinkat(fd, name, buf, size);
-	n = n < 0 ? -errno : n;
-	fd_close(&fd);
-	if (n >= 0 && (size_t)n >= size)
+	if (n < 0)
+		return -errno;
+	if ((size_t)n >= size)
 		return -ENAMETOOLONG;
-	if (n >= 0)
-		buf[n] = '\0';
+	buf[n] = '\0';
 	return (int)n;
 }
 

@@ -117,8 +117,9 @@ int vfs_rmdir(const struct vfs_root *root, const char *vpath);
 int vfs_rename(const struct vfs_root *root, const char *from, const char *to, unsigned flags);
 /* A link holding target as it is: later read as in chroot, whatever it says. */
 int vfs_symlink(const struct vfs_root *root, const char *target, const char *vpath);
-/* Text of a link with a NUL into buf. Returns its length, -EINVAL when it is no link, -ENAMETOOLONG. */
-int vfs_readlink(const struct vfs_root *root, const char *vpath, char *buf, size_t size);
+/* Text of the link name in an open directory, with a NUL, into buf. Returns its length, -EINVAL when it is no link,
+ * -ENAMETOOLONG. */
+int vfs_readlink_at(int dir_fd, const char *name, char *buf, size_t size);
 /* mode & 07777; follows links unless VFS_NOLINKS. With VFS_NOFOLLOW a last link is -EOPNOTSUPP. */
 int vfs_chmod(const struct vfs_root *root, const char *vpath, mode_t mode, unsigned flags);
 /* (uid_t)-1 or (gid_t)-1 leaves as it is. Flags: VFS_NOFOLLOW, VFS_NOLINKS. */

@@ -138,19 +138,17 @@ static int follow(struct walk *w, const char *name)
 {
 	char text[VFS_PATH_SIZE];
 	size_t rest_len = strlen(w->rest + w->pos);
-	ssize_t n;
-	int r;
+	int n, r;
 
 	if ((w->flags & VFS_NOLINKS) != 0 || ++w->links > VFS_LINK_MAX)
 		return -ELOOP;
 	if ((w->flags & VFS_CACHED) != 0 && !vfs_fd_is_local(w->cur))
 		return -EAGAIN; /* reading a link asks the file server */
-	n = readlinkat(w->cur, name, text, sizeof(text));
+	n = vfs_readlink_at(w->cur, name, text, sizeof(text));
 	if (n < 0)
-		return -errno;
-	if ((size_t)n >= sizeof(text) || (size_t)n + rest_len >= sizeof(w->rest))
+		return n;
+	if ((size_t)n + rest_len >= sizeof(w->rest))
 		return -ENAMETOOLONG;
-	text[n] = '\0';
 	if (n == 0)
 		return -ENOENT;
 	r = link_allowed(w, name, text);

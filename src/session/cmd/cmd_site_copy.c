@@ -74,22 +74,6 @@ static const char *making_verb(mode_t mode)
 	return S_ISDIR(mode) ? "MKD" : S_ISLNK(mode) ? "SITE_SYMLINK" : "STOR";
 }
 
-/* A link into what the rules forbid would be a lasting one (cmd_site_tree.c). */
-static int link_allowed(struct session *s, const char *link, const char *text)
-{
-	char dir[VFS_PATH_SIZE], vpath[VFS_PATH_SIZE];
-	struct session_access a;
-	int r;
-
-	vfs_path_parent(link, dir);
-	if (vfs_path_resolve(dir, text, vpath) < 0)
-		return 0;
-	r = session_allowed(s, "SITE_SYMLINK", vpath, VFS_MISSING_OK, &a);
-	if (r == 0)
-		session_access_done(&a);
-	return r == -EPERM ? r : 0;
-}
-
 static int size_allowed(const struct session *s, const struct ftp_conf *conf, const struct stat *st)
 {
 	const struct ftp_max_size *max = policy_max_size(conf->max_store_size, &s->who);
@@ -115,7 +99,7 @@ static int object_allowed(void *arg, const char *from, const char *to, const str
 	if (r == 0)
 		r = session_new_allowed(c->s, making_verb(st->st_mode), &c->target, to, &conf);
 	if (r == 0 && link)
-		r = link_allowed(c->s, to, link);
+		r = path_link_allowed(c->s, to, link);
 	if (r == 0)
 		r = size_allowed(c->s, conf, st);
 	if (r < 0)

@@ -182,24 +182,6 @@ static void symlink_done(struct path_work *w)
 	free(((struct symlink_work *)w)->target);
 }
 
-/* A link to where the rules forbid it would lead nowhere new, since they are asked about what a path leads
- * to; but it would be a lasting one, and other services may follow it. A target that does not exist (yet)
- * is no matter. */
-static int target_allowed(struct path_work *w, const char *link)
-{
-	char dir[VFS_PATH_SIZE], vpath[VFS_PATH_SIZE];
-	struct session_access a;
-	int r;
-
-	vfs_path_parent(link, dir);
-	if (vfs_path_resolve(dir, ((struct symlink_work *)w)->target, vpath) < 0)
-		return 0;
-	r = session_allowed(w->s, "SITE_SYMLINK", vpath, VFS_MISSING_OK, &a);
-	if (r == 0)
-		session_access_done(&a);
-	return r == -EPERM ? r : 0;
-}
-
 static int symlink_look(struct path_work *w, unsigned flags)
 {
 	struct session_access a;
@@ -207,7 +189,7 @@ static int symlink_look(struct path_work *w, unsigned flags)
 
 	if (r < 0)
 		return r;
-	r = target_allowed(w, a.real);
+	r = path_link_allowed(w->s, a.real, ((struct symlink_work *)w)->target);
 	if (r == 0)
 		r = vfs_symlink(w->root, ((struct symlink_work *)w)->target, a.real);
 	session_access_done(&a);

@@ -81,3 +81,18 @@ enum ftp_result path_work_done(struct session *s, const struct path_work *w, int
 	session_reply(s, code, "%s", text);
 	return FTP_DONE;
 }
+
+int path_link_allowed(struct session *s, const char *link, const char *text)
+{
+	char dir[VFS_PATH_SIZE], vpath[VFS_PATH_SIZE];
+	struct session_access a;
+	int r;
+
+	vfs_path_parent(link, dir);
+	if (vfs_path_resolve(dir, text, vpath) < 0)
+		return 0;
+	r = session_allowed(s, "SITE_SYMLINK", vpath, VFS_MISSING_OK, &a);
+	if (r == 0)
+		session_access_done(&a);
+	return r == -EPERM ? r : 0;
+}

@@ -45,6 +45,11 @@ enum ftp_result path_work_failed(struct session *s, const struct path_work *w);
 /* The usual answer of commands that change something: 250 or 200 with that text, or the usual failure. */
 enum ftp_result path_work_done(struct session *s, const struct path_work *w, int code, const char *text);
 
+/* May there be a link with that text at the vpath link? A link to where the rules forbid it would lead nowhere new, since
+ * they are asked about what a path leads to; but it would be a lasting one, and other services may follow it. A target
+ * that does not exist (yet) is no matter. 0 or -EPERM; any thread, may block. */
+int path_link_allowed(struct session *s, const char *link, const char *text);
+
 /* Flags of the VFS that both session_allowed() and the work on its result take. */
 static inline unsigned path_cached(unsigned flags)
 {
