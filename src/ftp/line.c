@@ -230,3 +230,24 @@ unsigned line_words(const char *arg, struct line_word *ret_words, unsigned max)
 		arg += len;
 	}
 }
+
+bool line_word_is(const struct line_word *w, const char *text)
+{
+	if (w->len != strlen(text))
+		return false;
+	for (size_t i = 0; i < w->len; i++)
+		if (ascii_upper(w->text[i]) != text[i])
+			return false;
+	return true;
+}
+
+bool line_word_number(const struct line_word *w, uint64_t max, uint64_t *ret_n)
+{
+	char text[24]; /* more digits are too many */
+
+	if (w->len >= sizeof(text))
+		return false;
+	memcpy(text, w->text, w->len);
+	text[w->len] = '\0';
+	return str_to_u64(text, ret_n) == 0 && *ret_n <= max;
+}

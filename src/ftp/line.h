@@ -21,6 +21,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 
@@ -89,5 +90,9 @@ struct line_word {
 	size_t len;
 };
 unsigned line_words(const char *arg, struct line_word *ret_words, unsigned max);
+/* Is w that word, in whatever case? text: in upper case. */
+bool line_word_is(const struct line_word *w, const char *text);
+/* Is w a decimal number up to max, and nothing else? */
+bool line_word_number(const struct line_word *w, uint64_t max, uint64_t *ret_n);
 
 #endif

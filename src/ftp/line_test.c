@@ -167,6 +167,36 @@ static void words_are_split_at_blanks(void **state)
 	assert_memory_equal(w[1].text, "bc", 2);
 }
 
+static struct line_word word(const char *text)
+{
+	return (struct line_word){text, strcspn(text, " ")};
+}
+
+static void words_are_compared_and_counted(void **state)
+{
+	static const char *const none[] = {"", " 1", "-1", "+1", "1x", "0x1", "1.", "18446744073709551616",
+		"000000000000000000000001", "\xb2"};
+	struct line_word w = word("bInArY I");
+	uint64_t n;
+
+	(void)state;
+	assert_true(line_word_is(&w, "BINARY"));
+	assert_false(line_word_is(&w, "BINAR"));
+	assert_false(line_word_is(&w, "BINARY I"));
+	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+		w = word(none[i]);
+		assert_false(line_word_number(&w, UINT64_MAX, &n));
+	}
+	w = word("18446744073709551615 x");
+	assert_true(line_word_number(&w, UINT64_MAX, &n));
+	assert_true(n == UINT64_MAX);
+	assert_false(line_word_number(&w, UINT64_MAX - 1, &n));
+	w = word("007");
+	assert_true(line_word_number(&w, 7, &n));
+	assert_int_equal(n, 7);
+	assert_false(line_word_number(&w, 6, &n));
+}
+
 static const struct {
 	const char *in;
 	size_t n;
@@ -270,6 +300,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_taken_can_be_handed_over),
 		cmocka_unit_test(a_password_is_overwritten_when_taken),
 		cmocka_unit_test(words_are_split_at_blanks),
+		cmocka_unit_test(words_are_compared_and_counted),
 		cmocka_unit_test(telnet_commands_are_taken_out_at_any_packet_size),
 		cmocka_unit_test(telnet_answers_stop_when_nobody_reads),
 		cmocka_unit_test(telnet_that_is_off_stays_off_across_the_hand_over),

@@ -9,16 +9,6 @@
 
 #define ECHO_MAX 256 /* bytes of a refused line that are echoed */
 
-static bool word_is(const struct line_word *w, const char *text)
-{
-	if (w->len != strlen(text))
-		return false;
-	for (size_t i = 0; i < w->len; i++)
-		if (ascii_upper(w->text[i]) != text[i])
-			return false;
-	return true;
-}
-
 int param_not_understood(struct buf *out, unsigned code, const struct line_cmd *cmd)
 {
 	size_t n = cmd->raw_len < ECHO_MAX ? cmd->raw_len : ECHO_MAX;
@@ -29,13 +19,13 @@ int param_not_understood(struct buf *out, unsigned code, const struct line_cmd *
 /* 1 ASCII, 0 binary, -1 a type we do not have. */
 static int type_of(const struct line_word *w, unsigned n)
 {
-	if (word_is(&w[0], "A") && (n == 1 || word_is(&w[1], "N")))
+	if (line_word_is(&w[0], "A") && (n == 1 || line_word_is(&w[1], "N")))
 		return 1;
-	if (word_is(&w[0], "I") && n == 1)
+	if (line_word_is(&w[0], "I") && n == 1)
 		return 0;
-	if (word_is(&w[0], "L") && n == 2 && word_is(&w[1], "8"))
+	if (line_word_is(&w[0], "L") && n == 2 && line_word_is(&w[1], "8"))
 		return 0;
-	if (word_is(&w[0], "L") && n == 2 && word_is(&w[1], "7"))
+	if (line_word_is(&w[0], "L") && n == 2 && line_word_is(&w[1], "7"))
 		return 1;
 	return -1;
 }
@@ -47,10 +37,10 @@ static int type_by_word(const struct line_word *w)
 									   "I", "IMAGE", "BINARY", "BIN"};
 
 	for (size_t i = 0; i < ARRAY_LEN(ascii); i++)
-		if (word_is(w, ascii[i]))
+		if (line_word_is(w, ascii[i]))
 			return 1;
 	for (size_t i = 0; i < ARRAY_LEN(binary); i++)
-		if (word_is(w, binary[i]))
+		if (line_word_is(w, binary[i]))
 			return 0;
 	return -1;
 }
@@ -99,7 +89,7 @@ const char *param_utf8_args(const struct line_cmd *cmd)
 {
 	struct line_word w;
 
-	if (line_words(cmd->arg, &w, 1) == 0 || (!word_is(&w, "UTF8") && !word_is(&w, "UTF-8")))
+	if (line_words(cmd->arg, &w, 1) == 0 || (!line_word_is(&w, "UTF8") && !line_word_is(&w, "UTF-8")))
 		return NULL;
 	return w.text + w.len + strspn(w.text + w.len, " ");
 }
@@ -127,9 +117,9 @@ int param_utf8(struct buf *out, const struct line_cmd *cmd, const char *args, co
 
 	if (!conf->lang_engine || line_words(args, &w, 1) != 1)
 		return param_not_understood(out, 501, cmd);
-	on = word_is(&w, "ON") ||
-	     word_is(&w, "NLST"); /* NLST: an early draft's form, which asks for UTF-8 too */
-	if (!on && !word_is(&w, "OFF"))
+	on = line_word_is(&w, "ON") ||
+	     line_word_is(&w, "NLST"); /* NLST: an early draft's form, which asks for UTF-8 too */
+	if (!on && !line_word_is(&w, "OFF"))
 		return param_not_understood(out, 501, cmd);
 	if (on ? !param_utf8_offered(conf) : param_utf8_always(conf))
 		return reply(out, 451, "Unable to accept OPTS UTF8");
@@ -141,16 +131,14 @@ int param_pbsz(struct buf *out, const struct line_cmd *cmd, bool secure)
 {
 	struct line_word w;
 	uint64_t n;
-	char text[24];
 
 	if (!secure)
 		return reply(out, 503, "PBSZ not allowed on insecure control connection");
-	if (line_words(cmd->arg, &w, 1) != 1 || w.len >= sizeof(text))
+	if (line_words(cmd->arg, &w, 1) != 1)
 		return reply(out, 501, "Invalid number of parameters");
-	memcpy(text, w.text, w.len);
-	text[w.len] = '\0';
-	if (str_to_u64(text, &n) < 0)
-		return reply(out, 501, "PBSZ: '%s' is not a number", text);
+	if (!line_word_number(&w, UINT64_MAX, &n))
+		return reply(out, 501, "PBSZ: '%.*s' is not a number",
+			(int)(w.len < ECHO_MAX ? w.len : ECHO_MAX), w.text);
 	return n == 0 ? reply(out, 200, "PBSZ 0 successful") : reply(out, 200, "PBSZ=0 successful");
 }
 
@@ -163,14 +151,14 @@ int param_prot(
 		return reply(out, 501, "Invalid number of parameters");
 	if (!secure)
 		return reply(out, 503, "PROT not allowed on insecure control connection");
-	if (word_is(&w, "C") || word_is(&w, "P")) {
-		bool private = word_is(&w, "P");
+	if (line_word_is(&w, "C") || line_word_is(&w, "P")) {
+		bool private = line_word_is(&w, "P");
 
 		if (need == (private ? TLS_DATA_FORBIDDEN : TLS_DATA_REQUIRED))
 			return reply(out, 534, "Unwilling to accept security parameters");
 		*prot_private = private;
 		return reply(out, 200, "Protection set to %s", private ? "Private" : "Clear");
 	}
-	return reply(out, word_is(&w, "S") || word_is(&w, "E") ? 536 : 504, "PROT %.*s unsupported",
+	return reply(out, line_word_is(&w, "S") || line_word_is(&w, "E") ? 536 : 504, "PROT %.*s unsupported",
 		(int)(w.len < ECHO_MAX ? w.len : ECHO_MAX), w.text);
 }

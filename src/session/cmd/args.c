@@ -363,20 +363,6 @@ static char *take_word(const char **s)
 	return word;
 }
 
-/* A number that can be a file offset, up to the next blank; *s moves behind it and the blanks that follow. */
-static bool take_offset(const char **s, uint64_t *ret_n)
-{
-	size_t n = strcspn(*s, " ");
-	char text[24];
-
-	if (n >= sizeof text)
-		return false;
-	memcpy(text, *s, n);
-	text[n] = '\0';
-	*s += n + strspn(*s + n, " ");
-	return str_to_u64(text, ret_n) == 0 && *ret_n <= INT64_MAX;
-}
-
 static enum args_hash_result take_range(const char *arg, struct args_hash *ret)
 {
 	struct line_word w[3];
@@ -384,9 +370,9 @@ static enum args_hash_result take_range(const char *arg, struct args_hash *ret)
 	if (line_words(arg, w, 3) != 2)
 		return ARGS_HASH_COUNT;
 	ret->ranged = true;
-	if (!take_offset(&arg, &ret->start))
+	if (!line_word_number(&w[0], INT64_MAX, &ret->start))
 		return ARGS_HASH_START;
-	if (!take_offset(&arg, &ret->end))
+	if (!line_word_number(&w[1], INT64_MAX, &ret->end))
 		return ARGS_HASH_END;
 	return ret->start < ret->end ? ARGS_HASH_OK : ARGS_HASH_ORDER;
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/str.h"
 #include "ftp/line.h"
 #include "session/cmd/cmd.h"
 #include "session/prealloc.h"
@@ -48,17 +47,6 @@ static enum ftp_result allo_done(struct session *s, void *arg)
 	return FTP_DONE;
 }
 
-static bool word_to_u64(const struct line_word *w, uint64_t *ret_v)
-{
-	char text[24];
-
-	if (w->len >= sizeof text)
-		return false;
-	memcpy(text, w->text, w->len);
-	text[w->len] = '\0';
-	return str_to_u64(text, ret_v) == 0;
-}
-
 static enum ftp_result allo_run(struct session *s, const char *arg)
 {
 	struct line_word w[3];
@@ -68,9 +56,9 @@ static enum ftp_result allo_run(struct session *s, const char *arg)
 	bool ok;
 
 	s->allo = 0;
-	ok = (n == 1 || n == 3) && word_to_u64(&w[0], &bytes);
+	ok = (n == 1 || n == 3) && line_word_number(&w[0], UINT64_MAX, &bytes);
 	if (n == 3)
-		ok = ok && w[1].len == 1 && ascii_upper(w[1].text[0]) == 'R' && word_to_u64(&w[2], &record);
+		ok = ok && line_word_is(&w[1], "R") && line_word_number(&w[2], UINT64_MAX, &record);
 	if (!ok) {
 		session_reply(s, 504, "%s: Invalid ALLO argument", arg);
 		return FTP_DONE;

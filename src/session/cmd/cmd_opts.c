@@ -2,7 +2,6 @@
  * MODE Z (draft-preston-ftpext-deflate 3.4). */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/str.h"
@@ -16,11 +15,6 @@ enum { WORDS_MAX = 8 };
 static void not_understood(struct session *s)
 {
 	session_reply(s, 501, "'%.256s' not understood", s->cmd.line ? s->cmd.line : "OPTS");
-}
-
-static bool word_is(const struct line_word *w, const char *text)
-{
-	return w->len == strlen(text) && strncasecmp(w->text, text, w->len) == 0;
 }
 
 /* arg: what follows the command's name, without blanks around. */
@@ -42,12 +36,13 @@ static bool mode_z_setting(const struct line_word *name, const struct line_word 
 {
 	char digit = *value->text;
 
-	if (word_is(name, "LEVEL") && value->len == 1 && digit >= '0' && digit <= '0' + ZFILTER_LEVEL_MAX) {
+	if (line_word_is(name, "LEVEL") && value->len == 1 && digit >= '0' &&
+		digit <= '0' + ZFILTER_LEVEL_MAX) {
 		*level = (unsigned)(digit - '0');
 		return true;
 	}
-	return (word_is(name, "ENGINE") && word_is(value, "ZLIB")) ||
-	       (word_is(name, "METHOD") && word_is(value, "8"));
+	return (line_word_is(name, "ENGINE") && line_word_is(value, "ZLIB")) ||
+	       (line_word_is(name, "METHOD") && line_word_is(value, "8"));
 }
 
 /* All settings or, when one is wrong, none. Without any: back to the usual ones. */
@@ -55,7 +50,8 @@ static void opts_mode(struct session *s, const char *arg)
 {
 	struct line_word words[WORDS_MAX];
 	unsigned n = line_words(arg, words, WORDS_MAX), level = n > 1 ? s->z_level : ZFILTER_LEVEL;
-	bool ok = s->scope->conf.deflate_engine && n % 2 == 1 && n <= WORDS_MAX && word_is(&words[0], "Z");
+	bool ok =
+		s->scope->conf.deflate_engine && n % 2 == 1 && n <= WORDS_MAX && line_word_is(&words[0], "Z");
 
 	for (unsigned i = 1; ok && i < n; i += 2)
 		ok = mode_z_setting(&words[i], &words[i + 1], &level);

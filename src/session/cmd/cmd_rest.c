@@ -26,18 +26,6 @@ static enum ftp_result rest_run(struct session *s, const char *arg)
 	return FTP_DONE;
 }
 
-/* One number of exactly that word, up to what a file offset can be. */
-static bool word_number(const struct line_word *w, uint64_t *ret_n)
-{
-	char text[24];
-
-	if (w->len >= sizeof text)
-		return false;
-	memcpy(text, w->text, w->len);
-	text[w->len] = '\0';
-	return str_to_u64(text, ret_n) == 0 && *ret_n <= INT64_MAX;
-}
-
 /* Both ends belong to the range; "1 0" is the empty one that takes a range back. */
 static enum ftp_result rang_run(struct session *s, const char *arg)
 {
@@ -46,7 +34,7 @@ static enum ftp_result rang_run(struct session *s, const char *arg)
 
 	if (line_words(arg, w, 2) != 2)
 		session_not_understood(s);
-	else if (!word_number(&w[0], &start) || !word_number(&w[1], &end))
+	else if (!line_word_number(&w[0], INT64_MAX, &start) || !line_word_number(&w[1], INT64_MAX, &end))
 		session_reply(s, 501, "RANG requires a value greater than or equal to 0");
 	else if (start == 1 && end == 0) {
 		s->restart = s->range = 0;

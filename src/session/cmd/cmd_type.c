@@ -1,7 +1,6 @@
 /* TYPE, MODE, STRU: how files are represented (RFC 959 4.1.2; MODE Z: draft-preston-ftpext-deflate 3). */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/str.h"
 #include "ftp/line.h"
@@ -37,8 +36,7 @@ static const char *letter_of(const struct session *s, const char *arg, const cha
 	struct line_word w;
 
 	if (s->quirks & FTP_QUIRK_WORDS && line_words(arg, &w, 1) >= 1 &&
-		(w.len == 1 ? ascii_upper(w.text[0]) == *letter
-			    : w.len == strlen(word) && strncasecmp(w.text, word, w.len) == 0))
+		(line_word_is(&w, letter) || line_word_is(&w, word)))
 		return letter;
 	return arg;
 }
