@@ -2,11 +2,15 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fd.h"
+#include "session/ctrl.h"
 #include "session/pool.h"
 #include "session/proc.h"
 #include "session/session_priv.h"
 #include "vfs/fstype.h"
+
+#define LONG_MS 1000
 
 struct session_job {
 	struct pool_task task;
@@ -78,6 +82,34 @@ void session_job_cancel(struct session *s)
 {
 	if (s->job)
 		atomic_store(&s->job->cancel, true);
+}
+
+/* --- long work --- */
+
+/* The client may want to hear of it. */
+static void long_begin(struct session *s, const struct session_long *what)
+{
+	timers_transfer(s); /* work for the client, after which it must not be sent away for doing nothing */
+	if (s->long_job || !s->ctrl || line_waiting(&s->ctrl->lines))
+		return;
+	s->long_job = what;
+	log_debug(&s->log, 5, "%s takes long", what->verb);
+	if (s->ctrl->eof)
+		session_job_cancel(s);
+}
+
+enum ftp_result session_job_long(struct session *s, const struct session_long *what, session_work_fn *work,
+	session_done_fn *done, void *arg)
+{
+	if (clock_ms() - what->begun_ms >= LONG_MS)
+		long_begin(s, what);
+	return session_job(s, work, done, arg);
+}
+
+void session_long_end(struct session *s, const struct session_long *what)
+{
+	if (s->long_job == what)
+		s->long_job = NULL;
 }
 
 /* --- closing --- */

@@ -428,17 +428,6 @@ static bool line_run_aside(struct session *s)
 	return true;
 }
 
-void session_job_long(struct session *s, const struct session_long *what)
-{
-	timers_transfer(s); /* work for the client, after which it must not be sent away for doing nothing */
-	if (s->long_job || !s->ctrl || line_waiting(&s->ctrl->lines))
-		return;
-	s->long_job = what;
-	log_debug(&s->log, 5, "%s takes long", what->verb);
-	if (s->ctrl->eof)
-		session_job_cancel(s);
-}
-
 static void input_while_running(struct session *s)
 {
 	bool aside = s->state == SESSION_TRANSFER || s->long_job;

@@ -80,10 +80,12 @@ struct session_command {
 	bool bad_charset;    /* its argument has no counterpart in the charset of the files */
 };
 
-/* A command that takes long, for STAT. */
+/* A command that works in slices (session_job_long()), each a job of its own, so that a thread of the pool is soon free
+ * for others. The first two are for STAT. */
 struct session_long {
 	const char *verb, *name;
 	uint64_t done, total; /* bytes */
+	uint64_t begun_ms;    /* the command, clock_ms() */
 };
 
 struct session {
@@ -154,7 +156,7 @@ struct session {
 	struct data *data;
 	struct xfer *xfer;                   /* NULL while there is none */
 	struct session_job *job;             /* NULL while there is none */
-	const struct session_long *long_job; /* what session_job_long() said, NULL = nothing */
+	const struct session_long *long_job; /* that STAT tells of, NULL = none */
 	struct control_list *listing;        /* waits for the client to read; NULL = none */
 	struct score_slot *slot;             /* NULL without scoreboard */
 	struct session_timers *timers;
@@ -200,11 +202,14 @@ char *session_display_text(struct session *s, const struct ftp_display *d, const
 typedef void session_work_fn(void *arg, const atomic_bool *cancel);
 typedef enum ftp_result session_done_fn(struct session *s, void *arg);
 enum ftp_result session_job(struct session *s, session_work_fn *work, session_done_fn *done, void *arg);
-/* From done(), which starts the next job, each time: the command takes long. That counts as a transfer for
- * TimeoutNoTransfer. From then on NOOP and STAT are answered at
- * once, and QUIT and the end of the input stop it, as during a transfer; not when commands wait already, which
- * would get their replies out of order. what: kept until the command sets s->long_job to NULL. */
-void session_job_long(struct session *s, const struct session_long *what);
+/* The same for one slice of a command that works in slices: work() returns after SESSION_SLICE_MS, done() runs the next
+ * one. A command that takes long counts as a transfer for TimeoutNoTransfer, NOOP and STAT are answered at once, and
+ * QUIT and the end of the input stop it, as during a transfer; not when commands wait already, which would get their
+ * replies out of order. what: kept until session_long_end(). */
+#define SESSION_SLICE_MS 20
+enum ftp_result session_job_long(struct session *s, const struct session_long *what, session_work_fn *work,
+	session_done_fn *done, void *arg);
+void session_long_end(struct session *s, const struct session_long *what); /* the command is over */
 /* Was the job that done() belongs to cancelled? */
 bool session_job_cancelled(const struct session *s);
 /* Close *fd, a file on device dev (0: not known), and set it to -1: at once where closing waits for no other process

@@ -1,8 +1,5 @@
 /* Hashes of files: HASH (draft-bryan-ftpext-hash-02), MD5 (draft-twine-ftpmd5-00), and XCRC and its kin, which
  * were never written down. Replies and what differs: spec/transfer.md 12.
- *
- * A file is read and hashed in short slices, each a job of its own, so that a thread of the pool is soon free
- * for others, however large the file is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,16 +15,11 @@
 #include "session/digest_cache.h"
 #include "session/iobuf.h"
 
-#define SLICE_MS 20
-#define LONG_MS  1000 /* then a client may want to hear of it */
-
 /* What the three kinds of commands answer. */
 struct kind {
-	int code;                       /* of success */
-	int denied, special, too_large; /* of failure; otherwise 550 */
+	int denied, special, too_large; /* codes of failure; otherwise 550 */
 };
-static const struct kind kind_hash = {213, 552, 553, 556}, kind_md5 = {251, 550, 504, 550},
-			 kind_x = {213, 550, 550, 550};
+static const struct kind kind_hash = {552, 553, 556}, kind_md5 = {550, 504, 550}, kind_x = {550, 550, 550};
 
 struct hash {
 	struct session *s;
@@ -37,7 +29,6 @@ struct hash {
 	char *path; /* as sent, without quotes */
 	char vpath[VFS_PATH_SIZE];
 	bool ranged;         /* start and end were given */
-	bool clip;           /* by RANG: an end behind that of the file is no error */
 	uint64_t start, end; /* of the file; end behind the last byte */
 
 	int result; /* of looking and reading: 0 or -errno */
@@ -49,14 +40,13 @@ struct hash {
 	bool settled;     /* the result is good for the same file later */
 
 	struct digest *digest;
-	uint64_t at, begun_ms;
+	uint64_t at;
 	struct session_long progress;
 };
 
 static void hash_free(struct hash *h)
 {
-	if (h->s->long_job == &h->progress)
-		h->s->long_job = NULL;
+	session_long_end(h->s, &h->progress);
 	digest_free(h->digest);
 	session_close_fd(h->s, &h->fd, h->st.st_dev);
 	free(h->path);
@@ -180,7 +170,7 @@ static bool hash_piece(struct hash *h, char *buf)
 static void hash_work(void *arg, const atomic_bool *cancel)
 {
 	struct hash *h = arg;
-	uint64_t until_ms = clock_ms() + SLICE_MS;
+	uint64_t until_ms = clock_ms() + SESSION_SLICE_MS;
 	char *buf = iobuf_get();
 
 	if (!buf) {
@@ -217,9 +207,7 @@ static enum ftp_result hash_worked(struct session *s, void *arg)
 	if (h->at == h->end)
 		return hash_finish(s, h);
 	h->progress.done = h->at - h->start;
-	if (clock_ms() - h->begun_ms >= LONG_MS)
-		session_job_long(s, &h->progress);
-	return session_job(s, hash_work, hash_worked, h);
+	return session_job_long(s, &h->progress, hash_work, hash_worked, h);
 }
 
 static enum ftp_result hash_begin(struct session *s, struct hash *h)
@@ -237,9 +225,8 @@ static enum ftp_result hash_begin(struct session *s, struct hash *h)
 	if (!h->digest)
 		return hash_refuse(s, h, 550, "The algorithm is not available");
 	h->at = h->start;
-	h->progress = (struct session_long){
-		.verb = h->verb, .name = h->path, .total = h->end - h->start, .done = 0};
-	return session_job(s, hash_work, hash_worked, h);
+	h->progress.total = h->end - h->start;
+	return session_job_long(s, &h->progress, hash_work, hash_worked, h);
 }
 
 /* --- checks --- */
@@ -247,15 +234,16 @@ static enum ftp_result hash_begin(struct session *s, struct hash *h)
 /* What part of the file it is. false: a reply was given and h freed. */
 static bool range_ok(struct session *s, struct hash *h)
 {
+	bool by_rang = h->kind == &kind_hash; /* an end behind that of the file is no error then */
 	uint64_t size = (uint64_t)h->st.st_size;
 
 	if (!h->ranged)
 		h->end = size;
-	else if (h->clip && h->start > 0 && h->start >= size) {
+	else if (by_rang && h->start > 0 && h->start >= size) {
 		session_reply(s, 554, "RANG: invalid %s argument", h->path);
 		hash_free(h);
 		return false;
-	} else if (h->clip && h->end > size)
+	} else if (by_rang && h->end > size)
 		h->end = size;
 	else if (h->end > size) {
 		session_reply(s, 501, "%s: end exceeds file size", h->verb);
@@ -306,10 +294,9 @@ static enum ftp_result hash_start(struct session *s, const struct kind *kind, en
 	h->algorithm = algorithm;
 	h->path = path;
 	h->fd = -1;
-	h->begun_ms = clock_ms();
+	h->progress = (struct session_long){.verb = h->verb, .name = path, .begun_ms = clock_ms()};
 	if (range) {
 		h->ranged = true;
-		h->clip = kind == &kind_hash;
 		h->start = range->start;
 		h->end = range->end;
 	}

@@ -3,8 +3,6 @@
  * What is copied is read and what is made is written, so both are asked about: of each object at the source RETR and
  * SITE_CPFR, of each new one STOR (of directories MKD, of links SITE_SYMLINK) and SITE_CPTO; <Limit SITE_COPY> stands
  * for both SITE names (ftp/conf_limit.c). All of it is asked when the copy is made, whatever CPFR has seen before.
- *
- * A copy runs in short slices, each a job of its own, so that a thread of the pool is soon free for others.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,9 +18,6 @@
 #include "session/cmd/path_work.h"
 #include "vfs/copier.h"
 
-#define SLICE_MS 20
-#define LONG_MS  1000 /* then a client may want to hear of it */
-
 struct copy {
 	struct session *s;
 	const char *verb; /* "SITE COPY", "SITE CPTO": static */
@@ -35,14 +30,12 @@ struct copy {
 	int result;         /* 1: it is done; 0: not yet; -errno */
 	bool source_failed; /* the error is about the source */
 
-	uint64_t begun_ms;
 	struct session_long progress;
 };
 
 static void copy_free(struct copy *c)
 {
-	if (c->s->long_job == &c->progress)
-		c->s->long_job = NULL;
+	session_long_end(c->s, &c->progress);
 	if (c->target.conf)
 		session_access_done(&c->target);
 	free(c->from_arg);
@@ -138,7 +131,7 @@ static void copy_work(void *arg, const atomic_bool *cancel)
 
 	c->result = c->copier ? 0 : copy_open(c);
 	if (c->result == 0)
-		c->result = vfs_copier_step(c->copier, clock_ms() + SLICE_MS, cancel);
+		c->result = vfs_copier_step(c->copier, clock_ms() + SESSION_SLICE_MS, cancel);
 	if (c->result != 0)
 		vfs_copier_free(&c->copier);
 }
@@ -167,9 +160,7 @@ static enum ftp_result copy_worked(struct session *s, void *arg)
 	if (c->result == 0) {
 		c->progress.done = vfs_copier_bytes(c->copier);
 		c->progress.total = vfs_copier_total(c->copier);
-		if (clock_ms() - c->begun_ms >= LONG_MS)
-			session_job_long(s, &c->progress);
-		return session_job(s, copy_work, copy_worked, c);
+		return session_job_long(s, &c->progress, copy_work, copy_worked, c);
 	}
 	if (str_eq(c->verb, "SITE COPY"))
 		session_reply(s, 200, "SITE COPY command successful");
@@ -189,8 +180,7 @@ static enum ftp_result copy_start(
 	c->verb = verb;
 	c->from_arg = from_arg;
 	c->to_arg = to_arg;
-	c->begun_ms = clock_ms();
-	c->progress = (struct session_long){.verb = verb, .name = to_arg};
+	c->progress = (struct session_long){.verb = verb, .name = to_arg, .begun_ms = clock_ms()};
 	if (from)
 		(void)str_copy(c->from, sizeof c->from, from);
 	else
@@ -201,7 +191,7 @@ static enum ftp_result copy_start(
 	if (c->result < 0)
 		return copy_fail(s, c);
 	session_note_path(s, c->to);
-	return session_job(s, copy_work, copy_worked, c);
+	return session_job_long(s, &c->progress, copy_work, copy_worked, c);
 }
 
 /* --- the commands --- */

@@ -194,7 +194,13 @@ void owner_give(struct session *s, const struct ftp_owner *user, const struct ft
 {
 }
 
-void session_job_long(struct session *s, const struct session_long *what)
+enum ftp_result session_job_long(struct session *s, const struct session_long *what, session_work_fn *work,
+	session_done_fn *done, void *arg)
+{
+	return session_job(s, work, done, arg);
+}
+
+void session_long_end(struct session *s, const struct session_long *what)
 {
 }
 
