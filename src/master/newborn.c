@@ -100,12 +100,10 @@ static void close_others(const struct master *m, const struct birth *b, const st
 
 static void reset_signals(void)
 {
-	static const int back_to_default[] = {SIGCHLD, SIGUSR2};
-	static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+	static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 	sigset_t none;
 
-	for (size_t i = 0; i < ARRAY_LEN(back_to_default); i++)
-		(void)signal(back_to_default[i], SIG_DFL);
+	(void)signal(SIGCHLD, SIG_DFL);
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++) /* sent to the whole group: master's to handle */
 		(void)signal(ignored[i], SIG_IGN);
 	sigemptyset(&none);

@@ -193,6 +193,17 @@ def test_session_process_ends_or_stays_idle_without_sessions(server):
     wait_until(lambda: len(sockets()) <= 3 or None, "the control socket is closed")
 
 
+@pytest.mark.parametrize("signo, said", [(signal.SIGUSR1, "state: configuration"), (signal.SIGUSR2, "rates changed")])
+def test_a_signal_to_the_whole_group_is_masters_alone(server, signo, said):
+    with Ftp(server.port, user="alice") as c:
+        before = {p for pids in by_role(server).values() for p in pids}
+        os.killpg(server.proc.pid, signo)
+        wait_until(lambda: said in server.text("system.log"), f"the answer to signal {signo}")
+        c.expect(200, "NOOP")
+        assert works(server, "bob")
+        assert before <= set(rows(server))
+
+
 # --- deaths
 
 def start_transfer(server, user):
