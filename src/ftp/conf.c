@@ -51,6 +51,7 @@ static int load(struct ftp_loader *l, unsigned generation, struct ftp_config **r
 		.note = note_take,
 		.arg = l,
 	};
+	const bool look = opt->files == NULL && !opt->rates_only; /* at what the configuration names */
 	struct conf_tree *tree;
 	struct ftp_config *cfg;
 	int r = conf_parse(&ftp_language, &in, l->arena, &tree, err);
@@ -65,15 +66,15 @@ static int load(struct ftp_loader *l, unsigned generation, struct ftp_config **r
 	cfg->arena = l->arena;
 	cfg->file = opt->file != NULL ? arena_strdup(l->arena, opt->file) : NULL;
 	r = ftp_build(l, tree, cfg);
-	if (r == 0)
+	if (r == 0 && !opt->rates_only)
 		r = ftp_build_preloads(l, tree, cfg);
 	if (r < 0)
 		return err_set(err, -r, "out of memory while reading the configuration");
-	if (opt->files == NULL) /* else there is nothing to look at */
+	if (look)
 		ftp_check_authfiles(l, tree, cfg);
 	if (opt->check_only && conf_errors(tree->parser, NULL) == 0)
 		ftp_check(l, tree, cfg);
-	if (opt->files == NULL && conf_errors(tree->parser, NULL) == 0) /* last: it may ask for passphrases */
+	if (look && conf_errors(tree->parser, NULL) == 0) /* last: it may ask for passphrases */
 		ftp_build_tls(l, tree, cfg);
 	if (conf_errors(tree->parser, err) > 0) {
 		ftp_build_tls_free(cfg);

@@ -613,6 +613,8 @@ struct ftp_config_options {
 	int family;              /* AF_UNSPEC, AF_INET (-4), AF_INET6 (-6) */
 	bool check_only;         /* -t: also look up users, open auth files, ... but create nothing */
 	bool reload;             /* HUP: names that do not resolve are warnings */
+	bool rates_only; /* only for ftp_rates_each(): certificates, account files and files to map are
+				    not looked at, and the result has none of them */
 	const struct ftp_config
 		*old; /* with reload: the generation in use, whose addresses stay for such names */
 	/* Instead of the file system and of name look-ups, for tests and fuzzing; NULL: the real ones.

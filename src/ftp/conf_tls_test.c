@@ -58,6 +58,22 @@ static char *problems(const char *text, struct ftp_config **ret_config)
 	return out;
 }
 
+static void only_the_rates_are_read_without_a_look_at_certificates(void **state)
+{
+	struct ftp_config_options opt = {.name = "t",
+		.resolve = no_names,
+		.rates_only = true,
+		.text = "TLSEngine on\nTLSRSACertificateFile /none.pem\nTransferRate RETR 5\n"};
+	struct err err = ERR_INIT;
+	struct ftp_config *c;
+
+	if (ftp_config_load(&opt, 1, &c, NULL, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_null(c->servers[0]->tls);
+	assert_true(c->servers[0]->scope->conf.rates->bytes_per_sec == 5 * 1024);
+	ftp_config_free(c);
+}
+
 static struct ftp_config *load(const char *text)
 {
 	struct ftp_config *c;
@@ -325,6 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_tables_are_sorted_documented_and_known),
 		cmocka_unit_test(defaults_are_those_of_the_specification),
+		cmocka_unit_test(only_the_rates_are_read_without_a_look_at_certificates),
 		cmocka_unit_test(values_become_data),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(servers_with_the_same_files_share_them),

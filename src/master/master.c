@@ -60,14 +60,18 @@ static void generation_drop(struct master *m, struct generation *g)
 
 /* --- loading --- */
 
-static int load(
-	struct master *m, bool reload, unsigned generation, struct ftp_config **ret_config, struct err *err)
+enum loading { TO_START, TO_RELOAD, FOR_RATES };
+
+static int load(struct master *m, enum loading why, unsigned generation, struct ftp_config **ret_config,
+	struct err *err)
 {
 	struct ftp_config_options opt = m->opt.load;
 	struct ftp_report *report = ftp_report_new();
+	bool reload = why != TO_START;
 	int r;
 
 	opt.reload = reload;
+	opt.rates_only = why == FOR_RATES;
 	r = ftp_config_load(&opt, generation, ret_config, report, err);
 	if (reload)
 		ftp_report_log_problems(report, &m->log);
@@ -92,7 +96,7 @@ int master_reload(struct master *m, struct err *err)
 
 	if (m->stopping)
 		return err_set(err, EBUSY, "the server is stopping");
-	r = load(m, true, old->config->generation + 1, &config, err);
+	r = load(m, TO_RELOAD, old->config->generation + 1, &config, err);
 	if (r < 0)
 		return r;
 	r = logfiles_open(config, err);
@@ -137,7 +141,7 @@ int master_reload(struct master *m, struct err *err)
 int master_rates(struct master *m, unsigned *ret_new, unsigned *ret_gone, struct err *err)
 {
 	struct ftp_config *config;
-	int r = load(m, true, m->gen->config->generation, &config, err);
+	int r = load(m, FOR_RATES, m->gen->config->generation, &config, err);
 
 	if (r < 0)
 		return r;
@@ -346,7 +350,7 @@ static int start(struct master *m, struct err *err)
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
 	(void)signal(SIGPIPE, SIG_IGN);
-	r = load(m, false, 1, &config, err);
+	r = load(m, TO_START, 1, &config, err);
 	if (r < 0)
 		return r;
 	m->gen = generation_new(m, config);

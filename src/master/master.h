@@ -127,7 +127,7 @@ struct master {
 	struct generation *gen; /* the current one */
 	struct msession *buckets[SESSION_BUCKETS];
 	struct score_board *board; /* NULL = none */
-	struct rate_table *rates;  /* NULL: there was no memory for it */
+	struct rate_table *rates;
 	uint64_t next_scrub_ms;
 	struct ipc_scratch scratch;
 	unsigned next_child_id;
@@ -231,7 +231,7 @@ int logsink_syslog_fd(void);
 
 /* --- rates.c --- */
 /* Publish the numbers of config for all generations in use. Returns how many lines have another number by that,
- * or -errno. *ret_new, *ret_gone: lines that only config, or only the current configuration has; they are for the
+ * or a negative error, and nothing has changed. *ret_new, *ret_gone: lines that only config, or only the current configuration has; they are for the
  * next reload. */
 int rates_apply(struct master *m, const struct ftp_config *config, unsigned *ret_new, unsigned *ret_gone,
 	struct err *err);

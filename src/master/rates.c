@@ -1,6 +1,5 @@
 /* `wherryctl rates` and SIGUSR2: the numbers of the TransferRate and TransferRateTotal lines from the file, for
  * sessions that go on under the configuration they logged in under. */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -106,15 +105,13 @@ static void compare(const struct master *m, const struct ftp_config *config, con
 	free(old.line);
 }
 
-static bool publish(struct master *m, const struct lines *list)
+/* At most RATE_TABLE_NUMBERS lines: the table takes them all. */
+static void publish(struct master *m, const struct lines *list)
 {
-	bool ok = true;
-
 	rate_table_numbers_begin(m->rates, m->gen->config->generation);
-	for (size_t i = 0; i < list->n && ok; i++)
-		ok = rate_table_number_set(m->rates, list->line[i].key, list->line[i].bps);
+	for (size_t i = 0; i < list->n; i++)
+		(void)rate_table_number_set(m->rates, list->line[i].key, list->line[i].bps);
 	rate_table_numbers_end(m->rates);
-	return ok;
 }
 
 int rates_apply(struct master *m, const struct ftp_config *config, unsigned *ret_new, unsigned *ret_gone,
@@ -123,17 +120,20 @@ int rates_apply(struct master *m, const struct ftp_config *config, unsigned *ret
 	struct lines now, current, set = {0}, changed = {0};
 	int r;
 
-	if (m->rates == NULL)
-		return err_set(err, ENOTSUP, "there is no table of rates");
 	now = lines_of(config);
 	current = lines_of(m->gen->config);
 	*ret_new = count_missing(&now, &current);
 	*ret_gone = count_missing(&current, &now);
 	for (struct list *it = m->generations.next; it != &m->generations; it = it->next)
 		compare(m, LIST_OBJ(it, struct generation, link)->config, &now, &set, &changed);
+	lines_sort(&set);
 	lines_sort(&changed);
-	r = publish(m, &set) ? (int)changed.n
-			     : err_set(err, WE_LIMIT, "more than %d rates differ", RATE_TABLE_NUMBERS);
+	if (set.n > RATE_TABLE_NUMBERS) {
+		r = err_set(err, WE_LIMIT, "more than %d rates differ", RATE_TABLE_NUMBERS);
+	} else {
+		publish(m, &set);
+		r = (int)changed.n;
+	}
 	free(now.line);
 	free(current.line);
 	free(set.line);

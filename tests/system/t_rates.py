@@ -306,6 +306,29 @@ def test_lines_that_come_or_go_wait_for_a_reload(start):
     assert done.returncode == 1 and "not a rate" in done.stderr
 
 
+def test_more_numbers_than_there_is_room_for_change_none(start):
+    def lines(rate):
+        return "".join(f"TransferRate RETR {rate} user u{i}\n" for i in range(4097))
+    s = start("TransferRate RETR 5 user alice\n" + lines(100))
+    s.put("big", b"x" * 2_000_000)
+    with Ftp(s.port, user="alice") as c, retr(c) as data:
+        data.recv(1)
+        s.configure("TransferRate RETR 7 user alice\n")
+        assert "1 rate changed" in rates(s)
+        s.configure("TransferRate RETR 100000 user alice\n" + lines(200))
+        done = s.tool("wherryctl", "-s", s.path("run", "ctl.sock"), "rates")
+        assert done.returncode == 1 and "more than 4096 rates differ" in done.stderr
+        s.configure("TransferRate RETR 7 user alice\n" + lines(100))
+        assert "0 rates changed" in rates(s)
+
+
+def test_new_numbers_do_not_wait_for_certificates(start, tmp_path):
+    """Nor for passphrases: nothing but the numbers is looked at."""
+    s = start("TransferRate RETR 5\n")
+    s.configure(f"TransferRate RETR 6\nTLSEngine on\nTLSRSACertificateFile {tmp_path}/none\n")
+    assert "1 rate changed" in rates(s)
+
+
 def test_a_total_outlives_a_reload(start):
     s = start("TransferRateTotal RETR 400 server\n")
     big(s)
