@@ -452,6 +452,7 @@ static void pbsz_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 static void prot_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
 {
 	(void)param_prot(&c->out, cmd, c->secure, conf_of(c)->tls_required.data, &c->prot_private);
+	score_set_tls(c->score, c->secure, c->prot_private);
 }
 
 /* TLSRequired: is the command to wait until there is TLS? With AllowPerUser that is decided after the login. */

@@ -365,6 +365,7 @@ void login_conn_secured(struct login_conn *c, const char *text, const char *env,
 	log_info(&c->log, "%s", text);
 	ftp_tls_log(&c->server->scope->conf, &c->log, "control", text, (int64_t)(now_ms - c->securing_ms));
 	score_set_protocol(c->score, "ftps");
+	score_set_tls(c->score, true, c->prot_private);
 	if (c->implicit)
 		login_greet(c);
 	login_enter(c, LOGIN_COMMANDS, now_ms);

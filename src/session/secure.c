@@ -11,6 +11,7 @@
 #include "ftp/tls_record.h"
 #include "ftp/tls_servers.h"
 #include "ipc/message.h"
+#include "score/score.h"
 #include "session/proc.h"
 #include "session/session_priv.h"
 #include "tls/tls.h"
@@ -31,6 +32,11 @@ int secure_take(struct session *s, const struct ipc_handoff *h)
 		s->has_tls_peer = true;
 	}
 	return tls_sessions_import(h->tls_sessions.data, h->tls_sessions.len, &s->tls_sessions);
+}
+
+void secure_show(const struct session *s)
+{
+	score_set_tls(s->slot, s->secure && !s->tls_cleared, s->prot_private);
 }
 
 void secure_forget(struct session *s)

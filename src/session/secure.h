@@ -14,6 +14,8 @@ struct ipc_handoff;
 
 /* What login says about the control connection. 0 or -WE_SYNTAX. */
 int secure_take(struct session *s, const struct ipc_handoff *h);
+/* Tell the scoreboard what is protected now. */
+void secure_show(const struct session *s);
 void secure_forget(struct session *s);
 
 /* Put TLS on an open data connection: the handshake begins. upload: of its direction. records: how many of them will be

@@ -73,6 +73,7 @@ static void slot_set(struct session *s, const struct ipc_session_start *m)
 	score_set_server(s->slot, &s->local, s->scope->conf.server_name);
 	score_set_class(s->slot, s->who.class_name);
 	score_set_protocol(s->slot, s->secure ? "ftps" : "ftp");
+	secure_show(s);
 	score_set_user(s->slot, s->user, s->uid, s->gid);
 	score_set_cwd(s->slot, s->cwd);
 }

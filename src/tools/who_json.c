@@ -121,6 +121,8 @@ void who_json_session(struct json *j, const struct score_session *s, uint64_t no
 	text_unless_empty(j, "protocol", s->protocol);
 	if (s->tls_control)
 		json_bool(j, "tls", true);
+	if (s->tls_data)
+		json_bool(j, "tls_data", true);
 	if (s->logged_in) {
 		text_unless_empty(j, "location", s->cwd);
 		activity(j, s, now_ms);

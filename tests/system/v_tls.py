@@ -1,5 +1,6 @@
 """FTPS: AUTH, PBSZ, PROT, CCC, implicit TLS, certificates, binding of data connections, ends of transfers."""
 import ftplib
+import json
 import os
 import random
 import shutil
@@ -548,6 +549,29 @@ def test_many_sessions_at_once(common):
     for thread in threads:
         thread.join()
     assert not failures, failures[:3]
+
+
+def test_ftpwho_says_which_connections_are_protected(common):
+    def protected(sid):
+        shown = json.loads(common.tool("ftpwho", "-o", "json", "-f", common.path("run", "scoreboard")).stdout)
+        return [(c.get("tls"), c.get("tls_data")) for c in shown["connections"] if c["session"] > sid]
+    with Ftp(common.port) as clear:
+        seen = json.loads(common.tool("ftpwho", "-o", "json", "-f", common.path("run", "scoreboard")).stdout)
+        last = max(c["session"] for c in seen["connections"])
+        assert protected(last - 1) == [(None, None)]
+        with Ftps(common.port) as ftp:
+            assert protected(last) == [(True, None)]
+            ftp.expect(200, "PBSZ 0")
+            ftp.expect(200, "PROT P")
+            assert protected(last) == [(True, True)]
+            ftp.login("alice")
+            assert protected(last) == [(True, True)]
+            ftp.expect(200, "PROT C")
+            assert protected(last) == [(True, None)]
+            ftp.expect(200, "PROT P")
+            ftp.expect(200, "CCC")
+            assert protected(last) == [(None, True)]
+        clear.quit()
 
 
 def test_tools_and_logs_say_ftps(common):

@@ -2,6 +2,7 @@
 #include "ftp/param.h"
 #include "session/cmd/cmd.h"
 #include "session/ctrl.h"
+#include "session/secure.h"
 #include "session/session_priv.h"
 
 /* The control connection is protected before the login, or not at all. */
@@ -27,6 +28,7 @@ static enum ftp_result ccc_run(struct session *s, const char *arg)
 	else {
 		session_reply(s, 200, "Clearing control channel protection");
 		s->tls_cleared = true;
+		secure_show(s);
 		ctrl_clear(s->ctrl);
 	}
 	return FTP_DONE;
@@ -49,6 +51,7 @@ static enum ftp_result prot_run(struct session *s, const char *arg)
 	session_replied(s, 0,
 		param_prot(session_out(s), s->cmd.input, s->secure, s->scope->conf.tls_required.data,
 			&s->prot_private));
+	secure_show(s);
 	return FTP_DONE;
 }
 
