@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -162,14 +161,11 @@ static void handshake_done(struct client *cl)
 {
 	char text[512];
 	char *env = login_secure_env_text(cl->secure, &cl->conn.server->scope->conf);
-	struct buf cert;
 
 	cl->encrypted = true;
 	urgent_inline(cl->fd, 1);
-	buf_init(&cert, TLS_CLIENT_CERT_MAX);
-	if (tls_peer_export(cl->secure->tls, &cert) == 0)
-		login_conn_certificate(&cl->conn, &cert);
-	buf_done(&cert);
+	(void)tls_peer_export(
+		cl->secure->tls, &cl->conn.cert); /* without room for it the client has shown none */
 	login_conn_secured(
 		&cl->conn, tls_describe_text(cl->secure->tls, text, sizeof(text)), env, clock_ms());
 	free(env);
@@ -328,7 +324,7 @@ static void socket_options(int fd, const struct ftp_server *server)
 
 	/* Options are improvements: the connection works without. The urgent mark of an ABOR must not take
 	 * a byte out of the stream (transfer.md 5). */
-	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	urgent_inline(fd, 1);
 	if (conf == NULL || conf->socket_options.keepalive)
 		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	if (conf == NULL || conf->nodelay_ctrl)

@@ -2,7 +2,6 @@
  * table below, which has a row for each command with VERB_PRELOGIN in ftp/verb.c (login_test.c compares
  * them).
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"

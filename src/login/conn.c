@@ -5,8 +5,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
-#include "base/str.h"
 #include "ftp/policy.h"
 #include "ftp/reply.h"
 #include "ftp/tls_record.h"
@@ -370,11 +368,6 @@ void login_conn_secured(struct login_conn *c, const char *text, const char *env,
 		login_greet(c);
 	login_enter(c, LOGIN_COMMANDS, now_ms);
 	advance(c, now_ms);
-}
-
-void login_conn_certificate(struct login_conn *c, const struct buf *der)
-{
-	(void)buf_append(&c->cert, der->data, der->len); /* it has the same maximum */
 }
 
 void login_conn_tls_failed(struct login_conn *c, const char *why, uint64_t now_ms)

@@ -91,6 +91,7 @@ struct login_conn {
 	const struct login_env *env; /* kept */
 	enum login_state state;      /* changed by login_enter() alone */
 	struct buf out;              /* to be sent */
+	struct buf cert;             /* tls_peer_export(): filled before login_conn_secured(); empty = none */
 
 	/* private from here on */
 	uint32_t cid, sid; /* sid 0: master has not admitted it */
@@ -119,7 +120,6 @@ struct login_conn {
 	char *tls_env;        /* for the session's environment; or NULL */
 	uint64_t securing_ms; /* when the handshake began */
 
-	struct buf cert;     /* tls_peer_export(); empty = none */
 	bool by_certificate; /* the request is without password: USER waits for its answer */
 
 	char *user;         /* USER, or NULL */
@@ -166,8 +166,6 @@ void login_conn_auth_lost(struct login_conn *c, uint64_t now_ms);
  */
 void login_conn_secured(struct login_conn *c, const char *text, const char *env, uint64_t now_ms);
 void login_conn_tls_failed(struct login_conn *c, const char *why, uint64_t now_ms);
-/* Before login_conn_secured(): the client's certificates, tls_peer_export(); copied. */
-void login_conn_certificate(struct login_conn *c, const struct buf *der);
 /* In the handshake the client has named a host (lower case). The server that it chose, which is c's from now
  * on; NULL when none has that name. */
 const struct ftp_server *login_conn_sni(struct login_conn *c, const char *name, uint64_t now_ms);

@@ -1,10 +1,7 @@
 #include "login/record.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "ftp/extlogs.h"

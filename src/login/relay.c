@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -36,7 +35,7 @@ struct relay {
 
 void relay_table_init(struct relay_table *t, uv_loop_t *loop, void (*gone)(void *arg), void *arg)
 {
-	*t = (struct relay_table){.loop = loop, .log = {.process = "login"}, .gone = gone, .arg = arg};
+	*t = (struct relay_table){.loop = loop, .gone = gone, .arg = arg};
 	list_init(&t->relays);
 }
 

@@ -12,7 +12,6 @@
 #include <uv.h>
 
 #include "base/list.h"
-#include "base/log.h"
 
 #define RELAY_BUFFER    (16 * 1024)
 #define RELAY_LINGER_MS 2000
@@ -24,7 +23,6 @@ struct relay;
 
 struct relay_table {
 	uv_loop_t *loop;
-	struct log_ctx log;
 	struct list relays;
 	unsigned count;
 	void (*gone)(void *arg); /* called when one has ended */

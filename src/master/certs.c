@@ -5,7 +5,6 @@
  * Watched with inotify(7) are the directories: tools that renew certificates replace files, and links to them.
  */
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>

@@ -3,8 +3,6 @@
  * of nobody, that is so for every port, unless SocketBindTight forbids it. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"

@@ -3,14 +3,12 @@
  * transfer with progress and rate, from the scoreboard as any other reader. On a terminal those are redrawn
  * in place, elsewhere printed every few seconds.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/str.h"
 #include "master/master.h"
 

@@ -1,12 +1,7 @@
 /* Log files of the configuration: opened here, inherited by the children, handed out again after a
  * rotation. */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/fd.h"
-#include "base/str.h"
 #include "log/log_file.h"
 #include "log/log_sink.h"
 #include "master/master.h"

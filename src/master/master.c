@@ -13,7 +13,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/str.h"
 #include "ftp/report.h"
 #include "ftp/tls_servers.h"
 #include "session/digest.h"

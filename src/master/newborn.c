@@ -12,7 +12,6 @@
 
 #include "auth/auth.h"
 #include "base/alloc.h"
-#include "base/str.h"
 #include "ipc/start.h"
 #include "login/login.h"
 #include "master/home.h"

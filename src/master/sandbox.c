@@ -6,14 +6,11 @@
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <sched.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/log.h"
 #include "master/syscalls.h"
 
 /* Rights that newer kernels than the build's headers know. Values are ABI. */

@@ -1,9 +1,7 @@
 /* Process titles: what ps shows, written over the argument area. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/alloc.h"

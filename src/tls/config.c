@@ -1,6 +1,5 @@
 /* Questions about what a configuration says. */
 #include <openssl/err.h>
-#include <string.h>
 
 #include "base/str.h"
 #include "tls/tls_priv.h"

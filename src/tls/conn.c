@@ -12,10 +12,8 @@
 int tls_conn_new(struct tls_context *ctx, int fd, const struct tls_conn_options *opt, struct tls_conn **ret_c,
 	struct err *err)
 {
-	struct tls_conn *c = calloc(1, sizeof(*c));
+	struct tls_conn *c = xcalloc(1, sizeof(*c));
 
-	if (c == NULL)
-		return err_set(err, ENOMEM, "out of memory");
 	c->fd = fd;
 	c->read_end = 1;
 	c->ctx = tls_context_ref(ctx);
@@ -186,11 +184,6 @@ bool tls_ktls_tx(const struct tls_conn *c)
 	return c->ktls_tx;
 }
 
-bool tls_ktls_rx(const struct tls_conn *c)
-{
-	return c->ktls_rx;
-}
-
 const char *tls_ktls_reason(const struct tls_conn *c)
 {
 #ifdef SSL_OP_ENABLE_KTLS
@@ -209,9 +202,4 @@ const char *tls_ktls_reason(const struct tls_conn *c)
 #else
 	return "OpenSSL without kernel TLS";
 #endif
-}
-
-struct tls_context *tls_conn_context(const struct tls_conn *c)
-{
-	return c->ctx;
 }

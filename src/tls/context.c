@@ -1,10 +1,8 @@
 /* Contexts: what the connections of one server have in common. */
-#include <ctype.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/str.h"

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/str.h"
 #include "tls/tls_priv.h"
 
 void tls_describe(const struct tls_conn *c, struct tls_info *ret_info)

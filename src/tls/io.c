@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "tls/tls_priv.h"

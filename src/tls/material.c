@@ -1,5 +1,4 @@
 /* Certificates and what else is public. */
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +12,6 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
-#include "base/str.h"
 #include "tls/tls_priv.h"
 
 #define REPORT_MAX (1u << 20) /* bytes that the process with the keys says */
@@ -177,17 +175,23 @@ static int chain_push(struct tls_cert *c, X509 *cert) /* given */
 	return 0;
 }
 
+/* The leaf first, then its chain. */
+static int take_own(void *arg, X509 *cert)
+{
+	struct tls_cert *c = arg;
+
+	if (c->leaf != NULL)
+		return chain_push(c, cert);
+	c->leaf = cert;
+	return 0;
+}
+
 static int cert_heard(const struct record *rec, struct tls_cert *c)
 {
 	const unsigned char *p = rec->p;
 	X509 *cert = d2i_X509(NULL, &p, (long)rec->n);
 
-	if (cert == NULL)
-		return -EPROTO;
-	if (c->leaf != NULL)
-		return chain_push(c, cert);
-	c->leaf = cert;
-	return 0;
+	return cert != NULL ? take_own(c, cert) : -EPROTO;
 }
 
 /* The public halves of all keys, and the certificates of the PKCS #12 file. */
@@ -249,16 +253,6 @@ static int certs_read(const char *path, int (*take)(void *arg, X509 *cert), void
 	else
 		return tls_fail(err, WE_CONFIG, "no certificate can be read from '%.250s'", path);
 	return n;
-}
-
-static int take_own(void *arg, X509 *cert)
-{
-	struct tls_cert *c = arg;
-
-	if (c->leaf != NULL)
-		return chain_push(c, cert);
-	c->leaf = cert;
-	return 0;
 }
 
 static int take_chain(void *arg, X509 *cert)

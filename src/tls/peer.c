@@ -5,7 +5,6 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/str.h"
 #include "tls/tls_priv.h"
 
@@ -143,13 +142,6 @@ bool tls_cert_is_user(X509 *cert, const char *which, const char *user)
 	if (str_eq_nocase(which, "EmailSubjAltName"))
 		return email_is(cert, user);
 	return extension_is(cert, which, user);
-}
-
-bool tls_peer_is_user(const struct tls_conn *c, const char *which, const char *user)
-{
-	X509 *cert = peer(c);
-
-	return cert != NULL && tls_cert_is_user(cert, which, user);
 }
 
 bool tls_pem_has_fingerprint(const char *pem, size_t len, const uint8_t fp[TLS_FINGERPRINT_BYTES])

@@ -1,5 +1,4 @@
 /* The sessions of one FTP session, and how they travel to another process. */
-#include <errno.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,11 +88,6 @@ SSL_SESSION *tls_sessions_find(const struct tls_sessions *l, const uint8_t *id, 
 			return l->v[i].s;
 	}
 	return NULL;
-}
-
-SSL_SESSION *tls_sessions_last(const struct tls_sessions *l)
-{
-	return l->n > 0 ? l->v[l->n - 1].s : NULL;
 }
 
 /* --- on the way to another process --- */

@@ -7,7 +7,6 @@
 #include <openssl/rsa.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "tls/keys.h"
 #include "tls/tls_priv.h"
 

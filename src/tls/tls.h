@@ -1,5 +1,5 @@
-/* TLS for control and data connections (RFC 4217, RFC 8446), on OpenSSL. Besides the hashes of src/session/digest.c nothing else includes
- * OpenSSL.
+/* TLS for control and data connections (RFC 4217, RFC 8446), on OpenSSL. In the server nothing else includes OpenSSL but
+ * src/session/digest.c, for hashes; ftpload, which is a client, has src/tools/ftpload_tls.c.
  *
  * The ideas:
  *   - Private keys exist in the auth process only (struct tls_keys). Login and session processes have the
@@ -365,14 +365,11 @@ const char *tls_failure(const struct tls_conn *c);
 
 bool tls_resumed(const struct tls_conn *c); /* a session of tls_conn_options.sessions (or .cache) */
 bool tls_ktls_tx(const struct tls_conn *c);
-bool tls_ktls_rx(const struct tls_conn *c);
 /* Why does the kernel not encrypt what is sent, as far as that can be guessed? Static text, NULL: it does. */
 const char *tls_ktls_reason(const struct tls_conn *c);
 /* Has the peer asked for new keys (TLS 1.3, KeyUpdate)? The kernel cannot change them: the first request stays without
  * an answer, a second one ends the connection with -EPROTO. Always false without kernel TLS. */
 bool tls_rekey_asked(const struct tls_conn *c);
-/* The context in use: another than at first when the SNI hook gave one. Borrowed. */
-struct tls_context *tls_conn_context(const struct tls_conn *c);
 
 struct tls_info {
 	const char *version; /* "TLSv1.3"; static */
@@ -401,8 +398,6 @@ bool tls_peer_fingerprint(const struct tls_conn *c, uint8_t ret_fp[TLS_FINGERPRI
 bool tls_peer_has_dns_name(const struct tls_conn *c, const char *name);
 bool tls_peer_has_address(const struct tls_conn *c, const struct addr *a);
 bool tls_peer_has_common_name(const struct tls_conn *c, const char *name);
-/* Does the field that TLSUserName names say user? which: as tls_config.user_name. */
-bool tls_peer_is_user(const struct tls_conn *c, const char *which, const char *user);
 /* Is a certificate with that fingerprint in the PEM text (.tlslogin)? The text is not trusted. */
 bool tls_pem_has_fingerprint(const char *pem, size_t len, const uint8_t fp[TLS_FINGERPRINT_BYTES]);
 
@@ -418,6 +413,7 @@ struct tls_client_cert;
 int tls_client_cert_check(const struct tls_config *conf, const struct tls_material *m, const void *der,
 	size_t n, struct tls_client_cert **ret_c, struct err *err);
 void tls_client_cert_free(struct tls_client_cert **c); /* NULL inside is fine */
+/* Does the field that TLSUserName names say user? which: as tls_config.user_name. */
 bool tls_client_cert_is_user(const struct tls_client_cert *c, const char *which, const char *user);
 bool tls_client_cert_in_pem(const struct tls_client_cert *c, const char *pem, size_t len);
 

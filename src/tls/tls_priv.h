@@ -116,8 +116,6 @@ bool tls_cert_fingerprint(X509 *cert, uint8_t ret_fp[TLS_FINGERPRINT_BYTES]);
 void tls_sessions_add(struct tls_sessions *list, SSL_SESSION *s, bool control);
 /* Borrowed, or NULL. */
 SSL_SESSION *tls_sessions_find(const struct tls_sessions *list, const uint8_t *id, size_t n);
-/* The one made last, for a client; borrowed, or NULL. */
-SSL_SESSION *tls_sessions_last(const struct tls_sessions *list);
 void tls_cache_add(struct tls_cache *c, SSL_SESSION *s);
 SSL_SESSION *tls_cache_find(struct tls_cache *c, const uint8_t *id, size_t n);
 
