@@ -150,7 +150,7 @@ static void a_grant_goes_to_master_and_a_failure_to_login(void **state)
 	assert_int_equal(m.permit->type, IPC_GRANT);
 	assert_int_equal(m.grant.sid, 11);
 	assert_string_equal(m.grant.user, "alice");
-	assert_string_equal(m.grant.group_names, "1001 staff");
+	assert_string_equal(m.grant.group_names, "1001\nstaff");
 	ask(&login, 12, "alice", "wrong");
 	assert_int_equal(receive(&login, &m), 1);
 	assert_int_equal(m.permit->type, IPC_AUTH_FAILED);

@@ -473,19 +473,26 @@ static int place(struct decision *d, const struct ftp_subject *who, struct ipc_g
 
 /* --- all together --- */
 
-/* A name with a blank in it would be two names for who reads the list: it stays out. */
+/* For ipc_group_names(). */
 static const char *joined_names(struct decision *d)
 {
 	struct buf b;
 	const char *text;
+	unsigned missing = 0;
 
-	buf_init(&b, 4096);
+	buf_init(&b, IPC_GROUP_NAMES_MAX);
 	for (size_t i = 0; i < d->groups.n; i++) {
-		if (strpbrk(d->group_names[i], " \t") != NULL)
-			continue;
-		if (buf_printf(&b, "%s%s", b.len != 0 ? " " : "", d->group_names[i]) < 0)
-			break; /* cut: the ids are what counts */
+		const char *name = d->group_names[i];
+
+		if (strchr(name, '\n') != NULL || buf_printf(&b, "%s%s", b.len != 0 ? "\n" : "", name) < 0)
+			missing++;
 	}
+	if (missing > 0)
+		log_warn(NULL,
+			"user '%s': %u of %zu group names are too long together; rules that name these "
+			"groups do not "
+			"hold for the session",
+			d->account.name, missing, d->groups.n);
 	text = arena_strdup(d->arena, b.data != NULL ? b.data : "");
 	buf_done(&b);
 	return text;

@@ -246,8 +246,6 @@ const struct ftp_class *ftp_class_find(
 	return NULL;
 }
 
-#define ACCESS_MAX (64u * 1024) /* bytes of a .ftpaccess */
-
 static int access_load(struct ftp_loader *l, const char *text, size_t len, const char *name,
 	const struct ftp_scope *base, struct ftp_scope **ret_scope)
 {
@@ -294,7 +292,7 @@ int ftp_access_load(struct arena *a, const char *text, size_t len, const char *n
 	static const struct ftp_config_options none = {0};
 	struct ftp_loader l = {.opt = &none, .ctx = ctx, .arena = a, .access = true};
 
-	if (len > ACCESS_MAX)
+	if (len > FTP_ACCESS_FILE_MAX)
 		return -EFBIG;
 	name = arena_strdup(a, name);
 	if (name == NULL)

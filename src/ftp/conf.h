@@ -659,6 +659,8 @@ bool ftp_class_has(const struct ftp_class *cl, const struct addr *client, const 
 const struct ftp_class *ftp_class_find(
 	const struct ftp_config *c, const struct addr *client, const char *client_name);
 
+#define FTP_ACCESS_FILE_MAX (64 * 1024) /* bytes of a .ftpaccess; a larger one is not used */
+
 /* Read a .ftpaccess text over the merged scope base. Bad lines are warned about through ctx and skipped.
  * The scope lives in arena a. 0 or -errno. */
 struct log_ctx;

@@ -46,7 +46,7 @@ struct ipc_field {
 /* Bytes that a decoded message's strings and lists live in; one per receiving channel is enough, its
  * content is valid until the next decode. */
 #define IPC_MSG_MAX                                                                                          \
-	(144 * 1024) /* a SESSION_START with everything at its maximum; below the default of wmem_default */
+	(172 * 1024) /* a SESSION_START with everything at its maximum; below the default of wmem_default */
 struct ipc_scratch {
 	size_t used;
 	uint64_t mem[(IPC_MSG_MAX + 16 * 1024) / 8];

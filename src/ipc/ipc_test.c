@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/fd.h"
 #include "ipc/chan.h"
 
@@ -54,6 +56,76 @@ static void a_grant_arrives_as_it_was_sent(void **state)
 	ipc_chan_done(&auth);
 	assert_int_equal(ipc_recv(&master, &scratch, &m), -WE_CLOSED);
 	ipc_chan_done(&master);
+}
+
+static void group_names_may_have_blanks(void **state)
+{
+	char names[] = "staff\ndomain users\n\nx", none[] = "";
+	const char *list[4];
+
+	assert_int_equal(ipc_group_names_most(names), 4);
+	assert_int_equal(ipc_group_names(names, list), 3);
+	assert_string_equal(list[0], "staff");
+	assert_string_equal(list[1], "domain users");
+	assert_string_equal(list[2], "x");
+	assert_true(ipc_group_names_most(none) >= 1);
+	assert_int_equal(ipc_group_names(none, list), 0);
+}
+
+static char *text_of(size_t n)
+{
+	char *s = xmalloc(n + 1);
+
+	memset(s, 'x', n);
+	s[n] = '\0';
+	return s;
+}
+
+/* What clients and administrators can bring about, all at once. */
+static void a_session_start_with_everything_at_its_maximum_arrives(void **state)
+{
+	static uint32_t ids[IPC_IDS_MAX];
+	char *path = text_of(4095), *name = text_of(256), *line = text_of(1024), *bytes = text_of(65536),
+	     *names = text_of(IPC_GROUP_NAMES_MAX), *env = text_of(8192);
+	struct ipc_session_start start = {.grant = {.user = name,
+						  .sent_user = name,
+						  .email = line,
+						  .groups = {ids, IPC_IDS_MAX},
+						  .group_names = names,
+						  .home = path,
+						  .root = path,
+						  .chdir = path,
+						  .class_name = name},
+		.handoff = {.clnt = line,
+			.client_name = name,
+			.input = {(uint8_t *)bytes, 65536},
+			.tls_env = env,
+			.tls_sessions = {(uint8_t *)bytes, 24 * 1024},
+			.tls_peer = {(uint8_t *)bytes, 32}},
+		.class_name = name};
+	struct ipc_chan master, session;
+	struct ipc_msg m;
+	int fds[2];
+
+	(void)addr_parse("127.0.0.1", 21, &start.peer);
+	start.local = start.peer;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	channels(&master, IPC_MASTER, &session, IPC_SESSION);
+	assert_int_equal(ipc_send(&master, IPC_SESSION_START, &start, fds[0]), 0);
+	assert_int_equal(ipc_recv(&session, &scratch, &m), 1);
+	assert_string_equal(m.session_start.grant.group_names, names);
+	assert_int_equal(m.session_start.handoff.input.len, 65536);
+	close(m.fd);
+	close(fds[0]);
+	close(fds[1]);
+	ipc_chan_done(&master);
+	ipc_chan_done(&session);
+	free(path);
+	free(name);
+	free(line);
+	free(bytes);
+	free(names);
+	free(env);
 }
 
 static void a_descriptor_travels_and_none_leaks(void **state)
@@ -192,6 +264,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_grant_arrives_as_it_was_sent),
+		cmocka_unit_test(group_names_may_have_blanks),
+		cmocka_unit_test(a_session_start_with_everything_at_its_maximum_arrives),
 		cmocka_unit_test(a_descriptor_travels_and_none_leaks),
 		cmocka_unit_test(every_wrong_sender_is_refused),
 		cmocka_unit_test(a_valid_message_from_the_wrong_role_is_refused),

@@ -1,6 +1,7 @@
 #include "ipc/message.h"
 
 #include <limits.h>
+#include <string.h>
 
 #define F(kind, type, name, max)                                                                             \
 	{                                                                                                    \
@@ -20,9 +21,10 @@
 		F(IPC_U32, type, p anon, 0), F(IPC_STR, type, p user, NAME_MAX_BYTES),                       \
 		F(IPC_STR, type, p sent_user, NAME_MAX_BYTES), F(IPC_STR, type, p email, LINE_MAX_BYTES),    \
 		F(IPC_U32, type, p uid, 0), F(IPC_U32, type, p gid, 0),                                      \
-		F(IPC_IDS, type, p groups, IPC_IDS_MAX), F(IPC_STR, type, p group_names, 4096),              \
-		F(IPC_STR, type, p home, PATH_BYTES), F(IPC_STR, type, p root, PATH_BYTES),                  \
-		F(IPC_STR, type, p chdir, PATH_BYTES), F(IPC_STR, type, p class_name, NAME_MAX_BYTES)
+		F(IPC_IDS, type, p groups, IPC_IDS_MAX),                                                     \
+		F(IPC_STR, type, p group_names, IPC_GROUP_NAMES_MAX), F(IPC_STR, type, p home, PATH_BYTES),  \
+		F(IPC_STR, type, p root, PATH_BYTES), F(IPC_STR, type, p chdir, PATH_BYTES),                 \
+		F(IPC_STR, type, p class_name, NAME_MAX_BYTES)
 #define HANDOFF_FIELDS(type, p)                                                                              \
 	F(IPC_U32, type, p sid, 0), F(IPC_U32, type, p generation, 0), F(IPC_BOOL, type, p type_ascii, 0),   \
 		F(IPC_BOOL, type, p utf8_on, 0), F(IPC_BOOL, type, p quiet, 0),                              \
@@ -164,4 +166,25 @@ const struct ipc_permit *ipc_permit_find(uint32_t type)
 	if (type == 0 || type >= IPC_TYPE_COUNT || permits[type].fields == NULL)
 		return NULL;
 	return &permits[type];
+}
+
+unsigned ipc_group_names_most(const char *names)
+{
+	unsigned n = 1;
+
+	for (const char *p = names; *p != '\0'; p++)
+		n += *p == '\n';
+	return n;
+}
+
+unsigned ipc_group_names(char *names, const char **list)
+{
+	unsigned n = 0;
+	char *name;
+
+	while ((name = strsep(&names, "\n")) != NULL) {
+		if (*name != '\0')
+			list[n++] = name;
+	}
+	return n;
 }

@@ -204,7 +204,7 @@ struct ipc_grant {
 	const char *email; /* anonymous: the password given, for logs; else "" */
 	uint32_t uid, gid;
 	struct ipc_ids groups;   /* supplementary, with gid */
-	const char *group_names; /* names of gid and groups, separated by blanks; may be cut */
+	const char *group_names; /* names of gid and groups: ipc_group_names() */
 	const char *home;
 	const char *root;  /* host path of the session's root, "/" for none */
 	const char *chdir; /* where it starts: host path below root, or "" */
@@ -328,6 +328,14 @@ struct ipc_retire {
 	bool now; /* end running transfers too */
 	const char *text;
 };
+
+/* ipc_grant.group_names: names, each but the first with an LF before it, so that blanks can be in them. Those that do not
+ * fit are left out. */
+#define IPC_GROUP_NAMES_MAX (32u * 1024)
+/* Most names that there are in a text of that kind. */
+unsigned ipc_group_names_most(const char *names);
+/* Split it in place: list has room for that many and gets pointers into names. Returns how many there are. */
+unsigned ipc_group_names(char *names, const char **list);
 
 extern const struct ipc_field ipc_handoff_fields[], ipc_grant_fields[];
 

@@ -107,18 +107,6 @@ void msession_free(struct master *m, struct msession *s)
 	free(s);
 }
 
-/* Names separated by blanks, as the grant says them, to a list in a. */
-static const char *const *names_split(struct arena *a, const char *names, unsigned *ret_n)
-{
-	char *copy = arena_strdup(a, names != NULL ? names : ""), *save = NULL;
-	const char **list = arena_alloc(a, (strlen(copy) / 2 + 1) * sizeof(*list));
-
-	*ret_n = 0;
-	for (char *g = strtok_r(copy, " ", &save); g != NULL; g = strtok_r(NULL, " ", &save))
-		list[(*ret_n)++] = g;
-	return list;
-}
-
 const struct ftp_scope *msession_scope(const struct msession *s, bool authenticated, struct arena *a)
 {
 	struct ftp_subject who = {.class_name = s->class != NULL ? s->class->name : NULL,
@@ -127,8 +115,12 @@ const struct ftp_scope *msession_scope(const struct msession *s, bool authentica
 		.authenticated = authenticated};
 
 	if (authenticated && s->server->conditional != NULL) {
+		char *names = arena_strdup(a, s->group_names != NULL ? s->group_names : "");
+		const char **list = arena_alloc(a, ipc_group_names_most(names) * sizeof(*list));
+
 		who.user = s->user;
-		who.groups = names_split(a, s->group_names, &who.n_groups);
+		who.groups = list;
+		who.n_groups = ipc_group_names(names, list);
 	}
 	return ftp_server_scope(ftp_server_for(s->server, &who, false, a), authenticated ? s->anon : 0);
 }

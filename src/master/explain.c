@@ -21,9 +21,6 @@
 #include "master/sandbox.h"
 #include "vfs/vfs.h"
 
-#define ACCESS_FILE_MAX (64 * 1024) /* as the sessions */
-#define GROUPS_MAX      1024
-
 struct question {
 	const struct ftp_config *config;
 	struct buf data; /* data lines so far; the verdict comes before them */
@@ -32,7 +29,6 @@ struct question {
 	struct addr client;
 	const struct ftp_server *server;
 	struct ipc_grant grant;
-	const char *group[GROUPS_MAX];
 	struct ftp_subject who;
 	const struct ftp_scope *top;
 	struct vfs_root *root;
@@ -143,19 +139,28 @@ static int question_read(struct question *q, char *const *word, unsigned count, 
 
 static void fill_who(struct question *q)
 {
-	char *names = arena_strdup(q->arena, q->grant.group_names), *name;
-	unsigned n = 0;
+	char *names = arena_strdup(q->arena, q->grant.group_names);
+	const char **list = arena_alloc(q->arena, ipc_group_names_most(names) * sizeof(*list));
 
-	while (n < GROUPS_MAX && (name = strsep(&names, " ")) != NULL)
-		if (*name != '\0')
-			q->group[n++] = name;
 	q->who = (struct ftp_subject){.user = q->grant.user,
-		.groups = q->group,
-		.n_groups = n,
+		.groups = list,
+		.n_groups = ipc_group_names(names, list),
 		.class_name = q->grant.class_name[0] != '\0' ? q->grant.class_name : NULL,
 		.client = &q->client,
 		.arg = q->arg,
 		.authenticated = true};
+}
+
+static void say_user(struct question *q)
+{
+	struct buf names;
+
+	buf_init(&names, IPC_GROUP_NAMES_MAX * 2);
+	for (unsigned i = 0; i < q->who.n_groups; i++) /* all fit: one more byte for each */
+		(void)buf_printf(&names, "%s%s", i > 0 ? ", " : "", q->who.groups[i]);
+	say(q, "user", "%s (uid %u, gid %u), groups %s", q->grant.user, q->grant.uid, q->grant.gid,
+		names.data != NULL ? names.data : "");
+	buf_done(&names);
 }
 
 static struct finding from_verdict(const struct policy_verdict *v)
@@ -195,8 +200,7 @@ static struct finding login_finding(struct question *q)
 	q->top = ftp_server_scope(q->server, q->grant.anon);
 	if (q->top == NULL)
 		return (struct finding){false, "the <Anonymous> section does not exist", NULL, 0};
-	say(q, "user", "%s (uid %u, gid %u), groups %s", q->grant.user, q->grant.uid, q->grant.gid,
-		q->grant.group_names);
+	say_user(q);
 	if (q->grant.anon != 0)
 		say(q, "anonymous", "<Anonymous %s> (%s:%u)", q->top->path, q->top->file, q->top->line);
 	say(q, "root", "%s", q->grant.root);
@@ -271,7 +275,7 @@ static const struct ftp_scope *access_apply(struct question *q, const char *dir,
 	if ((size_t)snprintf(file, sizeof(file), "%s/.ftpaccess", dir[1] != '\0' ? dir : "") >= VFS_PATH_SIZE)
 		return base;
 	fd = vfs_open(q->root, file, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0, VFS_NOLINKS);
-	if (fd < 0 || fd_read_all(fd, ACCESS_FILE_MAX, &text, &len) < 0)
+	if (fd < 0 || fd_read_all(fd, FTP_ACCESS_FILE_MAX, &text, &len) < 0)
 		return base;
 	(void)vfs_host_text(q->root, file, host, sizeof(host));
 	if (ftp_access_load(q->arena, text, len, arena_strdup(q->arena, host), base, &log, &scope) < 0)

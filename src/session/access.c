@@ -134,7 +134,7 @@ static void dir_load(struct access_dir *d, struct session *s, const char *file)
 
 	(void)vfs_host_text(s->root, file, host, sizeof host);
 	fd = vfs_open(s->root, file, O_RDONLY | O_NONBLOCK, 0, VFS_NOLINKS);
-	r = fd < 0 ? fd : fd_read_all(fd, ACCESS_FILE_MAX, &text, &len);
+	r = fd < 0 ? fd : fd_read_all(fd, FTP_ACCESS_FILE_MAX, &text, &len);
 	fd_close(&fd);
 	if (r < 0) {
 		log_warn(&s->log, "cannot use '%s': %s", host,

@@ -1,7 +1,7 @@
 /* What the configuration, with the .ftpaccess files of the tree, says about an object of the user's root.
  *
  * A .ftpaccess acts as a <Directory> for its directory and everything below; one further down adds to those
- * above it. They are read with the user's rights, at most ACCESS_FILE_MAX bytes, and kept per directory with
+ * above it. They are read with the user's rights, at most FTP_ACCESS_FILE_MAX bytes, and kept per directory with
  * the scope they were merged over. Each use asks the kernel (one statx(2) a directory on the way) whether the
  * file is still the same. All functions may be called from any thread.
  *
@@ -12,8 +12,7 @@
 
 #include "session/session.h"
 
-#define ACCESS_FILE_MAX  (64 * 1024) /* bytes of a .ftpaccess; a larger one is not used */
-#define ACCESS_CACHE_MAX 256         /* files kept; the least recently used ones go first */
+#define ACCESS_CACHE_MAX 256 /* files kept; the least recently used ones go first */
 
 /* What applies in the session's current directory is kept from one command to the next, in few bytes: this drops it. */
 void access_cwd_forget(struct session *s);

@@ -25,19 +25,12 @@
 #include "session/session_priv.h"
 #include "session/zfilter.h"
 
-/* --- names of groups: "users staff" -> who.groups --- */
-
 static void groups_split(struct session *s, const char *names)
 {
-	unsigned n = 0;
-	char *save = NULL;
-
 	s->group_names = xstrdup(names);
-	s->groups = xcalloc(strlen(names) / 2 + 1, sizeof *s->groups);
-	for (char *g = strtok_r(s->group_names, " ", &save); g; g = strtok_r(NULL, " ", &save))
-		s->groups[n++] = g;
+	s->groups = xcalloc(ipc_group_names_most(names), sizeof *s->groups);
 	s->who.groups = s->groups;
-	s->who.n_groups = n;
+	s->who.n_groups = ipc_group_names(s->group_names, s->groups);
 }
 
 static void who_set(struct session *s, const struct ipc_session_start *m)

@@ -93,6 +93,25 @@ def test_supplementary_groups_come_from_the_group_file(start):
         assert set(status(session_of(s, "alice"))["Groups"].split()) == {"20001", "20500"}
 
 
+def test_groups_with_blanks_and_many_long_ones_count(start):
+    s = start.prepare()
+    with open(s.path("group"), "a") as f:
+        f.write("domain users:x:20500:alice\n")
+        f.writelines(f"{'some group of a large directory %04d' % i}:x:{21000 + i}:alice\n" for i in range(200))
+        f.write("the last:x:20501:alice\n")
+    s.configure("<Limit MKD>\nDenyGroup \"domain users\"\n</Limit>\n<Limit RMD>\nDenyGroup \"the last\"\n</Limit>\n"
+                "<Limit DELE>\nDenyGroup domain\n</Limit>\n")
+    s.start()
+    s.put("f")
+    with Ftp(s.port, user="alice") as c:
+        c.expect(550, "MKD d")
+        c.expect(550, "RMD d")
+        c.expect(250, "DELE f")
+    with Ftp(s.port, user="bob") as c:
+        c.expect(257, "MKD d")
+        c.expect(250, "RMD d")
+
+
 def test_login_process_is_nobody_and_sees_no_files(server):
     with Ftp(server.port):
         for pid in by_role(server)["login"]:
