@@ -37,11 +37,6 @@ struct certs {
 	uint64_t look_ms;          /* when to look at the expiry again */
 };
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* --- watching --- */
 
 static void on_inotify(void *arg, uint32_t events)

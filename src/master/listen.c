@@ -63,11 +63,12 @@ static void wanted(const struct ftp_config *config, struct list *l)
 		uint16_t port = s->scope->conf.port;
 
 		for (unsigned k = 0; port != 0 && k < s->n_addrs; k++) {
-			struct addr any = any_of(&s->addrs[k]);
-
 			want(l, &s->addrs[k], port);
-			if (all)
+			if (all) {
+				struct addr any = any_of(&s->addrs[k]);
+
 				want(l, &any, port);
+			}
 		}
 	}
 }
@@ -85,7 +86,22 @@ static bool covered(const struct list *l, const struct listener *li)
 	return false;
 }
 
-static int open_one(struct listener *li, unsigned backlog, struct err *err)
+static int no_listening(const struct listener *li, int e, struct err *err)
+{
+	char text[ADDR_TEXT_MAX];
+
+	return err_sys(err, e, "cannot listen on address %s, port %u", addr_text(&li->addr, text),
+		(unsigned)addr_port(&li->addr));
+}
+
+static int listen_on(const struct listener *li, const struct ftp_config *config, struct err *err)
+{
+	unsigned backlog = config->tcp_backlog != 0 ? config->tcp_backlog : 511;
+
+	return listen(li->fd, (int)backlog) < 0 ? no_listening(li, errno, err) : 0;
+}
+
+static int bind_one(struct listener *li, struct err *err)
 {
 	auto_fd int fd = -1;
 	char text[ADDR_TEXT_MAX];
@@ -97,10 +113,8 @@ static int open_one(struct listener *li, unsigned backlog, struct err *err)
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
 		(li->addr.sa.sa_family == AF_INET6 &&
 			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) < 0) ||
-		bind(fd, &li->addr.sa, addr_len(&li->addr)) < 0 ||
-		listen(fd, (int)(backlog != 0 ? backlog : 511)) < 0)
-		return err_sys(err, errno, "cannot listen on address %s, port %u", addr_text(&li->addr, text),
-			(unsigned)addr_port(&li->addr));
+		bind(fd, &li->addr.sa, addr_len(&li->addr)) < 0)
+		return no_listening(li, errno, err);
 	li->fd = fd;
 	fd = -1;
 	return 0;
@@ -119,8 +133,8 @@ static void free_all(struct list *l)
 	listener_free(LIST_OBJ(it, struct listener, link));
 }
 
-/* Open what is new in next; where IPv6 is missing altogether its wildcard is left out. */
-static int open_new(const struct list *old, struct list *next, unsigned backlog, struct err *err)
+/* Bind what is new in next; where IPv6 is missing altogether its wildcard is left out. */
+static int bind_new(const struct list *old, struct list *next, struct err *err)
 {
 	LIST_EACH(it, tmp, next)
 	{
@@ -129,7 +143,7 @@ static int open_new(const struct list *old, struct list *next, unsigned backlog,
 
 		if (covered(next, li) || find(old, &li->addr) != NULL)
 			continue;
-		r = open_one(li, backlog, err);
+		r = bind_one(li, err);
 		if ((r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL) && addr_is_any(&li->addr) &&
 			li->addr.sa.sa_family == AF_INET6)
 			continue;
@@ -148,7 +162,12 @@ int listeners_update(struct master *m, const struct ftp_config *config, struct e
 	wanted(config, &next);
 	if (list_empty(&next))
 		return err_set(err, WE_CONFIG, "no server has an address and a port to listen on");
-	r = open_new(&m->listeners, &next, config->tcp_backlog, err);
+	r = bind_new(&m->listeners, &next, err);
+	for (struct list *it = next.next; it != &next && r == 0 && !list_empty(&m->listeners);
+		it = it->next) {
+		if (LIST_OBJ(it, struct listener, link)->fd >= 0)
+			r = listen_on(LIST_OBJ(it, struct listener, link), config, err);
+	}
 	if (r < 0) {
 		free_all(&next);
 		return r;
@@ -176,6 +195,15 @@ int listeners_update(struct master *m, const struct ftp_config *config, struct e
 		list_add(&m->listeners, &li->link);
 	}
 	return 0;
+}
+
+int listeners_listen(struct master *m, struct err *err)
+{
+	int r = 0;
+
+	for (struct list *it = m->listeners.next; it != &m->listeners && r == 0; it = it->next)
+		r = listen_on(LIST_OBJ(it, struct listener, link), m->gen->config, err);
+	return r;
 }
 
 void listeners_close(struct master *m)

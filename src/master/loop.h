@@ -31,6 +31,12 @@ struct loop {
 	void *arg;
 };
 
+/* Of two times of next work the sooner one. */
+static inline uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* signals: those that on_signal wants; they are blocked in this process. 0 or -errno. */
 int loop_init(struct loop *l, const sigset_t *signals, struct err *err);
 void loop_done(struct loop *l);

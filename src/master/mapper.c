@@ -39,11 +39,6 @@ struct mapper {
 	struct loop_watch watch;
 };
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* --- watching --- */
 
 /* Nobody needs wd any more, unless another entry has the same directory. */
@@ -261,7 +256,7 @@ int mapper_load(struct master *m, struct generation *g, bool strict, struct err 
 		w->table->list[i].path = c->preloads[i].path;
 		w->table->list[i].flags = c->preloads[i].flags;
 		w->entries[i] = (struct entry){.file_wd = -1, .dir_wd = {-1, -1}};
-		r = entry_map(m, w, i, true, err);
+		r = entry_map(m, w, i, strict, err);
 		if (r < 0 && strict)
 			return err_prefix(err, "TransferMMapFile on line %u of '%s'", c->preloads[i].line,
 				c->preloads[i].file);

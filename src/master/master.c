@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -29,15 +32,19 @@ void generation_ref(struct generation *g)
 	g->refs++;
 }
 
-void generation_unref(struct master *m, struct generation *g)
+static void generation_free(struct master *m, struct generation *g)
 {
-	if (--g->refs > 0 || g == m->gen)
-		return;
 	list_del(&g->link);
 	mapper_free(m, g);
 	logfiles_close(g->config);
 	ftp_config_free(g->config);
 	free(g);
+}
+
+void generation_unref(struct master *m, struct generation *g)
+{
+	if (--g->refs == 0 && g != m->gen)
+		generation_free(m, g);
 }
 
 static struct generation *generation_new(struct master *m, struct ftp_config *config)
@@ -51,10 +58,8 @@ static struct generation *generation_new(struct master *m, struct ftp_config *co
 
 static void generation_drop(struct master *m, struct generation *g)
 {
-	if (g->refs == 0) {
-		g->refs = 1;
-		generation_unref(m, g);
-	}
+	if (g->refs == 0)
+		generation_free(m, g);
 }
 
 /* --- loading --- */
@@ -247,11 +252,6 @@ static void on_signal(void *arg, int signo)
 	}
 }
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Reaped children are cleared at once; this is for entries that nobody reaped. */
 static uint64_t scrub_tick(struct master *m, uint64_t now)
 {
@@ -376,6 +376,8 @@ static int start(struct master *m, struct err *err)
 		r = control_open(m, config->controls_socket, err);
 	if (r == 0 && config->pid_file != NULL)
 		r = write_pid_file(m, config->pid_file, err);
+	if (r == 0) /* who finds the port open finds everything else as well */
+		r = listeners_listen(m, err);
 	if (r < 0)
 		return r;
 	mapper_watch(m, m->gen);
@@ -403,15 +405,7 @@ static void finish(struct master *m)
 	free(m->shut);
 	loop_done(&m->loop);
 	LIST_EACH(it, tmp, &m->generations)
-	{
-		struct generation *g = LIST_OBJ(it, struct generation, link);
-
-		list_del(&g->link);
-		mapper_free(m, g);
-		logfiles_close(g->config);
-		ftp_config_free(g->config);
-		free(g);
-	}
+	generation_free(m, LIST_OBJ(it, struct generation, link));
 }
 
 /* Start-up failed with some children alive: let them go. */
@@ -425,7 +419,27 @@ static void abandon(struct master *m)
 	}
 }
 
-/* Tell the waiting parent, and as a daemon leave the terminal. */
+/* sd_notify(3): an address in the environment, of a file or, with '@', without one. */
+static void tell_manager(const struct master *m)
+{
+	static const char ready[] = "READY=1";
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	const char *path = getenv("NOTIFY_SOCKET");
+	size_t n = path != NULL ? strlen(path) : 0;
+	auto_fd int fd = -1;
+
+	if (n < 2 || n >= sizeof(sun.sun_path) || (path[0] != '/' && path[0] != '@'))
+		return;
+	memcpy(sun.sun_path, path, n);
+	if (path[0] == '@')
+		sun.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || sendto(fd, ready, sizeof(ready) - 1, MSG_NOSIGNAL, (const struct sockaddr *)&sun,
+			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+		log_warn(&m->log, "cannot tell '%s' that the server is ready: %s", path, strerror(errno));
+}
+
+/* Tell who waits, and as a daemon leave the terminal. */
 static void tell_ready(const struct master *m, int fd)
 {
 	int null = -1;
@@ -442,6 +456,7 @@ static void tell_ready(const struct master *m, int fd)
 	if (fd >= 0)
 		(void)fd_write_all(fd, "", 1); /* the reader is our parent */
 	fd_close(&fd);
+	tell_manager(m);
 }
 
 int master_run(const struct master_options *opt, int ready_fd)

@@ -215,8 +215,10 @@ uint32_t admit_transfer(struct master *m, struct msession *s, const struct ipc_x
 const struct ftp_scope *msession_scope(const struct msession *s, bool authenticated, struct arena *a);
 
 /* --- listen.c --- */
-/* Make m->listeners what config asks for; sockets that stay are kept. On error nothing has changed. */
+/* Make m->listeners what config asks for; sockets that stay are kept. On error nothing has changed. At the start, when there
+ * are none yet, their addresses are taken, but clients must wait for listeners_listen(). */
 int listeners_update(struct master *m, const struct ftp_config *config, struct err *err);
+int listeners_listen(struct master *m, struct err *err);
 void listeners_close(struct master *m);
 
 /* --- logfile.c --- */
@@ -263,8 +265,9 @@ void staples_forget(struct master *m);
 uint64_t staples_tick(struct master *m, uint64_t now_ms);
 
 /* --- mapper.c --- */
-/* Map the files of g's configuration. strict: one that cannot be mapped is an error; else it is logged. What
- * was mapped before an error is freed with g. */
+/* Map the files of g's configuration. strict, at the start: one that cannot be mapped is an error, and Populate is waited
+ * for; else an error is logged, and pages come while clients are served. What was mapped before an error is freed with
+ * g. */
 int mapper_load(struct master *m, struct generation *g, bool strict, struct err *err);
 /* Follow changes of the files from now on: g is the current generation. */
 void mapper_watch(struct master *m, struct generation *g);

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from ftpclient import Ftp
-from servers import wait_until
+from servers import listening, wait_until
 
 CTIME = r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}"
 
@@ -401,6 +401,42 @@ def test_names_of_clients_are_resolved_and_verified(start):
         assert re.match(rf"{CTIME} \d+ {re.escape(name)} 1 ", xferlog(s)[0])
         shown = ftpwho(s, "-v")
         assert f"client: {name} [127.0.0.1]" in shown and "class: named" in shown
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("abstract", [False, True])
+def test_when_the_port_is_open_everything_else_is_there(start, abstract):
+    """And who asked for it by NOTIFY_SOCKET (sd_notify) is told then."""
+    s = start.prepare()
+    s.configure()
+    address = "\0wherry-test-" + str(s.port) if abstract else s.path("notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.settimeout(10)
+        for _ in range(5):
+            s.start(wait=False, env={"NOTIFY_SOCKET": address.replace("\0", "@")})
+            while not listening(s.port):
+                assert s.proc.poll() is None, s.output()
+            there = [os.path.exists(s.path("run", name)) for name in ("pid", "scoreboard", "ctl.sock")]
+            assert there == [True, True, True]
+            assert manager.recv(100) == b"READY=1"
+            assert ctl(s, "status").returncode == 0
+            s.stop()
+            assert not listening(s.port)
+
+
+@pytest.mark.ours
+def test_the_port_is_opened_last(start):
+    s = start.prepare()
+    s.configure()
+    with socket.socket(socket.AF_UNIX) as old, socket.socket(socket.AF_UNIX) as waits:
+        old.bind(s.path("run", "ctl.sock"))
+        old.listen(0)
+        waits.connect(s.path("run", "ctl.sock"))  # the next one, the daemon asking who is there, has to wait
+        s.start(wait=False)
+        wait_until(lambda: os.path.exists(s.path("run", "scoreboard")), "the scoreboard")
+        assert not listening(s.port)
+    s.wait_ready()
 
 
 @pytest.mark.ours
