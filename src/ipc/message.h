@@ -73,14 +73,15 @@ enum ipc_type {
 	IPC_KEYS_CHANNEL, /* master -> login, session: socket to (a new) auth (fd) */
 	IPC_SIGN_REQUEST, /* login, session -> auth, over that socket, and back */
 	IPC_SIGN_REPLY,
-	/* session -> master */
+	/* session -> master, with TransferMMapFile */
 	IPC_MAP_USED, /* a download used a preloaded mapping, or found it outdated */
 	/* CCC: the login process is to end the TLS of a control connection that it relays */
 	IPC_CCC,   /* session -> master, after the reply was written */
 	IPC_CLEAR, /* master -> login */
+	/* login -> master */
+	IPC_OFFENCE, /* something that BanOnEvent counts */
 	/* session -> master */
-	IPC_OFFENCE, /* login -> master: something that BanOnEvent counts */
-	IPC_OWN,     /* UserOwner, GroupOwner: give this new file or directory away (fd) */
+	IPC_OWN, /* UserOwner, GroupOwner: give this new file or directory away (fd) */
 	IPC_TYPE_COUNT
 };
 
