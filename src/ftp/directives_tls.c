@@ -14,6 +14,9 @@ static const struct conf_word verify_words[] = {{"off", TLS_VERIFY_OFF}, {"on", 
 	{"optional", TLS_VERIFY_OPTIONAL}, {"no", TLS_VERIFY_OFF}, {"yes", TLS_VERIFY_ON}, {NULL, 0}};
 static const struct conf_word binding_words[] = {
 	{"auto", TLS_BINDING_AUTO}, {"require", TLS_BINDING_REQUIRE}, {"off", TLS_BINDING_OFF}, {NULL, 0}};
+static const struct conf_word verify_server_words[] = {{"on", TLS_SERVER_VERIFY_ON},
+	{"off", TLS_SERVER_VERIFY_OFF}, {"NoReverseDNS", TLS_SERVER_VERIFY_NO_REVERSE_DNS},
+	{"yes", TLS_SERVER_VERIFY_ON}, {"no", TLS_SERVER_VERIFY_OFF}, {NULL, 0}};
 static const struct conf_word shutdown_words[] = {
 	{"strict", TLS_SHUTDOWN_STRICT}, {"lenient", TLS_SHUTDOWN_LENIENT}, {NULL, 0}};
 static const struct conf_word offload_words[] = {
@@ -720,12 +723,20 @@ static const struct conf_row rows[] = {
 			  "not asked",
 		.doc = "How it is found out whether a client's certificate was revoked."},
 	{.name = "TLSVerifyServer",
-		NOEFFECT(1),
+		CONF_ENUM(struct ftp_conf, tls.verify_server, enum tls_verify_server),
+		.words = verify_server_words,
 		.scope = S_V_G,
+		MODULE,
+		.dflt = "on",
 		.syntax = "on|off|NoReverseDNS",
-		.reason = "SSCN, transfers between two servers over TLS, is not offered",
-		.doc = "Whether the other server of a transfer between servers must have a valid "
-		       "certificate."},
+		.doc = "Whether the other server of a transfer between servers (SSCN ON, CPSV), on whose "
+		       "data "
+		       "connection this one is the client of TLS, must have a valid certificate of an "
+		       "authority in "
+		       "TLSCACertificateFile or TLSCACertificatePath that names its address (iPAddress). DNS "
+		       "names are never looked up for it, so NoReverseDNS is the same as on. Who may be the "
+		       "other "
+		       "server is said by AllowForeignAddress."},
 };
 
 static const struct conf_row daemon_rows[] = {

@@ -264,6 +264,7 @@ void data_open(struct session *s, data_opened_fn *opened, void *arg)
 	d->give_up_ms = now + (stalled == 0 || stalled == STALLED_DEFAULT_MS ? OPEN_MS : stalled);
 	d->retry_until_ms = now + RETRY_FOR_MS;
 	if (d->listen_fd < 0) {
+		d->cpsv = false;
 		addr_unmap(d->active_set ? &d->active : &s->peer, &d->target);
 		connect_begin(d);
 		return;
@@ -286,6 +287,11 @@ void data_reset(struct data *d)
 bool data_is_passive(const struct data *d)
 {
 	return d->listen_fd >= 0;
+}
+
+bool data_is_cpsv(const struct data *d)
+{
+	return d->cpsv;
 }
 
 uint16_t data_peer_port(const struct data *d)

@@ -1,4 +1,4 @@
-/* How the next data connection is made (PORT, EPRT, PASV, EPSV), and making it. spec/transfer.md 2.
+/* How the next data connection is made (PORT, EPRT, PASV, EPSV, CPSV), and making it. spec/transfer.md 2.
  *
  * The socket belongs to the transfer once it is open. A passive listener serves one transfer attempt; the
  * address of PORT stays until it is replaced.
@@ -22,6 +22,9 @@ void data_port(struct session *s, const char *arg);
 void data_eprt(struct session *s, const char *arg);
 void data_pasv(struct session *s);
 void data_epsv(struct session *s, const char *arg);
+void data_cpsv(struct session *s); /* PASV; the other end is a server */
+/* Is the next data connection that of CPSV? */
+bool data_is_cpsv(const struct data *d);
 
 /* Open it: accept, or connect. opened() is called once, later or before this returns, unless data_reset()
  * comes first. Gives up by itself after the time of transfer.md 3. arg is kept. */

@@ -76,6 +76,7 @@ static bool target_ok(struct session *s, const char *verb, const struct addr *a)
 static void active_take(struct session *s, const char *verb, const struct addr *a)
 {
 	data_reset(s->data);
+	s->data->cpsv = false;
 	s->data->active = *a;
 	s->data->active_set = true;
 	session_reply(s, 200, "%s command successful", verb);
@@ -142,10 +143,11 @@ static int listener_open(struct session *s, struct addr *ret_bound)
 	if (fd < 0)
 		return fd;
 	s->data->listen_fd = fd;
+	s->data->cpsv = false;
 	return 0;
 }
 
-void data_pasv(struct session *s)
+static void pasv_run(struct session *s, const char *verb, bool cpsv)
 {
 	const struct addr *masquerade = shown_address(s);
 	struct addr bound, shown;
@@ -153,7 +155,7 @@ void data_pasv(struct session *s)
 	int r;
 
 	if (s->epsv_all) {
-		session_reply(s, 500, "Illegal PASV command, EPSV ALL in effect");
+		session_reply(s, 500, "Illegal %s command, EPSV ALL in effect", verb);
 		return;
 	}
 	if (!addr_is_v4(&s->local)) {
@@ -164,13 +166,24 @@ void data_pasv(struct session *s)
 	}
 	r = listener_open(s, &bound);
 	if (r < 0) {
-		session_reply(s, 425, "PASV: %s", err_text(r));
+		session_reply(s, 425, "%s: %s", verb, err_text(r));
 		return;
 	}
+	s->data->cpsv = cpsv;
 	shown = masquerade->sa.sa_family && addr_is_v4(masquerade) ? *masquerade : bound;
 	addr_set_port(&shown, addr_port(&bound));
 	(void)pasv_text(&shown, text, sizeof text); /* v4 was checked above */
 	session_reply(s, 227, "Entering Passive Mode (%s).", text);
+}
+
+void data_pasv(struct session *s)
+{
+	pasv_run(s, "PASV", false);
+}
+
+void data_cpsv(struct session *s)
+{
+	pasv_run(s, "CPSV", true);
 }
 
 void data_epsv(struct session *s, const char *arg)

@@ -11,6 +11,7 @@ struct data {
 	struct session *s;
 	int listen_fd;   /* -1: not passive */
 	bool active_set; /* PORT or EPRT was given */
+	bool cpsv;       /* the listener, or the connection made by it, is CPSV's */
 	struct addr active;
 	uint16_t peer_port;
 	unsigned foreign; /* strangers refused by this listener */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/addr.h"
 #include "base/alloc.h"
@@ -12,6 +13,7 @@
 #include "ftp/tls_servers.h"
 #include "ipc/message.h"
 #include "score/score.h"
+#include "session/data.h"
 #include "session/proc.h"
 #include "session/session_priv.h"
 #include "tls/tls.h"
@@ -85,10 +87,15 @@ int secure_begin(struct session *s, struct wire *w, bool upload, uint64_t record
 		.no_kernel = (upload && tls->offload == TLS_OFFLOAD_TX_ONLY) || is_rekeyer(&s->peer),
 		.records = records};
 
-	int r = ftp_tls_context(s->proc->start->config, s->server->index, TLS_DATA, &ctx, err);
+	bool client = s->sscn || data_is_cpsv(s->data);
+	int r = ftp_tls_context(
+		s->proc->start->config, s->server->index, client ? TLS_DATA_CLIENT : TLS_DATA, &ctx, err);
 
 	if (r < 0)
 		return r;
+	if (client) /* the other end is another server, which knows nothing of this one's sessions */
+		opt.sessions = NULL;
+	s->tls_client = client;
 	s->tls_begun_ms = clock_ms();
 	w->lenient = tls->shutdown == TLS_SHUTDOWN_LENIENT;
 	return tls_conn_new(ctx, w->sock, &opt, &w->tls, err);
@@ -101,6 +108,23 @@ static bool same_peer(const struct session *s, const struct wire *w)
 
 	return !s->has_tls_peer ||
 	       (tls_peer_fingerprint(w->tls, fp) && memcmp(fp, s->tls_peer, sizeof fp) == 0);
+}
+
+/* SSCN, CPSV: the other server is at an address that the client has named. Names are not looked up for it: who has the
+ * address says what its name is. */
+static int other_server_check(struct session *s, const struct wire *w)
+{
+	struct addr peer;
+	socklen_t len = sizeof peer.ss;
+
+	if (s->server->scope->conf.tls.verify_server == TLS_SERVER_VERIFY_OFF)
+		return 0;
+	if (getpeername(w->sock, &peer.sa, &len) == 0 && tls_peer_has_address(w->tls, &peer))
+		return 0;
+	log_warn(&s->log,
+		"data connection refused: the certificate of the other server does not name its address "
+		"(TLSVerifyServer)");
+	return -EPERM;
 }
 
 /* Does the data connection belong to the client of the control connection? */
@@ -171,7 +195,7 @@ int secure_step(struct session *s, struct wire *w)
 	(void)tls_describe_text(w->tls, text, sizeof text);
 	log_debug(&s->log, 5, "data connection: %s", text);
 	ftp_tls_log(&s->server->scope->conf, &s->log, "data", text, handshake_ms(s));
-	return binding_check(s, w);
+	return s->tls_client ? other_server_check(s, w) : binding_check(s, w);
 }
 
 int secure_data_refused(const struct session *s, const struct ftp_conf *conf, const char **ret_text)

@@ -142,6 +142,8 @@ struct session {
 	bool secure;         /* the control connection has TLS, or had it before CCC */
 	bool tls_cleared;    /* CCC */
 	bool prot_private;   /* PROT P */
+	bool sscn;           /* SSCN ON: the client of TLS on data connections */
+	bool tls_client;     /* the present data connection is */
 	bool by_certificate; /* logged in without PASS */
 	bool has_tls_peer;
 	bool tls_unbound_logged;

@@ -1,7 +1,9 @@
-/* AUTH, PBSZ, PROT, CCC and what of RFC 2228 TLS does not need, after the login (RFC 4217). */
+/* AUTH, PBSZ, PROT, CCC, SSCN, CPSV and what of RFC 2228 TLS does not need, after the login (RFC 4217). */
+#include "base/str.h"
 #include "ftp/param.h"
 #include "session/cmd/cmd.h"
 #include "session/ctrl.h"
+#include "session/data.h"
 #include "session/secure.h"
 #include "session/session_priv.h"
 
@@ -55,11 +57,39 @@ static enum ftp_result prot_run(struct session *s, const char *arg)
 	return FTP_DONE;
 }
 
+/* Transfers between two servers (FXP): one of them must begin the handshake. */
+static enum ftp_result sscn_run(struct session *s, const char *arg)
+{
+	bool on = str_eq_nocase(arg, "ON");
+
+	if (!s->secure)
+		session_reply(s, 504, "SSCN not allowed on insecure control connection");
+	else if (*arg && !on && !str_eq_nocase(arg, "OFF"))
+		session_reply(s, 501, "SSCN: ON or OFF expected");
+	else {
+		if (*arg)
+			s->sscn = on;
+		session_reply(s, 200, "SSCN:%s METHOD", s->sscn ? "CLIENT" : "SERVER");
+	}
+	return FTP_DONE;
+}
+
+static enum ftp_result cpsv_run(struct session *s, const char *arg)
+{
+	if (!s->secure)
+		session_reply(s, 504, "CPSV not allowed on insecure control connection");
+	else
+		data_cpsv(s);
+	return FTP_DONE;
+}
+
 const struct session_cmd session_cmd_adat = {.verb = "ADAT", .run = none_run};
 const struct session_cmd session_cmd_auth = {.verb = "AUTH", .run = auth_run};
 const struct session_cmd session_cmd_ccc = {.verb = "CCC", .run = ccc_run};
 const struct session_cmd session_cmd_conf = {.verb = "CONF", .run = none_run};
+const struct session_cmd session_cmd_cpsv = {.verb = "CPSV", .run = cpsv_run};
 const struct session_cmd session_cmd_enc = {.verb = "ENC", .run = none_run};
 const struct session_cmd session_cmd_mic = {.verb = "MIC", .run = none_run};
 const struct session_cmd session_cmd_pbsz = {.verb = "PBSZ", .run = pbsz_run};
 const struct session_cmd session_cmd_prot = {.verb = "PROT", .run = prot_run};
+const struct session_cmd session_cmd_sscn = {.verb = "SSCN", .run = sscn_run};
