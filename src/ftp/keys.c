@@ -19,12 +19,12 @@ static struct {
 	pthread_mutex_t ask_lock; /* held while auth is asked: the rest */
 	struct ipc_chan chan;     /* fd -1 = none */
 	uint32_t request;         /* of the last question */
-	struct ipc_scratch scratch;
 } keys = {
 	.next_lock = PTHREAD_MUTEX_INITIALIZER,
 	.ask_lock = PTHREAD_MUTEX_INITIALIZER,
 	.chan.fd = -1,
 };
+static struct ipc_scratch scratch; /* with ask_lock held */
 
 void ftp_keys_init(enum ipc_role self)
 {
@@ -80,7 +80,7 @@ static int reply_wait(struct ipc_msg *ret_msg)
 	for (;;) {
 		struct pollfd p = {.fd = keys.chan.fd, .events = POLLIN};
 		uint64_t now = clock_ms();
-		int r = ipc_recv(&keys.chan, &keys.scratch, ret_msg);
+		int r = ipc_recv(&keys.chan, &scratch, ret_msg);
 
 		if (r > 0) {
 			ipc_msg_done(ret_msg);

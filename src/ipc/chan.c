@@ -204,8 +204,7 @@ static int message_check(struct ipc_chan *c, struct ipc_scratch *scratch, const 
 
 int ipc_recv(struct ipc_chan *c, struct ipc_scratch *scratch, struct ipc_msg *ret_msg)
 {
-	static _Thread_local unsigned char packet[IPC_MSG_MAX];
-	struct iovec iov = {.iov_base = packet, .iov_len = sizeof(packet)};
+	struct iovec iov = {.iov_base = scratch->packet, .iov_len = sizeof(scratch->packet)};
 	union {
 		struct cmsghdr align;
 		char mem[CMSG_SPACE(4 * sizeof(int))];
@@ -233,8 +232,8 @@ int ipc_recv(struct ipc_chan *c, struct ipc_scratch *scratch, struct ipc_msg *re
 	if ((mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || fds > 1)
 		r = -WE_PERMIT;
 	else
-		r = message_check(c, scratch, packet, (size_t)k, &m);
-	wipe(packet, (size_t)k); /* may have held a password */
+		r = message_check(c, scratch, scratch->packet, (size_t)k, &m);
+	wipe(scratch->packet, (size_t)k); /* may have held a password */
 	if (r < 0) {
 		fd_close(&m.fd);
 		return r;

@@ -43,13 +43,15 @@ struct ipc_field {
 	size_t max;    /* STR, BYTES: bytes without NUL; IDS: elements */
 };
 
-/* Bytes that a decoded message's strings and lists live in; one per receiving channel is enough, its
- * content is valid until the next decode. */
+/* What receiving needs: the message as it came, which is wiped again, and the bytes that a decoded message's strings and lists
+ * live in; one per receiving channel is enough, its content is valid until the next decode. Large, but memory that no message
+ * has touched costs nothing: keep it in one place, and not in each thread. */
 #define IPC_MSG_MAX                                                                                          \
 	(172 * 1024) /* a SESSION_START with everything at its maximum; below the default of wmem_default */
 struct ipc_scratch {
 	size_t used;
 	uint64_t mem[(IPC_MSG_MAX + 16 * 1024) / 8];
+	unsigned char packet[IPC_MSG_MAX];
 };
 
 /* Append the encoding of *msg to out. -EMSGSIZE when a field is over its maximum, or buf errors. */

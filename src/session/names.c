@@ -41,7 +41,6 @@ static struct {
 	struct ipc_chan chan;     /* fd -1 = none */
 	bool answer_pending;      /* the last question was given up, its answer may still come */
 	uint64_t quiet_until_ms;
-	struct ipc_scratch scratch;
 } names = {
 	.cache_lock = PTHREAD_MUTEX_INITIALIZER,
 	.ask_lock = PTHREAD_MUTEX_INITIALIZER,
@@ -49,6 +48,7 @@ static struct {
 	.groups.kind = IPC_NAME_OF_GID,
 	.chan.fd = -1,
 };
+static struct ipc_scratch scratch; /* with ask_lock held */
 
 /* Take the new channel into use, with ask_lock held. */
 static void channel_take(void)
@@ -105,7 +105,7 @@ static bool channel_ready(void)
 		return false;
 	if (!names.answer_pending)
 		return true;
-	r = ipc_recv(&names.chan, &names.scratch, &msg);
+	r = ipc_recv(&names.chan, &scratch, &msg);
 	if (r > 0) {
 		ipc_msg_done(&msg);
 		names.answer_pending = false;
@@ -125,7 +125,7 @@ static int ask(const struct ipc_name_request *req, struct ipc_msg *ret_msg)
 
 	if (!channel_ready())
 		return -EAGAIN;
-	r = ipc_call(&names.chan, IPC_NAME_REQUEST, req, &names.scratch, ret_msg, ANSWER_MS);
+	r = ipc_call(&names.chan, IPC_NAME_REQUEST, req, &scratch, ret_msg, ANSWER_MS);
 	if (r == 0) {
 		ipc_msg_done(ret_msg);
 		if (ret_msg->permit->type == IPC_NAME_REPLY)
