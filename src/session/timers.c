@@ -20,7 +20,7 @@ struct session_timers {
 	struct session *s;
 	struct alarm *alarm;  /* deadlines */
 	uint64_t alarm_at_ms; /* when it fires, 0 = it is not set */
-	struct alarm *rate;   /* MaxCommandRate */
+	struct alarm *rate;   /* MaxCommandRate, NULL until a command had to wait */
 	uint64_t command_ms;  /* last command */
 	uint64_t transfer_ms; /* last opening or closing of a data connection, else login */
 	uint64_t login_ms;
@@ -159,6 +159,8 @@ bool timers_command_allowed(struct session *s)
 	}
 	if (t->rate_count < conf->max_command_rate)
 		return true;
+	if (!t->rate)
+		t->rate = alarm_new(session_loop(s), rate_fired, s);
 	alarm_set(t->rate, t->rate_begin_ms + interval - now);
 	return false;
 }
@@ -169,7 +171,6 @@ struct session_timers *timers_new(struct session *s)
 
 	t->s = s;
 	t->alarm = alarm_new(session_loop(s), timers_fired, s);
-	t->rate = alarm_new(session_loop(s), rate_fired, s);
 	t->command_ms = t->transfer_ms = t->login_ms = clock_ms();
 	return t;
 }

@@ -1,6 +1,7 @@
 /* Descriptor watches and timers of the loop that may be freed at any moment, also from inside their own
  * callback: after watch_free() or alarm_free() the callback is not called any more. (A libuv handle itself
- * lives until its close callback.)
+ * lives until its close callback.) The data field of a loop with alarms belongs to them; their common timer is closed
+ * with the last one.
  */
 #ifndef SESSION_WATCH_H
 #define SESSION_WATCH_H
