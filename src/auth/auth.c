@@ -1,6 +1,7 @@
 #include "auth/auth.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -520,6 +521,9 @@ int auth_main(const struct proc_start *start)
 		start_pam(a);
 	a->keys = ftp_tls_keys(start->config, &a->log); /* after the fork: the helper needs none */
 	(void)setenv("UV_THREADPOOL_SIZE", THREADS, 1);
+#ifdef M_ARENA_MAX
+	(void)mallopt(M_ARENA_MAX, 1); /* else each thread keeps what crypt(3) once took */
+#endif
 	if (uv_loop_init(&a->loop) < 0 || start->confine(start, -1, &err) < 0) {
 		log_err(&a->log, "auth process cannot start: %s", err.text);
 		goto out;

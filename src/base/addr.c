@@ -29,7 +29,7 @@ int addr_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct addr *re
 		(sa->sa_family != AF_INET6 || len < sizeof(struct sockaddr_in6)))
 		return -EAFNOSUPPORT;
 	memset(ret_a, 0, sizeof(*ret_a));
-	memcpy(&ret_a->ss, sa, sa->sa_family == AF_INET ? sizeof(ret_a->in4) : sizeof(ret_a->in6));
+	memcpy(ret_a, sa, sa->sa_family == AF_INET ? sizeof(ret_a->in4) : sizeof(ret_a->in6));
 	return 0;
 }
 

@@ -8,12 +8,12 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+/* No struct sockaddr_storage: each session has several of these. Zeros: not set. */
 struct addr {
 	union {
 		struct sockaddr sa;
 		struct sockaddr_in in4;
 		struct sockaddr_in6 in6;
-		struct sockaddr_storage ss;
 	};
 };
 

@@ -189,7 +189,7 @@ static int masquerade_address(struct conf_call *c, void *dst)
 	}
 	if (n > 0)
 		return 0;
-	conf->masquerade.ss.ss_family = AF_UNSPEC;
+	conf->masquerade.sa.sa_family = AF_UNSPEC;
 	if (!l->opt->reload)
 		return err_set(c->err, WE_CONFIG, "cannot resolve '%.200s'", c->args[0]);
 	conf_warn(c->parser, &c->pos, c->row->name, "cannot resolve '%.200s', %s", c->args[0],

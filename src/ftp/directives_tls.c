@@ -225,7 +225,7 @@ static int masquerade(struct conf_call *c, void *dst)
 	int n = ftp_resolve(l, c->args[0], found, ARRAY_LEN(found));
 
 	conf->tls_masquerade_name = c->args[0];
-	conf->tls_masquerade.ss.ss_family = AF_UNSPEC;
+	conf->tls_masquerade.sa.sa_family = AF_UNSPEC;
 	for (int i = 0; i < n; i++) { /* PASV can tell IPv4 only */
 		if (i == 0 || (addr_is_v4(&found[i]) && !addr_is_v4(&conf->tls_masquerade)))
 			conf->tls_masquerade = found[i];

@@ -6,7 +6,6 @@
 #include "base/alloc.h"
 #include "base/str.h"
 
-#define KEEP_BYTES    512  /* an empty buffer up to this size is kept for the next line */
 #define COMPACT_BYTES 4096 /* taken bytes at the front that are moved away, at least */
 
 void line_init(struct line_reader *r, size_t max_line, size_t max_pending)
@@ -90,15 +89,12 @@ static void input_take(struct line_reader *r, size_t n)
 		compact(r);
 }
 
-/* Nothing more to say until bytes come: give back what a long line has taken. */
-static enum line_result nothing(struct line_reader *r)
+void line_rest(struct line_reader *r)
 {
 	compact(r);
-	if (r->in.len == 0 && r->in.cap > KEEP_BYTES)
+	if (r->in.len == 0)
 		wiped_free(&r->in);
-	if (r->line.cap > KEEP_BYTES)
-		wiped_free(&r->line);
-	return LINE_NONE;
+	wiped_free(&r->line);
 }
 
 /* Throw away the rest of a line that was too long. True when its end was found. */
@@ -191,8 +187,10 @@ enum line_result line_next(struct line_reader *r, struct line_cmd *ret_cmd)
 	ssize_t end;
 	size_t len;
 
-	if (!line_waiting(r))
-		return nothing(r);
+	if (!line_waiting(r)) {
+		line_rest(r); /* until bytes come, which may take long */
+		return LINE_NONE;
+	}
 	end = line_end(r);
 	if (end < 0) {
 		(void)discard(r);

@@ -14,7 +14,7 @@
  *     while (ready && (what = line_next(&r, &cmd)) != LINE_NONE)
  *             ...
  *
- * Memory: an empty reader holds no more than a few hundred bytes.
+ * Memory: an empty reader holds none after line_rest(), or when line_next() has said LINE_NONE.
  */
 #ifndef FTP_LINE_H
 #define FTP_LINE_H
@@ -71,6 +71,9 @@ const char *line_pending(const struct line_reader *r, size_t *ret_len);
 
 /* Forget these bytes. */
 void line_drop(struct line_reader *r);
+
+/* The command that line_next() returned last is not needed any more: hold nothing but what is pending. */
+void line_rest(struct line_reader *r);
 
 /* The next command, if its line is complete. LINE_TOO_LONG is returned once for a line, as soon as it is
  * known. */

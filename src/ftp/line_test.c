@@ -112,7 +112,16 @@ static void a_flood_of_short_lines_is_not_quadratic(void **state)
 	while (line_room(&r) > 0)
 		assert_int_equal(buf_append(&r.in, "\n", 1), 0);
 	assert_int_equal(line_next(&r, &c), LINE_NONE);
-	assert_int_equal(r.in.cap, 0); /* an idle reader holds nothing */
+	assert_int_equal(r.in.cap + r.line.cap, 0); /* an idle reader holds nothing */
+	assert_int_equal(buf_append(&r.in, "B\r\nC", 4), 0);
+	assert_int_equal(line_next(&r, &c), LINE_COMMAND);
+	line_rest(&r);
+	assert_int_equal(r.line.cap, 0);
+	assert_int_equal(buf_append(&r.in, "\r\n", 2), 0);
+	assert_int_equal(line_next(&r, &c), LINE_COMMAND);
+	assert_string_equal(c.verb, "C");
+	line_rest(&r);
+	assert_int_equal(r.in.cap + r.line.cap, 0);
 	line_done(&r);
 }
 

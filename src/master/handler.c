@@ -33,6 +33,12 @@ static void keep(char **dst, const char *src)
 	*dst = xstrdup(src);
 }
 
+static void drop(char **text)
+{
+	free(*text);
+	*text = NULL;
+}
+
 /* --- login --- */
 
 /* A connection costs login a descriptor, so an honest one cannot have more than this. */
@@ -132,6 +138,20 @@ static void fill_start(const struct msession *s, const struct ipc_handoff *h, st
 	st->connected_wall_ms = s->connected_wall_ms;
 }
 
+/* What only fill_start() needs: there may be thousands of sessions. */
+static void start_forget(struct msession *s)
+{
+	drop(&s->email);
+	drop(&s->home);
+	drop(&s->root);
+	drop(&s->chdir);
+	if (s->anon == 0)
+		drop(&s->sent_user); /* others see the name that was said (live.c) */
+	free(s->groups);
+	s->groups = NULL;
+	s->n_groups = 0;
+}
+
 /* The session has said that it ends the protection of its control connection; who carries that must do it. */
 static void on_ccc(struct master *m, struct child *c, const struct ipc_sid *q)
 {
@@ -190,7 +210,11 @@ static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
 				&err, -r, "session process %u does not take it: %s", to->id, err_text(r));
 	}
 	if (r == 0) {
-		keep(&s->client_name, msg->handoff.client_name);
+		if (*msg->handoff.client_name != '\0')
+			keep(&s->client_name, msg->handoff.client_name);
+		else
+			drop(&s->client_name);
+		start_forget(s);
 		msession_move(s, to);
 		s->state = MSESSION_ACTIVE;
 		s->relay = msg->handoff.secure ? c->id : 0;

@@ -101,9 +101,12 @@ struct msession {
 	char *client_name; /* verified DNS name as login said, for the way back (REIN); owned, NULL = none */
 	/* from the grant; strings owned */
 	uint32_t request, anon;
-	char *user, *sent_user, *email, *group_names, *home, *root, *chdir;
+	char *user, *group_names;
 	uid_t uid;
 	gid_t gid;
+	/* of that, until the session process has it: NULL afterwards */
+	char *sent_user; /* of an anonymous session kept */
+	char *email, *home, *root, *chdir;
 	uint32_t *groups;
 	size_t n_groups;
 };

@@ -200,6 +200,8 @@ static void ctrl_event(void *arg, int events)
 		in_event(c, events);
 	else
 		session_output_moved(s);
+	if (s->ctrl)
+		line_rest(&s->ctrl->lines);
 	session_unref(s);
 }
 

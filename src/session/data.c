@@ -74,14 +74,14 @@ static void open_timeout(void *arg)
 	session_unref(s);
 }
 
-bool data_foreign_allowed(const struct data *d, const struct addr *a)
+bool data_foreign_allowed(const struct session *s, const struct addr *a)
 {
-	const struct ftp_foreign *f = &data_conf(d)->foreign;
+	const struct ftp_foreign *f = &s->scope->conf.foreign;
 	const struct ftp_class *class;
 
 	if (!f->class_name)
 		return f->on;
-	class = ftp_class_named(d->s->proc->start->config, f->class_name);
+	class = ftp_class_named(s->proc->start->config, f->class_name);
 	return class && ftp_class_has(class, a, NULL);
 }
 
@@ -89,7 +89,7 @@ static bool peer_ok(struct data *d, const struct addr *peer)
 {
 	char text[ADDR_TEXT_MAX];
 
-	if (addr_host_equal(peer, &d->s->peer) || data_foreign_allowed(d, peer))
+	if (addr_host_equal(peer, &d->s->peer) || data_foreign_allowed(d->s, peer))
 		return true;
 	if (d->foreign++ < FOREIGN_LOGGED)
 		log_warn(&d->s->log,
@@ -105,7 +105,7 @@ static bool peer_ok(struct data *d, const struct addr *peer)
 static bool accept_try(struct data *d)
 {
 	struct addr peer;
-	socklen_t len = sizeof peer.ss;
+	socklen_t len = sizeof peer;
 	int fd = accept4(d->listen_fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
@@ -237,8 +237,8 @@ void session_active_socket(struct session *s, int fd, int error)
 {
 	struct data *d = s->data;
 
-	if (d->stale > 0 || !d->asked) {
-		if (d->stale > 0)
+	if (!d || d->stale > 0 || !d->asked) {
+		if (d && d->stale > 0)
 			d->stale--;
 		fd_close(&fd);
 		return;
@@ -254,7 +254,7 @@ void session_active_socket(struct session *s, int fd, int error)
 
 void data_open(struct session *s, data_opened_fn *opened, void *arg)
 {
-	struct data *d = s->data;
+	struct data *d = data_get(s);
 	uint32_t stalled = data_conf(d)->timeout_stalled_ms;
 	uint64_t now = clock_ms();
 
@@ -280,29 +280,34 @@ void data_open(struct session *s, data_opened_fn *opened, void *arg)
 
 void data_reset(struct data *d)
 {
+	if (!d)
+		return;
 	open_clear(d);
 	listener_close(d);
 }
 
 bool data_is_passive(const struct data *d)
 {
-	return d->listen_fd >= 0;
+	return d && d->listen_fd >= 0;
 }
 
 bool data_is_cpsv(const struct data *d)
 {
-	return d->cpsv;
+	return d && d->cpsv;
 }
 
 uint16_t data_peer_port(const struct data *d)
 {
-	return d->peer_port;
+	return d ? d->peer_port : 0;
 }
 
-struct data *data_new(struct session *s)
+struct data *data_get(struct session *s)
 {
-	struct data *d = xcalloc(1, sizeof *d);
+	struct data *d = s->data;
 
+	if (d)
+		return d;
+	d = s->data = xcalloc(1, sizeof *d);
 	d->s = s;
 	d->fd = d->listen_fd = -1;
 	return d;

@@ -11,7 +11,7 @@
 /* The connection is open: fd given, non-blocking; or fd -1 and error, a positive errno. */
 typedef void data_opened_fn(void *arg, int fd, int error);
 
-struct data *data_new(struct session *s);
+/* s->data is NULL until a command needs it, which these functions know. */
 void data_free(struct data **d);
 /* Forget a passive listener and stop opening; the callback is not called any more. */
 void data_reset(struct data *d);

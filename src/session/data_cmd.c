@@ -59,7 +59,7 @@ static bool target_ok(struct session *s, const char *verb, const struct addr *a)
 {
 	char text[ADDR_TEXT_MAX];
 
-	if (!addr_host_equal(a, &s->peer) && !data_foreign_allowed(s->data, a)) {
+	if (!addr_host_equal(a, &s->peer) && !data_foreign_allowed(s, a)) {
 		log_warn(&s->log, "refused %s %s port %u: not the client's address", verb, addr_text(a, text),
 			addr_port(a));
 		return false;
@@ -75,10 +75,12 @@ static bool target_ok(struct session *s, const char *verb, const struct addr *a)
 
 static void active_take(struct session *s, const char *verb, const struct addr *a)
 {
-	data_reset(s->data);
-	s->data->cpsv = false;
-	s->data->active = *a;
-	s->data->active_set = true;
+	struct data *d = data_get(s);
+
+	data_reset(d);
+	d->cpsv = false;
+	d->active = *a;
+	d->active_set = true;
 	session_reply(s, 200, "%s command successful", verb);
 }
 
@@ -142,7 +144,7 @@ static int listener_open(struct session *s, struct addr *ret_bound)
 			conf->passive_max, fd < 0 ? 0 : addr_port(ret_bound));
 	if (fd < 0)
 		return fd;
-	s->data->listen_fd = fd;
+	data_get(s)->listen_fd = fd;
 	s->data->cpsv = false;
 	return 0;
 }

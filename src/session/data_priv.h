@@ -29,6 +29,8 @@ struct data {
 };
 
 /* May data go to, or come from, an address that is not the client's? AllowForeignAddress. */
-bool data_foreign_allowed(const struct data *d, const struct addr *a);
+bool data_foreign_allowed(const struct session *s, const struct addr *a);
+/* s->data, made if there is none. */
+struct data *data_get(struct session *s);
 
 #endif

@@ -115,7 +115,7 @@ static bool same_peer(const struct session *s, const struct wire *w)
 static int other_server_check(struct session *s, const struct wire *w)
 {
 	struct addr peer;
-	socklen_t len = sizeof peer.ss;
+	socklen_t len = sizeof peer;
 
 	if (s->server->scope->conf.tls.verify_server == TLS_SERVER_VERIFY_OFF)
 		return 0;

@@ -102,14 +102,13 @@ struct session {
 	bool anonymous;
 	uid_t uid;
 	gid_t gid;
-	char *user, *sent_user, *email, *home; /* home: host path */
-	char *group_names;                     /* as granted; who.groups points into it */
-	const char **groups;
+	const char *user, *sent_user, *email, *home; /* home: host path */
+	void *texts;                                 /* start.c: where these are, and those of who */
 	struct ftp_subject who;
 	struct addr peer, local; /* of the control connection, as master said */
-	char *peer_text;         /* who.client as text */
-	char *client_name;       /* verified DNS name, NULL = none */
-	char *clnt;              /* CLNT text, "" = none */
+	const char *peer_text;   /* who.client as text */
+	const char *client_name; /* verified DNS name, NULL = none */
+	char *clnt;              /* CLNT text, NULL = none */
 	bool quiet;              /* no multi-line greetings */
 	unsigned quirks;         /* ftp_quirks(): habits of the client to put up with */
 	struct vfs_root *root;   /* the process's; also for pool threads */
@@ -155,7 +154,7 @@ struct session {
 
 	struct session_command cmd;
 	struct ctrl *ctrl;
-	struct data *data;
+	struct data *data;                   /* NULL until it is needed, data.h */
 	struct xfer *xfer;                   /* NULL while there is none */
 	struct session_job *job;             /* NULL while there is none */
 	const struct session_long *long_job; /* that STAT tells of, NULL = none */

@@ -25,32 +25,50 @@
 #include "session/session_priv.h"
 #include "session/zfilter.h"
 
-static void groups_split(struct session *s, const char *names)
+/* --- texts that stay as they are: in one block, because a session is small --- */
+
+static const char *text_put(char **p, const char *text)
 {
-	s->group_names = xstrdup(names);
-	s->groups = xcalloc(ipc_group_names_most(names), sizeof *s->groups);
-	s->who.groups = s->groups;
-	s->who.n_groups = ipc_group_names(s->group_names, s->groups);
+	const char *begin = *p;
+
+	*p = stpcpy(*p, text) + 1;
+	return begin;
+}
+
+static void texts_set(struct session *s, const struct ipc_grant *g, const char *client_name)
+{
+	char peer[ADDR_TEXT_MAX], *p;
+	unsigned n_groups = ipc_group_names_most(g->group_names);
+	bool same = str_eq(g->user, g->sent_user);
+	size_t size = 0;
+
+	(void)addr_text(&s->peer, peer);
+	size += strlen(g->user) + 1 + (same ? 0 : strlen(g->sent_user) + 1);
+	size += strlen(g->email) + 1 + strlen(g->home) + 1 + strlen(g->group_names) + 1;
+	size += strlen(peer) + 1 + strlen(client_name) + 1;
+	s->texts = xmalloc(n_groups * sizeof(char *) + size);
+	p = (char *)s->texts + n_groups * sizeof(char *);
+	s->user = text_put(&p, g->user);
+	s->sent_user = same ? s->user : text_put(&p, g->sent_user);
+	s->email = text_put(&p, g->email);
+	s->home = text_put(&p, g->home);
+	s->peer_text = text_put(&p, peer);
+	s->client_name = *client_name ? text_put(&p, client_name) : NULL;
+	s->who.groups = s->texts;
+	s->who.n_groups = ipc_group_names(strcpy(p, g->group_names), s->texts);
 }
 
 static void who_set(struct session *s, const struct ipc_session_start *m)
 {
 	const struct ftp_class *class = ftp_class_named(s->proc->start->config, m->class_name);
 	const struct ipc_grant *g = &m->grant;
-	char text[ADDR_TEXT_MAX];
 
 	s->uid = g->uid;
 	s->gid = g->gid;
-	s->user = xstrdup(g->user);
-	s->sent_user = xstrdup(g->sent_user);
-	s->email = xstrdup(g->email);
-	s->home = xstrdup(g->home);
 	s->peer = m->peer;
 	s->local = m->local;
-	s->peer_text = xstrdup(addr_text(&m->peer, text));
-	s->clnt = xstrdup(m->handoff.clnt);
-	s->client_name = *m->handoff.client_name ? xstrdup(m->handoff.client_name) : NULL;
-	groups_split(s, g->group_names);
+	s->clnt = *m->handoff.clnt ? xstrdup(m->handoff.clnt) : NULL;
+	texts_set(s, g, m->handoff.client_name);
 	s->who.user = s->user;
 	s->who.class_name = class ? class->name : NULL;
 	s->who.client = &s->peer;
@@ -284,7 +302,6 @@ void session_new(struct session_proc *p, const struct ipc_session_start *m, int 
 	mapped_session(s);
 	list_add(&p->sessions, &s->link);
 	p->n_sessions++;
-	s->data = data_new(s);
 	s->timers = timers_new(s);
 	if (r < 0)
 		fd_close(&fd);
@@ -323,14 +340,7 @@ void session_free(struct session *s)
 	score_release(s->slot);
 	access_cwd_forget(s);
 	command_clear(&s->cmd);
-	free(s->user);
-	free(s->sent_user);
-	free(s->email);
-	free(s->home);
-	free(s->group_names);
-	free(s->groups);
-	free(s->peer_text);
-	free(s->client_name);
+	free(s->texts);
 	free(s->clnt);
 	free(s->cwd);
 	session_forget_source(s);
