@@ -135,7 +135,10 @@ static void log_refusal(const struct auth *a, const struct job *j)
 {
 	char user[128], client[ADDR_TEXT_MAX];
 	struct log_ctx ctx = {.parent = &a->log, .client = addr_text(&j->q.client, client), .sid = j->q.sid};
+	const struct ftp_config *config = a->ctx.config;
 
+	if (j->q.server < config->n_servers)
+		ctx.fd = ftp_server_log_fd(&config->servers[j->q.server]->scope->conf);
 	(void)str_escape(j->q.user, user, sizeof(user));
 	if (j->reason == IPC_AUTH_CERTIFICATE) { /* it is asked for a password next */
 		log_info(&ctx, "USER %s: no login by certificate: %s", user, j->what);

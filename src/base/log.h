@@ -18,7 +18,9 @@ struct log_ctx {
 	const char *user;
 	const char *client; /* address text */
 	unsigned sid;       /* session number, 0 = none */
+	int fd;             /* log file that its lines go to instead; 0 = as the sink says, LOG_NOWHERE */
 };
+#define LOG_NOWHERE (-1)
 
 /* level: syslog's; debug_level: 0 for levels above LOG_DEBUG, else 1..10. line has no newline. */
 typedef void log_sink_fn(void *arg, const struct log_ctx *ctx, int level, int debug_level, const char *line);

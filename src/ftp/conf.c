@@ -133,6 +133,13 @@ void ftp_config_wipe_secrets(struct ftp_config *c)
 	}
 }
 
+int ftp_server_log_fd(const struct ftp_conf *conf)
+{
+	if (conf->server_log_none)
+		return LOG_NOWHERE;
+	return conf->server_log != NULL && conf->server_log->fd > 0 ? conf->server_log->fd : 0;
+}
+
 /* Is s bound to local: 2 by its address, 1 by a wildcard, 0 not. */
 static int binding(const struct ftp_server *s, const struct addr *local)
 {

@@ -460,6 +460,8 @@ struct ftp_conf {
 
 	/* logs */
 	struct ftp_logfile *transfer_log; /* NULL = none */
+	struct ftp_logfile *server_log;   /* of sessions; NULL = the system_log of the main server */
+	bool server_log_none;             /* ServerLog none: what is about sessions is not logged */
 	struct ftp_logfile *system_log;   /* NULL = syslog */
 	bool system_log_none;             /* SystemLog none: neither file nor syslog */
 	struct ftp_extlog *extended_logs;
@@ -651,6 +653,8 @@ const struct ftp_server *ftp_server_by_name(
 /* The scope of a session: the server's own for anon 0, else that of its anon-th <Anonymous> section
  * (ipc_grant.anon); NULL when there is none of that number. */
 const struct ftp_scope *ftp_server_scope(const struct ftp_server *server, unsigned anon);
+/* Where lines about clients of a server go: log_ctx.fd. */
+int ftp_server_log_fd(const struct ftp_conf *conf);
 /* The class of that name, or NULL. */
 const struct ftp_class *ftp_class_named(const struct ftp_config *c, const char *name);
 /* Do its rules match? client_name: NULL = not known. */

@@ -193,6 +193,8 @@ static void scope_logs(struct ftp_builder *b, struct ftp_scope *s)
 			s->conf.transfer_log->allow_symlink |= s->conf.allow_log_symlinks;
 		if (s->conf.tls_log != NULL && b->l != NULL)
 			s->conf.tls_log->allow_symlink |= s->conf.allow_log_symlinks;
+		if (s->conf.server_log != NULL && b->l != NULL)
+			s->conf.server_log->allow_symlink |= s->conf.allow_log_symlinks;
 		if (s->conf.system_log != NULL && b->l != NULL)
 			s->conf.system_log->allow_symlink |= s->conf.allow_log_symlinks;
 		scope_logs(b, s->anons);

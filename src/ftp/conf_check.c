@@ -101,6 +101,8 @@ static void section_check(struct checker *c, const struct conf_section *s)
 		log_check(c, &pos, "TransferLog", own->transfer_log->path, own->transfer_log->allow_symlink);
 	if (said(c, s, "TLSLog", &pos) && own->tls_log != NULL)
 		log_check(c, &pos, "TLSLog", own->tls_log->path, own->tls_log->allow_symlink);
+	if (said(c, s, "ServerLog", &pos) && own->server_log != NULL)
+		log_check(c, &pos, "ServerLog", own->server_log->path, own->server_log->allow_symlink);
 	if (said(c, s, "SystemLog", &pos) && own->system_log != NULL)
 		log_check(c, &pos, "SystemLog", own->system_log->path, own->system_log->allow_symlink);
 	for (const struct ftp_extlog *e = own->extended_logs; e != NULL;

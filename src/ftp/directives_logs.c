@@ -39,6 +39,15 @@ static int transfer_log(struct conf_call *c, void *dst)
 	return is_none(c->args[0]) ? 0 : log_file(c, c->args[0], &conf->transfer_log);
 }
 
+static int server_log(struct conf_call *c, void *dst)
+{
+	struct ftp_conf *conf = dst;
+
+	conf->server_log = NULL;
+	conf->server_log_none = is_none(c->args[0]);
+	return conf->server_log_none ? 0 : log_file(c, c->args[0], &conf->server_log);
+}
+
 static int system_log(struct conf_call *c, void *dst)
 {
 	struct ftp_conf *conf = dst;
@@ -119,6 +128,17 @@ static const struct conf_row rows[] = {
 		.dflt_text = "default is %h %l %u %t \"%r\" %s %b",
 		.syntax = "<name> \"<format>\"",
 		.doc = "Names a format for ExtendedLog."},
+	{.name = "ServerLog",
+		.type = CONF_T_CUSTOM,
+		.field = CONF_SPAN(struct ftp_conf, server_log, server_log_none),
+		.parse = server_log,
+		.min_args = 1,
+		.scope = S_V_G,
+		.module = "mod_log.c",
+		.dflt_text = "the SystemLog",
+		.syntax = "<path>|none",
+		.doc = "File for messages about this server's clients, instead of the SystemLog; what is "
+		       "about the daemon stays there. none: they are not logged."},
 	{.name = "SyslogLevel",
 		CONF_ENUM(struct ftp_conf, syslog_level, int),
 		.words = levels,

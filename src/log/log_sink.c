@@ -32,6 +32,8 @@ static struct log_ctx gather(const struct log_ctx *ctx)
 			all.client = ctx->client;
 		if (all.sid == 0)
 			all.sid = ctx->sid;
+		if (all.fd == 0)
+			all.fd = ctx->fd;
 	}
 	return all;
 }
@@ -73,7 +75,7 @@ static void add_client(struct log_line *l, const struct log_ctx *ctx)
 static void format_text(struct log_line *l, const struct log_ctx *ctx, const char *text)
 {
 	log_line_add_iso(l, (int64_t)clock_wall_ms());
-	if (sink.kind == LOG_SINK_FILE)
+	if (sink.kind == LOG_SINK_FILE || ctx->fd > 0)
 		log_line_add(l, " %s %s[%d] %s", host, sink.program, (int)getpid(), host);
 	else
 		log_line_add(l, " %s[%d]", sink.program, (int)getpid());
@@ -127,14 +129,16 @@ static int format_json(
 }
 
 /* One line, newline excluded, to where it belongs. A failure to log has nowhere to be told. */
-static void deliver(int level, char *line, size_t len)
+static void deliver(const struct log_ctx *ctx, int level, char *line, size_t len)
 {
-	if (sink.kind == LOG_SINK_SYSLOG) {
+	int fd = ctx->fd > 0 ? ctx->fd : sink.kind == LOG_SINK_FILE ? sink.fd : STDERR_FILENO;
+
+	if (ctx->fd == 0 && sink.kind == LOG_SINK_SYSLOG) {
 		log_syslog_write(sink.sys, sink.facility | level, line);
 		return;
 	}
 	line[len] = '\n';
-	(void)log_file_write(sink.kind == LOG_SINK_FILE ? sink.fd : STDERR_FILENO, line, len + 1);
+	(void)log_file_write(fd, line, len + 1);
 	line[len] = '\0';
 }
 
@@ -145,21 +149,23 @@ static void write_line(void *arg, const struct log_ctx *ctx, int level, int debu
 	struct buf json;
 	struct log_line l;
 
+	if (all.fd < 0)
+		return;
 	if (sink.json) {
 		buf_init(&json, 4 * TEXT_SIZE);
 		if (format_json(&json, &all, level, debug_level, text) == 0 && buf_putc(&json, '\n') == 0) {
 			json.data[json.len - 1] = '\0';
-			deliver(level, json.data, json.len - 1);
+			deliver(&all, level, json.data, json.len - 1);
 		}
 		buf_done(&json);
 		return;
 	}
 	log_line_init(&l, buf, TEXT_SIZE);
-	if (sink.kind == LOG_SINK_SYSLOG)
+	if (sink.kind == LOG_SINK_SYSLOG && all.fd == 0)
 		format_syslog(&l, &all, text);
 	else
 		format_text(&l, &all, text);
-	deliver(level, l.buf, l.at);
+	deliver(&all, level, l.buf, l.at);
 }
 
 void log_sink_install(const struct log_sink *new_sink)

@@ -181,6 +181,28 @@ static void diagnostic_lines_go_to_the_file(void **state)
 	fd_close(&sink.fd);
 }
 
+static void lines_of_a_server_go_to_its_own_file(void **state)
+{
+	struct err err = ERR_INIT;
+	struct log_sink sink = {.kind = LOG_SINK_FILE, .program = "wherryd"};
+	struct log_ctx server = {.parent = &process_ctx}, session = {.parent = &server, .sid = 7};
+
+	sink.fd = log_file_open(in_dir("main"), 0, 0640, &err);
+	server.fd = log_file_open(in_dir("own"), 0, 0640, &err);
+	log_sink_install(&sink);
+	log_notice(&session, "of the session");
+	log_notice(NULL, "of the daemon");
+	assert_non_null(strstr(content("own"), "of the session [process=session sid=7]\n"));
+	assert_null(strstr(content("own"), "of the daemon"));
+	assert_null(strstr(content("main"), "of the session"));
+	assert_non_null(strstr(content("main"), "of the daemon"));
+	fd_close(&server.fd);
+	server.fd = LOG_NOWHERE;
+	log_notice(&session, "to nobody");
+	assert_null(strstr(content("main"), "to nobody"));
+	fd_close(&sink.fd);
+}
+
 static void diagnostic_lines_can_be_json(void **state)
 {
 	struct err err = ERR_INIT;
@@ -355,6 +377,7 @@ int main(void)
 		cmocka_unit_test(log_file_refuses_what_others_could_have_put_there),
 		cmocka_unit_test(rotated_file_keeps_its_number),
 		cmocka_unit_test(diagnostic_lines_go_to_the_file),
+		cmocka_unit_test(lines_of_a_server_go_to_its_own_file),
 		cmocka_unit_test(diagnostic_lines_can_be_json),
 		cmocka_unit_test(syslog_lines_survive_a_restart_of_the_daemon),
 		cmocka_unit_test(names_of_syslog_are_known),

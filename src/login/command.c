@@ -285,7 +285,7 @@ bool login_server_switch(struct login_conn *c, const struct ftp_server *server, 
 		login_conn_end(c, "421 Service not available", now_ms);
 		return false;
 	}
-	c->server = server;
+	login_set_server(c, server);
 	score_set_server(c->score, &c->local, server->scope->conf.server_name);
 	login_wipe_string(&c->user);
 	return true;

@@ -83,6 +83,12 @@ const struct ftp_server *login_server_for(const struct login_conn *c, const stru
 	return server != NULL ? ftp_variants_get(c->env->variants, server, &who) : NULL;
 }
 
+void login_set_server(struct login_conn *c, const struct ftp_server *server)
+{
+	c->server = server;
+	c->log.fd = server != NULL ? ftp_server_log_fd(&server->scope->conf) : 0;
+}
+
 static void set_up(struct login_conn *c, const struct login_env *env, uint32_t cid, const struct addr *peer,
 	const struct addr *local, uint64_t now_ms)
 {
@@ -98,7 +104,7 @@ static void set_up(struct login_conn *c, const struct login_env *env, uint32_t c
 	line_init(&c->in, LOGIN_LINE_MAX, LINE_PENDING_MAX);
 	c->home_server = ftp_server_find(env->config, local);
 	c->class = ftp_class_find(env->config, peer, NULL);
-	c->server = login_server_for(c, c->home_server);
+	login_set_server(c, login_server_for(c, c->home_server));
 	if (c->server != NULL) {
 		const struct ftp_conf *conf = &c->server->scope->conf;
 
@@ -321,7 +327,7 @@ static void show(struct login_conn *c)
 static void open_session(struct login_conn *c, uint64_t now_ms)
 {
 	c->class = ftp_class_find(c->env->config, &c->peer, c->client_name);
-	c->server = login_server_for(c, c->home_server);
+	login_set_server(c, login_server_for(c, c->home_server));
 	if (!welcome(c, now_ms))
 		return;
 	log_info(&c->log, "FTP session opened.");
@@ -405,7 +411,7 @@ void login_conn_adopt(struct login_conn *c, const struct login_env *env, uint32_
 	if (m->client_name[0] != '\0')
 		c->client_name = xstrdup(m->client_name);
 	c->class = ftp_class_find(env->config, &c->peer, c->client_name);
-	c->server = login_server_for(c, c->home_server);
+	login_set_server(c, login_server_for(c, c->home_server));
 	if (!welcome(c, now_ms))
 		return;
 	telnet_unpack(m->telnet, &c->telnet);

@@ -25,6 +25,8 @@ void login_fail(struct login_conn *c, unsigned code, uint64_t now_ms);
 struct ftp_subject login_subject(const struct login_conn *c);
 /* The server as it is for the client's class (ftp/variant.h); NULL for NULL. */
 const struct ftp_server *login_server_for(const struct login_conn *c, const struct ftp_server *server);
+/* The client belongs to this server (NULL: to none) from now on. */
+void login_set_server(struct login_conn *c, const struct ftp_server *server);
 /* Forget USER and everything a client has set, as after connecting. */
 void login_reset(struct login_conn *c);
 /* Overwrite, free and set to NULL. */

@@ -221,7 +221,8 @@ static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
 		live_login(m, s);
 	}
 	if (r < 0) {
-		log_err(&m->log, "session %u of user '%s' cannot start: %s", s->sid, s->user, err.text);
+		log_err(&(struct log_ctx){.parent = &m->log, .fd = msession_log_fd(s)},
+			"session %u of user '%s' cannot start: %s", s->sid, s->user, err.text);
 		say_unavailable(msg->fd);
 		msession_free(m, s);
 	}
@@ -281,7 +282,8 @@ static int on_grant(struct master *m, struct child *c, const struct ipc_grant *g
 	res.verdict = admit_login(m, s, text, sizeof(text));
 	res.text = text;
 	if (res.verdict != IPC_OK) {
-		log_notice(&m->log, "login of user '%s' refused: %s", s->user, text);
+		log_notice(&(struct log_ctx){.parent = &m->log, .fd = msession_log_fd(s)},
+			"login of user '%s' refused: %s", s->user, text);
 		s->state = MSESSION_CONNECTED;
 	}
 	(void)child_send(s->owner, IPC_LOGIN_RESULT, &res, -1); /* a dead child is reaped soon */
@@ -370,7 +372,8 @@ static int on_own(struct master *m, struct child *c, const struct ipc_own *q, in
 		return 0;
 	}
 	if (fchown(fd, q->user ? q->uid : (uid_t)-1, q->group ? q->gid : (gid_t)-1) < 0)
-		log_warn(&m->log, "user '%s': a new file keeps its owner: %s", s->user, strerror(errno));
+		log_warn(&(struct log_ctx){.parent = &m->log, .fd = msession_log_fd(s)},
+			"user '%s': a new file keeps its owner: %s", s->user, strerror(errno));
 	return 0;
 }
 

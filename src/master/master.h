@@ -111,6 +111,12 @@ struct msession {
 	size_t n_groups;
 };
 
+/* ServerLog of its server, for log_ctx.fd. */
+static inline int msession_log_fd(const struct msession *s)
+{
+	return s->server != NULL ? ftp_server_log_fd(&s->server->scope->conf) : 0;
+}
+
 #define SESSION_BUCKETS 4096
 
 struct master_options {

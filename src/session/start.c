@@ -297,7 +297,11 @@ void session_new(struct session_proc *p, const struct ipc_session_start *m, int 
 		s->scope = s->server->scope; /* for the refusal */
 	params_set(s, &m->handoff);
 	r = secure_take(s, &m->handoff);
-	s->log = (struct log_ctx){.parent = &p->log, .user = s->user, .client = s->peer_text, .sid = s->sid};
+	s->log = (struct log_ctx){.parent = &p->log,
+		.user = s->user,
+		.client = s->peer_text,
+		.sid = s->sid,
+		.fd = ftp_server_log_fd(&s->scope->conf)};
 	slot_set(s, m);
 	mapped_session(s);
 	list_add(&p->sessions, &s->link);

@@ -11,6 +11,10 @@ import pytest
 from ftpclient import Ftp
 from servers import listening, wait_until
 
+
+import servers
+from servers import wait_until
+
 CTIME = r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}"
 
 
@@ -459,3 +463,61 @@ def test_a_stopping_daemon_leaves_the_files_of_the_next_one(start):
                 assert second.wait(10) == 0
     first.proc = None
     assert not os.path.exists(first.path("run", "pid"))
+
+
+def vhost(s, port, extra):
+    """A further server with the accounts of the first."""
+    names = ("AuthUserFile", "AuthGroupFile", "AuthOrder", "RequireValidShell", "UseFtpUsers", "DefaultRoot")
+    same = "".join(f"{k} {v}\n" for k, v in s.defaults().items() if k in names)
+    return f"<VirtualHost 127.0.0.1>\nPort {port}\nServerName other\n{same}{extra}</VirtualHost>\n"
+
+
+def failed_and_good_login(port):
+    with Ftp(port) as c:
+        c.expect(331, "USER alice")
+        c.expect(530, "PASS wrong")
+        c.login("alice")
+        c.expect(221, "QUIT")
+
+
+@pytest.mark.ours  # what the reference writes there differs
+def test_ServerLog_takes_the_lines_about_a_server_s_clients(start):
+    s = start.prepare()
+    other = servers.free_port()
+    s.configure("SyslogLevel info\n" + vhost(s, other, f"ServerLog {s.path('other.log')}\n"))
+    s.start()
+    failed_and_good_login(other)
+    wait_until(lambda: "session closed" in s.text("other.log") and "Login failed" in s.text("other.log"), "lines in the ServerLog")
+    assert "sid=" not in s.text("system.log") and "alice" not in s.text("system.log")
+    assert "serving" in s.text("system.log") and "serving" not in s.text("other.log")
+    failed_and_good_login(s.port)
+    wait_until(lambda: "session closed" in s.text("system.log") and "Login failed" in s.text("system.log"), "lines in the SystemLog")
+    own = s.text("other.log")
+    assert own.count("Login failed") == 1
+
+
+@pytest.mark.ours
+def test_ServerLog_is_reopened_for_a_new_file(start):
+    s = start.prepare()
+    s.configure(f"SyslogLevel info\nServerLog {s.path('server.log')}\n")
+    s.start()
+    failed_and_good_login(s.port)
+    wait_until(lambda: "session closed" in s.text("server.log"), "lines in the ServerLog")
+    os.rename(s.path("server.log"), s.path("server.log.1"))
+    s.reload()
+    wait_until(lambda: os.path.exists(s.path("server.log")), "a new ServerLog")
+    wait_until(lambda: "configuration 2 is in force" in s.text("system.log"), "the reload")
+    failed_and_good_login(s.port)
+    wait_until(lambda: "session closed" in s.text("server.log"), "lines in the new ServerLog")
+
+
+@pytest.mark.ours
+def test_ServerLog_none_logs_nothing_about_clients(start):
+    s = start.prepare()
+    other = servers.free_port()
+    s.configure("SyslogLevel info\n" + vhost(s, other, "ServerLog none\n"))
+    s.start()
+    failed_and_good_login(other)
+    failed_and_good_login(s.port)
+    wait_until(lambda: "session closed" in s.text("system.log"), "lines of the main server")
+    assert s.text("system.log").count("Login failed") == 1
