@@ -521,3 +521,32 @@ def test_ServerLog_none_logs_nothing_about_clients(start):
     failed_and_good_login(s.port)
     wait_until(lambda: "session closed" in s.text("system.log"), "lines of the main server")
     assert s.text("system.log").count("Login failed") == 1
+
+
+CLASSES = ["AUTH", "INFO", "DIRS", "READ", "WRITE", "MISC"]
+CLASSES_OF = [  # in an order in which each is carried out
+    ("AUTH", "USER alice"), ("AUTH", "PASS (hidden)"), ("AUTH", "ACCT x"), ("AUTH", "HOST x"),
+    ("INFO", "HELP"), ("INFO", "FEAT"), ("INFO", "SYST"), ("INFO", "STAT"), ("INFO", "STAT f"), ("INFO", "SIZE f"),
+    ("INFO", "CLNT x"), ("INFO", "CSID x"), ("INFO DIRS", "PWD"), ("INFO DIRS", "MDTM f"), ("DIRS", "CWD /"), ("DIRS", "MLST f"),
+    ("MISC", "NOOP"), ("MISC", "TYPE I"), ("MISC", "MODE S"), ("MISC", "STRU F"), ("MISC", "REST 0"), ("MISC", "ALLO 10"),
+    ("MISC", "PASV"), ("MISC", "EPSV"), ("MISC", "RANG 1 0"), ("MISC", "OPTS UTF8 ON"), ("MISC", "ABOR"),
+    ("WRITE", "MFMT 20200101000000 f"), ("WRITE", "MFF modify=20200101000000; f"),
+    ("WRITE MISC", "RNFR f"), ("WRITE MISC", "RNTO g"), ("DIRS WRITE", "MKD d"), ("DIRS WRITE", "RMD d"),
+    ("MISC", "SITE HELP"), ("MISC", "SITE CHMOD 600 g"), ("MISC", "SITE CHGRP 20001 g"), ("MISC", "SITE UTIME 202302030405 g"),
+    ("MISC", "SITE MKDIR d/e"), ("MISC", "SITE RMDIR d"), ("MISC", "SITE SYMLINK g l"), ("MISC", "SITE CPFR g"),
+    ("MISC", "SITE CPTO h"), ("MISC", "SITE NOSUCH"), ("WRITE", "DELE g"), ("INFO", "QUIT")]
+
+
+def test_ExtendedLog_has_each_command_in_its_classes(start):
+    """Holds for the reference as well (--server proftpd): SITE is MISC, whatever its subcommand does."""
+    s = start.prepare()
+    s.put("f", b"12345")
+    s.configure('LogFormat line "%r"\n' + "".join(f"ExtendedLog {s.path(c)} {c} line\n" for c in CLASSES))
+    s.start()
+    with Ftp(s.port, user="alice") as c:
+        for _, line in CLASSES_OF[2:]:
+            c.cmd(line)
+    wait_until(lambda: "QUIT" in s.text("INFO"), "QUIT in the ExtendedLog")
+    logged = {c: s.text(c).splitlines() for c in CLASSES}
+    found = [(" ".join(c for c in CLASSES if line in logged[c]), line) for _, line in CLASSES_OF]
+    assert found == CLASSES_OF
