@@ -186,7 +186,7 @@ static int password_form(struct decision *d)
 		return refuse(d, IPC_AUTH_PASSWORD_FORM, "the password is longer than MaxPasswordSize");
 	if (d->q->password[0] == '\0' && !conf->allow_empty_passwords)
 		return refuse(
-			d, IPC_AUTH_PASSWORD_FORM, "empty passwords are not allowed (AllowEmptyPasswords)");
+			d, IPC_AUTH_PASSWORD_EMPTY, "empty passwords are not allowed (AllowEmptyPasswords)");
 	return 0;
 }
 
@@ -319,7 +319,7 @@ static int verify_anonymous(struct decision *d, const char *account)
 	if (password_too_long(d))
 		return refuse(d, IPC_AUTH_PASSWORD_FORM, "the password is longer than MaxPasswordSize");
 	if (anon_rejected(conf, d->q->password))
-		return refuse(d, IPC_AUTH_PASSWORD_FORM, "the password is refused by AnonRejectPasswords");
+		return refuse(d, IPC_AUTH_ANON_REJECTED, "the password is refused by AnonRejectPasswords");
 	if (!find_account(d, 0, account))
 		return refuse(d, IPC_AUTH_NO_USER, "the User of the <Anonymous> section does not exist");
 	return anon_group(d);

@@ -146,8 +146,8 @@ static void passwords_have_a_form(void **state)
 	before = fixture_crypts;
 	assert_int_equal(login("alice", longer), IPC_AUTH_PASSWORD_FORM);
 	assert_int_equal(login("nobody-here", longer), IPC_AUTH_PASSWORD_FORM);
-	assert_int_equal(login("nopw", ""), IPC_AUTH_PASSWORD_FORM);
-	assert_int_equal(login("nobody-here", ""), IPC_AUTH_PASSWORD_FORM);
+	assert_int_equal(login("nopw", ""), IPC_AUTH_PASSWORD_EMPTY);
+	assert_int_equal(login("nobody-here", ""), IPC_AUTH_PASSWORD_EMPTY);
 	assert_int_equal(fixture_crypts - before, 4);
 	assert_int_equal(login("ftp", longer), IPC_AUTH_PASSWORD_FORM);
 	configure(FILES);
@@ -220,10 +220,10 @@ static void anonymous_may_require_a_password_that_no_log_shows(void **state)
 static void anonymous_passwords_may_be_rejected(void **state)
 {
 	configure(ANON("AnonRejectPasswords ^spam@ nocase\n"));
-	assert_int_equal(login("ftp", "SPAM@x"), IPC_AUTH_PASSWORD_FORM);
+	assert_int_equal(login("ftp", "SPAM@x"), IPC_AUTH_ANON_REJECTED);
 	assert_int_equal(login("ftp", "ham@x"), 0);
 	configure(ANON("AnonRejectPasswords !@\n"));
-	assert_int_equal(login("ftp", "noat"), IPC_AUTH_PASSWORD_FORM);
+	assert_int_equal(login("ftp", "noat"), IPC_AUTH_ANON_REJECTED);
 	assert_int_equal(login("ftp", "a@b"), 0);
 }
 

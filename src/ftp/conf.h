@@ -237,7 +237,7 @@ struct ftp_create_home { /* CreateHome */
 	bool as_user;                         /* NoRootPrivs */
 };
 
-/* What bans count. Of these MaxLoginAttempts and BadProtocol are told by login, the others seen by master. */
+/* What bans count; see ftp_ban_teller(). */
 enum ftp_ban_event {
 	FTP_BAN_BAD_PROTOCOL = 1,
 	FTP_BAN_CONNECT_RATE,
@@ -247,8 +247,23 @@ enum ftp_ban_event {
 	FTP_BAN_MAX_CLIENTS_PER_USER,
 	FTP_BAN_MAX_CONNECTIONS_PER_HOST,
 	FTP_BAN_MAX_HOSTS_PER_USER,
-	FTP_BAN_MAX_LOGIN_ATTEMPTS
+	FTP_BAN_MAX_LOGIN_ATTEMPTS,
+	FTP_BAN_MAX_LOGIN_ATTEMPTS_FROM_USER,
+	FTP_BAN_ANON_REJECT_PASSWORDS,
+	FTP_BAN_EMPTY_PASSWORD,
+	FTP_BAN_ROOT_LOGIN,
+	FTP_BAN_TIMEOUT_LOGIN,
+	FTP_BAN_TLS_HANDSHAKE,
+	FTP_BAN_UNHANDLED_COMMAND,
+	FTP_BAN_MAX_COMMAND_RATE,
+	FTP_BAN_TIMEOUT_IDLE,
+	FTP_BAN_TIMEOUT_NO_TRANSFER,
+	FTP_BAN_EVENT_COUNT
 };
+/* Which processes see the event: bits of 1 << enum ipc_role; 0: master itself. */
+unsigned ftp_ban_tellers(enum ftp_ban_event event);
+/* Does a rule count it? */
+bool ftp_ban_counts(const struct ftp_conf *conf, enum ftp_ban_event event);
 
 struct ftp_ban_rule { /* BanOnEvent */
 	struct ftp_item item;

@@ -7,15 +7,52 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "ipc/message.h"
 
-static const struct conf_word events[] = {{"BadProtocol", FTP_BAN_BAD_PROTOCOL},
-	{"ClientConnectRate", FTP_BAN_CONNECT_RATE}, {"LoginRate", FTP_BAN_LOGIN_RATE},
+static const struct conf_word events[] = {{"AnonRejectPasswords", FTP_BAN_ANON_REJECT_PASSWORDS},
+	{"BadProtocol", FTP_BAN_BAD_PROTOCOL}, {"ClientConnectRate", FTP_BAN_CONNECT_RATE},
+	{"EmptyPassword", FTP_BAN_EMPTY_PASSWORD}, {"LoginRate", FTP_BAN_LOGIN_RATE},
 	{"MaxClientsPerClass", FTP_BAN_MAX_CLIENTS_PER_CLASS},
 	{"MaxClientsPerHost", FTP_BAN_MAX_CLIENTS_PER_HOST},
-	{"MaxClientsPerUser", FTP_BAN_MAX_CLIENTS_PER_USER},
+	{"MaxClientsPerUser", FTP_BAN_MAX_CLIENTS_PER_USER}, {"MaxCommandRate", FTP_BAN_MAX_COMMAND_RATE},
 	{"MaxConnectionsPerHost", FTP_BAN_MAX_CONNECTIONS_PER_HOST},
 	{"MaxHostsPerUser", FTP_BAN_MAX_HOSTS_PER_USER}, {"MaxLoginAttempts", FTP_BAN_MAX_LOGIN_ATTEMPTS},
-	{NULL, 0}};
+	{"MaxLoginAttemptsFromUser", FTP_BAN_MAX_LOGIN_ATTEMPTS_FROM_USER}, {"RootLogin", FTP_BAN_ROOT_LOGIN},
+	{"TimeoutIdle", FTP_BAN_TIMEOUT_IDLE}, {"TimeoutLogin", FTP_BAN_TIMEOUT_LOGIN},
+	{"TimeoutNoTransfer", FTP_BAN_TIMEOUT_NO_TRANSFER}, {"TLSHandshake", FTP_BAN_TLS_HANDSHAKE},
+	{"UnhandledCommand", FTP_BAN_UNHANDLED_COMMAND}, {NULL, 0}};
+
+unsigned ftp_ban_tellers(enum ftp_ban_event event)
+{
+	switch (event) {
+	case FTP_BAN_BAD_PROTOCOL:
+	case FTP_BAN_MAX_LOGIN_ATTEMPTS:
+	case FTP_BAN_MAX_LOGIN_ATTEMPTS_FROM_USER:
+	case FTP_BAN_ANON_REJECT_PASSWORDS:
+	case FTP_BAN_EMPTY_PASSWORD:
+	case FTP_BAN_ROOT_LOGIN:
+	case FTP_BAN_TIMEOUT_LOGIN:
+	case FTP_BAN_TLS_HANDSHAKE:
+		return 1u << IPC_LOGIN;
+	case FTP_BAN_UNHANDLED_COMMAND:
+		return 1u << IPC_LOGIN | 1u << IPC_SESSION;
+	case FTP_BAN_MAX_COMMAND_RATE:
+	case FTP_BAN_TIMEOUT_IDLE:
+	case FTP_BAN_TIMEOUT_NO_TRANSFER:
+		return 1u << IPC_SESSION;
+	default:
+		return 0;
+	}
+}
+
+bool ftp_ban_counts(const struct ftp_conf *conf, enum ftp_ban_event event)
+{
+	const struct ftp_ban_rule *rule = conf->ban_rules;
+
+	while (rule != NULL && rule->event != event)
+		rule = (const struct ftp_ban_rule *)rule->item.next;
+	return conf->ban_engine && rule != NULL;
+}
 
 /* <event> <count>/<interval> <expiry> [<message>] */
 static int ban_on_event(struct conf_call *c, void *dst)
@@ -71,14 +108,16 @@ static const struct conf_row rows[] = {
 		.module = "mod_ban.c",
 		.syntax = "<event> <number>/<interval> <expiry> [<message>]",
 		.doc = "Ban who causes an event that many times in the interval (hh:mm:ss or seconds), for "
-		       "the time of expiry. "
-		       "Events that ban the address of the client: BadProtocol, ClientConnectRate, "
-		       "MaxClientsPerHost, "
-		       "MaxConnectionsPerHost, MaxLoginAttempts; the user: LoginRate, MaxClientsPerUser, "
-		       "MaxHostsPerUser; the "
-		       "class: MaxClientsPerClass. Who is banned cannot connect (user: log in). Bans are in "
-		       "memory: a "
-		       "reload keeps them, a restart forgets them. wherryctl shows, makes and lifts them."},
+		       "the time of expiry. Events that ban the address of the client: "
+		       "AnonRejectPasswords, BadProtocol, ClientConnectRate, EmptyPassword, "
+		       "MaxClientsPerHost, MaxCommandRate, MaxConnectionsPerHost, MaxLoginAttempts, "
+		       "RootLogin, TimeoutIdle, TimeoutLogin, TimeoutNoTransfer, TLSHandshake (one that "
+		       "fails), UnhandledCommand (one that is not known); the user: LoginRate, "
+		       "MaxClientsPerUser, MaxHostsPerUser, MaxLoginAttemptsFromUser (each login that "
+		       "fails, from any address: anybody can lock the user out this way); the class: "
+		       "MaxClientsPerClass. Who is banned cannot connect (user: log in). Bans are in "
+		       "memory: a reload keeps them, a restart forgets them. wherryctl shows, makes and "
+		       "lifts them."},
 };
 
 const struct conf_table ftp_table_ban = {rows, ARRAY_LEN(rows), FTP_STORE_CONF};

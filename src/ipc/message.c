@@ -97,8 +97,8 @@ static const struct ipc_field retire_fields[] = {
 
 static const struct ipc_field map_used_fields[] = {
 	F(IPC_U32, struct ipc_map_used, index, 0), F(IPC_BOOL, struct ipc_map_used, stale, 0), END};
-static const struct ipc_field offence_fields[] = {
-	F(IPC_U32, struct ipc_offence, sid, 0), F(IPC_U32, struct ipc_offence, event, 0), END};
+static const struct ipc_field offence_fields[] = {F(IPC_U32, struct ipc_offence, sid, 0),
+	F(IPC_U32, struct ipc_offence, event, 0), F(IPC_STR, struct ipc_offence, user, NAME_MAX_BYTES), END};
 static const struct ipc_field own_fields[] = {F(IPC_U32, struct ipc_own, sid, 0),
 	F(IPC_BOOL, struct ipc_own, user, 0), F(IPC_BOOL, struct ipc_own, group, 0),
 	F(IPC_U32, struct ipc_own, uid, 0), F(IPC_U32, struct ipc_own, gid, 0), END};
@@ -157,7 +157,7 @@ static const struct ipc_permit permits[IPC_TYPE_COUNT] = {
 	ROW(CLEAR, M, L, IPC_FD_NONE, sid_fields, struct ipc_sid),
 	ROW(SIGN_REPLY, A, L | S, IPC_FD_NONE, sign_reply_fields, struct ipc_sign_reply),
 	ROW(MAP_USED, S, M, IPC_FD_NONE, map_used_fields, struct ipc_map_used),
-	ROW(OFFENCE, L, M, IPC_FD_NONE, offence_fields, struct ipc_offence),
+	ROW(OFFENCE, L | S, M, IPC_FD_NONE, offence_fields, struct ipc_offence),
 	ROW(OWN, S, M, IPC_FD_NEEDED, own_fields, struct ipc_own),
 };
 

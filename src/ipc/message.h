@@ -78,7 +78,7 @@ enum ipc_type {
 	/* CCC: the login process is to end the TLS of a control connection that it relays */
 	IPC_CCC,   /* session -> master, after the reply was written */
 	IPC_CLEAR, /* master -> login */
-	/* login -> master */
+	/* login, session -> master */
 	IPC_OFFENCE, /* something that BanOnEvent counts */
 	/* session -> master */
 	IPC_OWN, /* UserOwner, GroupOwner: give this new file or directory away (fd) */
@@ -174,9 +174,11 @@ enum ipc_auth_reason { /* for logs only: the client sees one text for all */
 	IPC_AUTH_LIMIT,         /* <Limit LOGIN> */
 	IPC_AUTH_ACCOUNT,       /* locked, expired */
 	IPC_AUTH_IDENTITY,      /* this daemon may not become that uid */
-	IPC_AUTH_PASSWORD_FORM, /* empty where forbidden, too long, or refused by AnonRejectPasswords */
+	IPC_AUTH_PASSWORD_FORM, /* too long */
 	IPC_AUTH_INTERNAL,
 	IPC_AUTH_CERTIFICATE, /* it is not one for this user */
+	IPC_AUTH_PASSWORD_EMPTY,
+	IPC_AUTH_ANON_REJECTED, /* by AnonRejectPasswords */
 	IPC_AUTH_REASON_COUNT
 };
 
@@ -269,7 +271,8 @@ struct ipc_map_used {
 
 struct ipc_offence {
 	uint32_t sid;
-	uint32_t event; /* enum ftp_ban_event: MaxLoginAttempts or BadProtocol */
+	uint32_t event;   /* enum ftp_ban_event that ftp_ban_tellers() lets the sender tell */
+	const char *user; /* as sent, before login; else "" */
 };
 
 struct ipc_own {

@@ -150,12 +150,11 @@ void login_fail(struct login_conn *c, unsigned code, uint64_t now_ms)
 	c->due_ms = c->pass_ms + took;
 }
 
-/* Master counts, where BanEngine is on. */
-static void tell_offence(struct login_conn *c, enum ftp_ban_event event)
+void login_offence(struct login_conn *c, enum ftp_ban_event event)
 {
-	struct ipc_offence q = {.sid = c->sid, .event = event};
+	struct ipc_offence q = {.sid = c->sid, .event = event, .user = c->user != NULL ? c->user : ""};
 
-	if (conf_of(c)->ban_engine)
+	if (c->sid != 0 && ftp_ban_counts(conf_of(c), event))
 		(void)c->env->ops->master(
 			c->env->arg, c, IPC_OFFENCE, &q); /* else master is gone, and so are we */
 }
@@ -181,7 +180,7 @@ void login_refuse(struct login_conn *c, uint64_t now_ms)
 	c->fails++;
 	if (max != 0 && c->fails >= max) {
 		log_notice(&c->log, "Maximum login attempts (%u) exceeded, connection refused", max);
-		tell_offence(c, FTP_BAN_MAX_LOGIN_ATTEMPTS);
+		login_offence(c, FTP_BAN_MAX_LOGIN_ATTEMPTS);
 		login_enter(c, LOGIN_CLOSING, now_ms);
 	} else {
 		login_enter(c, LOGIN_COMMANDS, now_ms);
@@ -230,6 +229,8 @@ static void pass_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 	login_enter(c, LOGIN_AUTHENTICATING, now_ms);
 	bad = (cmd->arg_len == 0 && !conf->allow_empty_passwords) ||
 	      (conf->max_password_bytes != 0 && cmd->arg_len > conf->max_password_bytes);
+	if (bad && cmd->arg_len == 0)
+		login_offence(c, FTP_BAN_EMPTY_PASSWORD);
 	if (bad)
 		login_fail(c, 501, now_ms);
 	else
@@ -548,7 +549,7 @@ void login_command(struct login_conn *c, const struct line_cmd *cmd, uint64_t no
 
 	if (foreign != NULL) {
 		log_notice(&c->log, "client speaks %s, not FTP: connection closed", foreign);
-		tell_offence(c, FTP_BAN_BAD_PROTOCOL);
+		login_offence(c, FTP_BAN_BAD_PROTOCOL);
 		login_enter(c, LOGIN_GONE, now_ms);
 		return;
 	}
@@ -558,9 +559,10 @@ void login_command(struct login_conn *c, const struct line_cmd *cmd, uint64_t no
 							 : str_escape(cmd->arg, text, sizeof(text)));
 	while (row->verb != NULL && !str_eq(row->verb, cmd->verb))
 		row++;
-	if (verb == NULL || !verb_offered(verb, conf_of(c)))
+	if (verb == NULL || !verb_offered(verb, conf_of(c))) {
 		(void)reply_unknown(&c->out, cmd);
-	else if (row->verb == NULL)
+		login_offence(c, FTP_BAN_UNHANDLED_COMMAND);
+	} else if (row->verb == NULL)
 		(void)reply(&c->out, 530, "Please login with USER and PASS");
 	else if (needs_tls(c, verb))
 		(void)reply(&c->out, 550, "SSL/TLS required on the control channel");

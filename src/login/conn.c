@@ -383,6 +383,7 @@ void login_conn_tls_failed(struct login_conn *c, const char *why, uint64_t now_m
 	log_notice(&c->log, "TLS handshake failed: %s", why);
 	(void)snprintf(text, sizeof(text), "handshake failed: %s", why); /* cut when too long */
 	ftp_tls_log(&c->server->scope->conf, &c->log, "control", text, (int64_t)(now_ms - c->securing_ms));
+	login_offence(c, FTP_BAN_TLS_HANDSHAKE);
 	if (c->implicit)
 		login_enter(c, LOGIN_GONE, now_ms); /* a plain reply would mean nothing to it */
 	else
@@ -492,6 +493,13 @@ void login_conn_failed(struct login_conn *c, const struct ipc_auth_failed *m, ui
 {
 	if (c->state != LOGIN_AUTHENTICATING || m->request != c->request)
 		return;
+	if (m->reason == IPC_AUTH_PASSWORD_EMPTY)
+		login_offence(c, FTP_BAN_EMPTY_PASSWORD);
+	else if (m->reason == IPC_AUTH_ANON_REJECTED)
+		login_offence(c, FTP_BAN_ANON_REJECT_PASSWORDS);
+	else if (m->reason == IPC_AUTH_ROOT)
+		login_offence(c, FTP_BAN_ROOT_LOGIN);
+	login_offence(c, FTP_BAN_MAX_LOGIN_ATTEMPTS_FROM_USER);
 	login_fail(c, 530, now_ms);
 	advance(c, now_ms);
 }
@@ -533,6 +541,7 @@ static void timed_out(struct login_conn *c, uint64_t now_ms)
 	char text[96];
 
 	log_notice(&c->log, "Login timeout exceeded, disconnected");
+	login_offence(c, FTP_BAN_TIMEOUT_LOGIN);
 	(void)snprintf(
 		text, sizeof(text), "421 Login timeout (%u seconds): closing control connection", secs);
 	login_conn_end(c, text, now_ms);

@@ -16,6 +16,8 @@ bool login_server_switch(struct login_conn *c, const struct ftp_server *server, 
 void login_greet(struct login_conn *c);
 /* The answer to a failed login, whose time has come; closes after the last attempt. */
 void login_refuse(struct login_conn *c, uint64_t now_ms);
+/* Tell master what BanOnEvent counts, if it does. */
+void login_offence(struct login_conn *c, enum ftp_ban_event event);
 /* Send the request of c->password; waits when auth is not there. */
 void login_request(struct login_conn *c, const char *password, uint64_t now_ms);
 /* The login failed: answer with code when it is time. */

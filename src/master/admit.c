@@ -228,13 +228,17 @@ static struct ban_subject banned_subject(const struct msession *s)
 		.host = &s->peer, .user = s->user, .class_name = s->class != NULL ? s->class->name : NULL};
 }
 
-void admit_event(
-	struct master *m, const struct msession *s, const struct ftp_conf *conf, enum ftp_ban_event event)
+void admit_event(struct master *m, const struct msession *s, const struct ftp_conf *conf,
+	enum ftp_ban_event event, const char *user)
 {
 	struct ban_subject who = banned_subject(s);
-	const struct ban *ban = m->bans != NULL ? bans_event(m->bans, conf, event, &who, clock_ms()) : NULL;
+	const struct ban *ban = NULL;
 	char shown[300];
 
+	if (who.user == NULL && user != NULL && user[0] != '\0')
+		who.user = user;
+	if (m->bans != NULL)
+		ban = bans_event(m->bans, conf, event, &who, clock_ms());
 	if (ban != NULL)
 		log_notice(&m->log, "%s '%s' is banned by BanOnEvent %s", ban_kind_name(ban->kind),
 			str_escape(ban->name, shown, sizeof(shown)), ban->why);
@@ -278,7 +282,7 @@ uint32_t admit_connection(struct master *m, const struct msession *s, char *text
 		return IPC_OK; /* login answers 500 */
 	a = arena_new(8192, 0);
 	conf = &msession_scope(s, false, a)->conf;
-	admit_event(m, s, conf, FTP_BAN_CONNECT_RATE);
+	admit_event(m, s, conf, FTP_BAN_CONNECT_RATE, NULL);
 	if (banned(m, s, conf, text, size)) {
 		verdict = IPC_REFUSE_TEXT;
 	} else if (overloaded(conf)) {
@@ -287,7 +291,7 @@ uint32_t admit_connection(struct master *m, const struct msession *s, char *text
 	} else if (over(m, s, &conf->max_connections_per_host, SAME_SERVER | SAME_HOST)) {
 		limit_text(conf->max_connections_per_host.message, conf->max_connections_per_host.max, text,
 			size);
-		admit_event(m, s, conf, FTP_BAN_MAX_CONNECTIONS_PER_HOST);
+		admit_event(m, s, conf, FTP_BAN_MAX_CONNECTIONS_PER_HOST, NULL);
 		verdict = IPC_REFUSE_TEXT;
 	}
 	arena_free(a);
@@ -311,14 +315,14 @@ static uint32_t login_verdict(
 	unsigned anon = s->anon != 0 ? SAME_ANON : 0;
 	enum ftp_ban_event event = 0;
 
-	admit_event(m, s, conf, FTP_BAN_LOGIN_RATE);
+	admit_event(m, s, conf, FTP_BAN_LOGIN_RATE, NULL);
 	if (banned(m, s, conf, text, size))
 		return IPC_REFUSE_TEXT;
 
 	if (per_class != NULL && per_class->max != 0 &&
 		count(m, s, SAME_SERVER | SAME_CLASS | LOGGED_IN) >= per_class->max) {
 		limit_text(per_class->message, per_class->max, text, size);
-		admit_event(m, s, conf, FTP_BAN_MAX_CLIENTS_PER_CLASS);
+		admit_event(m, s, conf, FTP_BAN_MAX_CLIENTS_PER_CLASS, NULL);
 		return IPC_REFUSE_TEXT;
 	}
 	if (over(m, s, &conf->max_clients_per_user, SAME_SERVER | SAME_USER | LOGGED_IN))
@@ -338,7 +342,7 @@ static uint32_t login_verdict(
 	else if (hit == &conf->max_hosts_per_user)
 		event = FTP_BAN_MAX_HOSTS_PER_USER;
 	if (event != 0)
-		admit_event(m, s, conf, event);
+		admit_event(m, s, conf, event, NULL);
 	limit_text(hit->message, hit->max, text, size);
 	return IPC_REFUSE_TEXT;
 }

@@ -98,6 +98,7 @@ static enum ban_kind kind_of(enum ftp_ban_event event)
 	case FTP_BAN_LOGIN_RATE:
 	case FTP_BAN_MAX_CLIENTS_PER_USER:
 	case FTP_BAN_MAX_HOSTS_PER_USER:
+	case FTP_BAN_MAX_LOGIN_ATTEMPTS_FROM_USER:
 		return BAN_USER;
 	case FTP_BAN_MAX_CLIENTS_PER_CLASS:
 		return BAN_CLASS;

@@ -78,18 +78,20 @@ static void on_disconnect(struct master *m, struct child *c, const struct ipc_di
 		msession_free(m, s);
 }
 
-/* What only login sees of what BanOnEvent counts. */
+/* What only login and session see of what BanOnEvent counts. */
 static int on_offence(struct master *m, struct child *c, const struct ipc_offence *q)
 {
 	struct msession *s = own_session(m, c, q->sid);
 	struct arena *a;
 
-	if (q->event != FTP_BAN_MAX_LOGIN_ATTEMPTS && q->event != FTP_BAN_BAD_PROTOCOL)
+	if (q->event >= FTP_BAN_EVENT_COUNT ||
+		(ftp_ban_tellers((enum ftp_ban_event)q->event) & 1u << c->role) == 0)
 		return -WE_PERMIT;
 	if (s == NULL || s->server == NULL)
 		return 0;
 	a = arena_new(8192, 0);
-	admit_event(m, s, &msession_scope(s, false, a)->conf, (enum ftp_ban_event)q->event);
+	admit_event(m, s, &msession_scope(s, s->state == MSESSION_ACTIVE, a)->conf,
+		(enum ftp_ban_event)q->event, q->user);
 	arena_free(a);
 	return 0;
 }

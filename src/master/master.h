@@ -211,9 +211,9 @@ void msession_move(struct msession *s, struct child *to);
 void msession_reset(struct master *m, struct msession *s, struct child *login);
 /* May this new connection stay? IPC_OK, or a verdict with the reply line in text. */
 uint32_t admit_connection(struct master *m, const struct msession *s, char *text, size_t size);
-/* Something that BanOnEvent counts. */
-void admit_event(
-	struct master *m, const struct msession *s, const struct ftp_conf *conf, enum ftp_ban_event event);
+/* Something that BanOnEvent counts. user: as sent, of one who has not logged in, may be NULL or "". */
+void admit_event(struct master *m, const struct msession *s, const struct ftp_conf *conf,
+	enum ftp_ban_event event, const char *user);
 /* May this granted login go on? */
 uint32_t admit_login(struct master *m, const struct msession *s, char *text, size_t size);
 /* 0: yes (and it is counted), 1: too many of this user, 2: too many of this host. */

@@ -150,6 +150,14 @@ void session_retire(struct session *s, const char *text)
 	session_pump(s);
 }
 
+void session_offence(struct session *s, enum ftp_ban_event event)
+{
+	struct ipc_offence q = {.sid = s->sid, .event = event, .user = ""};
+
+	if (ftp_ban_counts(&s->scope->conf, event))
+		proc_send(s->proc, IPC_OFFENCE, &q);
+}
+
 /* --- commands --- */
 
 static void command_result(struct session *s, enum ftp_result result)
@@ -191,6 +199,7 @@ static const struct ftp_verb *verb_of_line(struct session *s, const struct line_
 		return NULL;
 	}
 	session_replied(s, 500, reply_unknown(session_out(s), line));
+	session_offence(s, FTP_BAN_UNHANDLED_COMMAND);
 	return NULL;
 }
 

@@ -53,6 +53,8 @@ void session_transfer_done(struct session *s);
 /* End the session as soon as what runs could be stopped; text: a whole reply line without CRLF, NULL for
  * none. */
 void session_terminate(struct session *s, enum session_end end, const char *text);
+/* Tell master what BanOnEvent counts, if it does. */
+void session_offence(struct session *s, enum ftp_ban_event event);
 /* RETIRE: end after the running command. */
 void session_retire(struct session *s, const char *text);
 /* Answer of master that belongs to this session: fd given, -1 without. */

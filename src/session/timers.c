@@ -26,6 +26,7 @@ struct session_timers {
 	uint64_t login_ms;
 	uint64_t rate_begin_ms; /* of the interval of MaxCommandRate */
 	unsigned rate_count;
+	bool rate_told; /* BanOnEvent, in this interval */
 };
 
 struct deadline {
@@ -80,6 +81,10 @@ static void deadline_hit(struct session *s, const struct deadline *d)
 	if (d->text)
 		(void)snprintf(text, sizeof text, d->text, (unsigned)(d->limit_ms / 1000));
 	log_info(&s->log, "%s after %u seconds", session_end_text(d->end), (unsigned)(d->limit_ms / 1000));
+	if (d->end == SESSION_END_IDLE)
+		session_offence(s, FTP_BAN_TIMEOUT_IDLE);
+	else if (d->end == SESSION_END_NO_TRANSFER)
+		session_offence(s, FTP_BAN_TIMEOUT_NO_TRANSFER);
 	session_terminate(s, d->end, d->text ? text : NULL);
 }
 
@@ -156,11 +161,15 @@ bool timers_command_allowed(struct session *s)
 	if (now - t->rate_begin_ms >= interval) {
 		t->rate_begin_ms = now;
 		t->rate_count = 0;
+		t->rate_told = false;
 	}
 	if (t->rate_count < conf->max_command_rate)
 		return true;
 	if (!t->rate)
 		t->rate = alarm_new(session_loop(s), rate_fired, s);
+	if (!t->rate_told)
+		session_offence(s, FTP_BAN_MAX_COMMAND_RATE);
+	t->rate_told = true;
 	alarm_set(t->rate, t->rate_begin_ms + interval - now);
 	return false;
 }

@@ -1,5 +1,6 @@
 """Bans: BanOnEvent, and wherryctl ban, permit and bans."""
 import socket
+import subprocess
 
 import pytest
 
@@ -77,3 +78,92 @@ def test_rules_that_cannot_be_are_errors(start):
         s.configure(line)
         done = s.check()
         assert done.returncode == 1 and words in done.stderr, done.stderr
+
+
+def login_fails(s, user, password):
+    with Ftp(s.port) as c:
+        c.cmd(f"USER {user}")
+        c.expect((530, 501), f"PASS {password}")
+
+
+def unknown_command_before_login(s):
+    with Ftp(s.port) as c:
+        c.expect(500, "NOSUCH")
+
+
+def unknown_command_after_login(s):
+    with Ftp(s.port, user="alice") as c:
+        c.expect(500, "NOSUCH")
+
+
+def too_many_commands(s):
+    with Ftp(s.port, user="alice") as c:
+        c.send_raw(b"NOOP\r\n" * 30)
+        for _ in range(4):
+            c.expect(200)
+
+
+def waits_for_the_end(s, user=None):
+    with Ftp(s.port, user=user) as c:
+        c.expect(421)
+
+
+def broken_handshake(s):
+    with Ftp(s.port) as c:
+        c.expect(234, "AUTH TLS")
+        c.send_raw(b"no TLS record\r\n")
+        while c.sock.recv(1000):
+            pass
+
+
+TLS = "TLSEngine on\nTLSRSACertificateFile {cert}\nTLSRSACertificateKeyFile {key}\n"
+ANONYMOUS = "<Anonymous ~ftp>\nUser ftp\nAnonRejectPasswords ^spam@\n</Anonymous>\n"
+EVENTS = [("EmptyPassword", "AllowEmptyPasswords off\n", lambda s: login_fails(s, "alice", "")),
+          ("AnonRejectPasswords", ANONYMOUS, lambda s: login_fails(s, "ftp", "spam@x")),
+          ("UnhandledCommand", "", unknown_command_before_login),
+          ("UnhandledCommand", "", unknown_command_after_login),
+          ("MaxCommandRate", "MaxCommandRate 4 30\n", too_many_commands),
+          ("TimeoutLogin", "TimeoutLogin 1\n", waits_for_the_end),
+          ("TimeoutIdle", "TimeoutIdle 1\n", lambda s: waits_for_the_end(s, "alice")),
+          ("TimeoutNoTransfer", "TimeoutNoTransfer 1\n", lambda s: waits_for_the_end(s, "alice"))]
+
+
+@pytest.mark.parametrize("event, conf, offend", EVENTS, ids=[f"{e[0]}-{i}" for i, e in enumerate(EVENTS)])
+def test_an_event_bans_the_address(start, event, conf, offend):
+    s = start(f"BanEngine on\nBanOnEvent {event} 1/00:01:00 00:01:00\n{conf}")
+    with Ftp(s.port, user="bob") as c:  # a client that behaves
+        c.expect(257, "PWD")
+    assert greeting(s).startswith("220")
+    offend(s)
+    wait_until(lambda: greeting(s) == "530 Access denied", "the ban")
+    assert f"host '127.0.0.1' is banned by BanOnEvent {event}" in s.text("system.log")
+
+
+def test_a_failed_TLS_handshake_bans_the_address(start, tmp_path):
+    cert, key = str(tmp_path / "cert"), str(tmp_path / "key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+                    "-out", cert, "-days", "2", "-subj", "/CN=test"], check=True, capture_output=True)
+    s = start("BanEngine on\nBanOnEvent TLSHandshake 1/60 60\n" + TLS.format(cert=cert, key=key))
+    assert greeting(s).startswith("220")
+    broken_handshake(s)
+    wait_until(lambda: greeting(s) == "530 Access denied", "the ban")
+
+
+@pytest.mark.root
+def test_RootLogin_bans_the_address(start):
+    s = start.prepare()
+    s.add_user("toor", "toor-pw", uid=0, gid=0)
+    s.configure("BanEngine on\nBanOnEvent RootLogin 1/60 60\n")
+    s.start()
+    login_fails(s, "toor", "toor-pw")
+    wait_until(lambda: greeting(s) == "530 Access denied", "the ban")
+
+
+def test_failed_logins_from_anywhere_ban_the_user(start):
+    s = start("BanEngine on\nBanOnEvent MaxLoginAttemptsFromUser 3/60 60\nMaxLoginAttempts 10\n")
+    for _ in range(3):
+        login_fails(s, "alice", "wrong")
+    wait_until(lambda: "user 'alice' is banned by BanOnEvent MaxLoginAttemptsFromUser" in s.text("system.log"), "the ban")
+    login_fails(s, "alice", "alice-pw")
+    with Ftp(s.port, user="bob") as c:
+        c.expect(257, "PWD")

@@ -8,12 +8,9 @@ import time
 
 import pytest
 
+import servers
 from ftpclient import Ftp
 from servers import listening, wait_until
-
-
-import servers
-from servers import wait_until
 
 CTIME = r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}"
 
