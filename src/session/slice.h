@@ -32,6 +32,10 @@ bool slice_full(const struct xfer *x); /* is it over because of its limits? */
 size_t slice_room(const struct xfer *x, size_t most);
 /* Up to size bytes of the file at x->cur, from its mapping when there is one, into buf. 0: x->slice says why. */
 size_t slice_file_read(struct xfer *x, char *buf, size_t size);
+/* Write n bytes of the client, at raw, to the file; for ASCII by way of buf, which has room for n + 1. What was written is
+ * counted. 0 or -errno. */
+int slice_store(struct xfer *x, char *buf, const char *raw, size_t n);
+void slice_store_end(struct xfer *x); /* the client has sent all; x->slice.end is set */
 /* Send n bytes or what the socket takes. Returns their number; fewer than n: x->slice says why. */
 size_t slice_send_all(struct xfer *x, const char *p, size_t n);
 

@@ -5,31 +5,15 @@
 #include "session/iobuf.h"
 #include "session/slice.h"
 
-static int write_counted(struct xfer *x, const char *p, size_t n)
-{
-	uint64_t before = x->store->offset;
-	int r = store_write(x->store, p, n);
-
-	x->slice.file_bytes += x->store->offset - before;
-	return r;
-}
-
 /* The client has closed. Without the end of the stream nobody knows whether that was all: an aborted upload.
  * Nothing at all is what some clients send for an empty file. */
 static void inflate_end(struct xfer *x)
 {
-	char last;
-	int r = 0;
-
 	if (!zfilter_ended(x->z) && x->net + x->slice.net_bytes > 0) {
 		slice_net(x, ECONNABORTED);
 		return;
 	}
-	x->slice.end = SLICE_EOF;
-	if (x->ascii && ascii_in_end(&x->cr, &last) > 0)
-		r = write_counted(x, &last, 1);
-	if (r < 0)
-		slice_file(x, -r);
+	slice_store_end(x);
 }
 
 /* More for the filter. False: x->slice says why there is none. */
@@ -68,8 +52,7 @@ void slice_inflate(struct xfer *x, char *buf)
 	while (r == 0) {
 		n = zfilter_inflate(x->z, raw, size);
 		if (n > 0) {
-			r = write_counted(
-				x, buf, x->ascii ? ascii_in(&x->cr, raw, (size_t)n, buf) : (size_t)n);
+			r = slice_store(x, buf, raw, (size_t)n);
 			if (r == 0 && slice_full(x))
 				return;
 		} else if (n < 0)

@@ -7,7 +7,21 @@
 #include "session/slice.h"
 #include "session/xfer_path.h"
 
-static void recv_end(struct xfer *x)
+static int store_counted(struct xfer *x, const char *p, size_t n)
+{
+	uint64_t before = x->store->offset;
+	int r = store_write(x->store, p, n);
+
+	x->slice.file_bytes += x->store->offset - before;
+	return r;
+}
+
+int slice_store(struct xfer *x, char *buf, const char *raw, size_t n)
+{
+	return x->ascii ? store_counted(x, buf, ascii_in(&x->cr, raw, n, buf)) : store_counted(x, raw, n);
+}
+
+void slice_store_end(struct xfer *x)
 {
 	char last;
 	int r;
@@ -15,25 +29,22 @@ static void recv_end(struct xfer *x)
 	x->slice.end = SLICE_EOF;
 	if (!x->ascii || ascii_in_end(&x->cr, &last) == 0)
 		return;
-	r = store_write(x->store, &last, 1);
+	r = store_counted(x, &last, 1);
 	if (r < 0)
 		slice_file(x, -r);
-	else
-		x->slice.file_bytes++;
 }
 
 void slice_recv(struct xfer *x, char *buf)
 {
-	size_t size = x->ascii ? IOBUF_SIZE / 2 - 1 : IOBUF_SIZE, len;
+	size_t size = x->ascii ? IOBUF_SIZE / 2 - 1 : IOBUF_SIZE;
 	char *raw = x->ascii ? buf + IOBUF_SIZE / 2 + 1 : buf;
-	uint64_t before;
 	ssize_t n;
 	int r = x->store->started ? 0 : store_begin(x->store);
 
 	while (r == 0) {
 		n = wire_recv(&x->wire, raw, slice_room(x, size));
 		if (n == 0) {
-			recv_end(x);
+			slice_store_end(x);
 			return;
 		}
 		if (n < 0) {
@@ -41,10 +52,7 @@ void slice_recv(struct xfer *x, char *buf)
 			return;
 		}
 		x->slice.net_bytes += (uint64_t)n;
-		len = x->ascii ? ascii_in(&x->cr, raw, (size_t)n, buf) : (size_t)n;
-		before = x->store->offset;
-		r = store_write(x->store, buf, len);
-		x->slice.file_bytes += x->store->offset - before;
+		r = slice_store(x, buf, raw, (size_t)n);
 		if (r == 0 && slice_full(x))
 			return;
 	}
@@ -65,7 +73,7 @@ static int pipe_copy(struct xfer *x, int from_pipe, size_t n)
 		if (got <= 0)
 			return got < 0 ? -errno : -EIO;
 		n -= (size_t)got;
-		r = store_write(x->store, buf, (size_t)got);
+		r = store_counted(x, buf, (size_t)got);
 	}
 	return r;
 }
@@ -73,15 +81,15 @@ static int pipe_copy(struct xfer *x, int from_pipe, size_t n)
 /* All n bytes of the pipe into the file. Returns 0 or -errno, then the pipe is not empty. */
 static int pipe_empty(struct xfer *x, const struct zs_pipe *pipe, size_t n)
 {
-	uint64_t before = x->store->offset;
+	uint64_t before = x->store->offset, moved;
 	int r = store_splice(x->store, pipe->rd, n);
 
-	n -= (size_t)(x->store->offset - before);
+	moved = x->store->offset - before;
+	x->slice.file_bytes += moved;
 	if (xfer_path_no_splice(-r)) {
 		xfer_path_fall_back(x, -r);
-		r = pipe_copy(x, pipe->rd, n);
+		r = pipe_copy(x, pipe->rd, n - (size_t)moved);
 	}
-	x->slice.file_bytes += x->store->offset - before;
 	return r;
 }
 

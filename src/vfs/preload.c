@@ -64,12 +64,9 @@ void preloads_free(struct preloads *t)
 {
 	if (t == NULL)
 		return;
-	for (unsigned i = 0; i < t->n; i++)
-		preload_unmap(&t->list[i]);
 	if (t->gens != NULL)
 		(void)munmap(t->gens, t->n * sizeof(uint32_t));
-	if (t->seen != NULL)
-		(void)munmap((void *)(uintptr_t)t->seen, t->n * sizeof(uint32_t));
+	preloads_forget(t);
 	free(t->list);
 	free(t);
 }
