@@ -30,8 +30,3 @@ int lowat_choose(struct lowat *l, uint64_t now_ms)
 		l->mark = (int)want;
 	return l->mark;
 }
-
-void lowat_late(struct lowat *l, uint64_t now_ms)
-{
-	lowat_init(l, now_ms);
-}

@@ -22,11 +22,9 @@ struct lowat {
 	uint64_t taken;    /* bytes since then */
 };
 
-void lowat_init(struct lowat *l, uint64_t now_ms);
-void lowat_take(struct lowat *l, uint64_t bytes); /* these have come */
+void lowat_init(struct lowat *l, uint64_t now_ms); /* also when the alarm came first: the client pauses */
+void lowat_take(struct lowat *l, uint64_t bytes);  /* these have come */
 /* The socket was emptied. Returns the mark for the wait that begins. */
 int lowat_choose(struct lowat *l, uint64_t now_ms);
-/* The alarm came first: the client pauses or has become slow. */
-void lowat_late(struct lowat *l, uint64_t now_ms);
 
 #endif

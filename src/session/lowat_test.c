@@ -53,7 +53,7 @@ static void a_pause_takes_the_mark_away(void **state)
 
 	lowat_init(&l, 0);
 	assert_int_equal(moved(&l, 100, 100000000), LOWAT_MAX);
-	lowat_late(&l, 300);
+	lowat_init(&l, 300);
 	assert_int_equal(moved(&l, 301, 3000), LOWAT_NONE);
 	assert_int_equal(moved(&l, 400, 100000000), LOWAT_MAX); /* it is fast again */
 }

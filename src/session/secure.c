@@ -58,8 +58,10 @@ static unsigned rekeyer_next;
 
 static bool is_rekeyer(const struct addr *peer)
 {
+	uint64_t now_ms = clock_ms();
+
 	for (unsigned i = 0; i < REKEYERS_MAX; i++)
-		if (rekeyers[i].until_ms > clock_ms() && addr_host_equal(&rekeyers[i].peer, peer))
+		if (rekeyers[i].until_ms > now_ms && addr_host_equal(&rekeyers[i].peer, peer))
 			return true;
 	return false;
 }

@@ -1,5 +1,6 @@
 /* Moving bytes: one slice of a transfer. Runs in pool threads, for resident files also in the loop. Here its
- * limits, and which way it takes; the ways are in slice_send.c, slice_stream.c and slice_recv.c.
+ * limits, and which way it takes; the ways are in slice_send.c, slice_mapped.c, slice_stream.c, slice_recv.c and
+ * slice_inflate.c.
  */
 #include "session/slice.h"
 

@@ -225,7 +225,8 @@ uint64_t store_room(const struct store *st)
 	return end > st->offset ? end - st->offset : 0;
 }
 
-int store_full(const struct store *st)
+/* What is wrong with one more byte. */
+static int store_full(const struct store *st)
 {
 	return st->end < st->limit ? -ERANGE : -EFBIG;
 }

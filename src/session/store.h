@@ -67,10 +67,8 @@ int store_open(struct vfs_root *root, const char *real, const struct store_optio
 int store_begin(struct store *st);
 /* How many bytes from offset on can be written before the limit or the end of the range. */
 uint64_t store_room(const struct store *st);
-/* What is wrong with one more byte: -EFBIG (limit), -ERANGE (range). */
-int store_full(const struct store *st);
-/* Write n bytes at the current place. 0; -errno: store_full() when they are more than store_room() (what fits
- * is written). */
+/* Write n bytes at the current place. 0; -errno: -EFBIG (limit) or -ERANGE (range) when they are more than store_room()
+ * (what fits is written). */
 int store_write(struct store *st, const char *p, size_t n);
 /* The same for n bytes (at most store_room()) that from_pipe holds, in the kernel; not for STORE_APPEND. 0, or -errno:
  * how much is written says offset, the rest stays in the pipe. -EINVAL, -ENOSYS and others of splice(2) when it cannot

@@ -370,7 +370,7 @@ static void upload_late(struct xfer *x)
 {
 	if (x->kind != XFER_UPLOAD || x->lowat.mark == LOWAT_NONE)
 		return;
-	lowat_late(&x->lowat, clock_ms());
+	lowat_init(&x->lowat, clock_ms());
 	wire_lowat(&x->wire, x->lowat.mark);
 }
 

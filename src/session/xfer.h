@@ -1,8 +1,8 @@
 /* The transfer machine: bytes between a source and a sink, one of them the data connection.
  *
- *   RETR                 file -> [ascii] -> socket      in the kernel (zsend) when nothing is in between
- *   STOR APPE STOU       socket -> [ascii] -> file
- *   LIST NLST MLSD       generator -> socket            generator writes CRLF lines itself
+ *   RETR                 file -> [ascii] -> [deflate] -> socket      in the kernel (zsend) when nothing is in between
+ *   STOR APPE STOU       socket -> [inflate] -> [ascii] -> file      the same (splice), after its beginning
+ *   LIST NLST MLSD       generator -> [deflate] -> socket            generator writes CRLF lines itself
  *
  * A transfer is started by a command when all checks on files have passed, and gives every further reply
  * itself: 150, then 226, 425, 426, 45x or 55x. Its states are changed in xfer.c only. One per session at a

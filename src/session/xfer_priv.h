@@ -1,5 +1,5 @@
-/* Inside of the transfer machine. States and their changes are in xfer.c, the moving of bytes in slice.c,
- * words and numbers for people in xfer_report.c.
+/* Inside of the transfer machine. States and their changes are in xfer.c, the choice of a way for the bytes
+ * in xfer_path.c, the moving of them in slice.c and the ways of slice.h, words and numbers for people in xfer_report.c.
  *
  *   OPENING --connection--> [SECURING] --> WAITING <--> MOVING --all sent--> LINGER --> FINISHING --> over
  *                              ^------> PACED                               ^
@@ -40,7 +40,7 @@ enum xfer_state {
 	XFER_STATE_COUNT
 };
 
-/* The way that the bytes take; xfer_path.c chooses, slice.c goes. */
+/* The way that the bytes take; xfer_path.c chooses, slice.h goes. */
 enum xfer_path {
 	XFER_SENDFILE, /* file -> socket in the kernel */
 	XFER_MAPPED,   /* mapping of the file -> socket: mapped.h */

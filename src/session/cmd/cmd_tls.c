@@ -5,7 +5,6 @@
 #include "session/ctrl.h"
 #include "session/data.h"
 #include "session/secure.h"
-#include "session/session_priv.h"
 
 /* The control connection is protected before the login, or not at all. */
 static enum ftp_result auth_run(struct session *s, const char *arg)
