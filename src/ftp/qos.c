@@ -16,11 +16,12 @@ const struct ftp_qos_value ftp_qos_values[] = {{"cs0", CS(0)}, {"cs1", CS(1)}, {
 	{"af43", AF(4, 3)}, {"ef", 0xb8}, {"lowcost", 0x02}, {"lowdelay", IPTOS_LOWDELAY}, {"mincost", 0x02},
 	{"reliability", IPTOS_RELIABILITY}, {"throughput", IPTOS_THROUGHPUT}, {NULL, 0}};
 
-void ftp_qos_mark(int fd, uint8_t byte)
+void ftp_qos_mark(int fd, int family, uint8_t byte)
 {
 	int value = byte;
 
 	/* An IPv6 socket may carry IPv4, an IPv4 socket refuses the second: the connection works anyway. */
 	(void)setsockopt(fd, IPPROTO_IP, IP_TOS, &value, sizeof(value));
-	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &value, sizeof(value));
+	if (family != AF_INET)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &value, sizeof(value));
 }

@@ -10,7 +10,8 @@ struct ftp_qos_value {
 };
 extern const struct ftp_qos_value ftp_qos_values[]; /* ends with name NULL */
 
-/* Mark what the socket sends. One that has no such option (a local socket pair) stays as it is. */
-void ftp_qos_mark(int fd, uint8_t byte);
+/* Mark what the socket (of that family; AF_UNSPEC: of any) sends. One that has no such option (a local socket pair) stays as it
+ * is. */
+void ftp_qos_mark(int fd, int family, uint8_t byte);
 
 #endif

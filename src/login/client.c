@@ -272,7 +272,7 @@ static void qos_mark(struct client *cl)
 		return;
 	cl->marked_for = server;
 	if (server != NULL && server->scope->conf.qos.ctrl_set)
-		ftp_qos_mark(cl->fd, server->scope->conf.qos.ctrl);
+		ftp_qos_mark(cl->fd, AF_UNSPEC, server->scope->conf.qos.ctrl);
 }
 
 void client_update(struct client *cl)

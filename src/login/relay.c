@@ -23,11 +23,12 @@ struct relay {
 	struct secure *secure; /* NULL after CCC */
 	struct buf to_net, to_local;
 	enum clearing clearing;
-	bool heard;                  /* close_notify: the end, or an answer to CCC that came before CLEAR */
-	bool net_ended, local_ended; /* nothing more comes from there */
-	bool local_shut;             /* the session knows that the client has ended */
-	bool ending;                 /* the client has everything and close_notify */
-	short tls_waits;             /* POLLIN or POLLOUT that TLS needs to go on writing, 0 = none */
+	bool heard;                   /* close_notify: the end, or an answer to CCC that came before CLEAR */
+	bool net_ended, local_ended;  /* nothing more comes from there */
+	bool local_shut;              /* the session knows that the client has ended */
+	bool ending;                  /* the client has everything and close_notify */
+	short tls_waits;              /* POLLIN or POLLOUT that TLS needs to go on writing, 0 = none */
+	int net_events, local_events; /* that the loop watches for */
 	unsigned handles;
 	uv_poll_t net_poll, local_poll;
 	uv_timer_t timer;
@@ -69,7 +70,7 @@ static void relay_end(struct relay *r)
 	t->gone(t->arg);
 }
 
-static void relay_pump(struct relay *r);
+static void relay_pump(struct relay *r, bool in, bool out);
 
 static void timed_out(uv_timer_t *h)
 {
@@ -77,7 +78,7 @@ static void timed_out(uv_timer_t *h)
 
 	if (r->heard && r->clearing == CLEAR_NO && !r->ending) {
 		r->net_ended = true;
-		relay_pump(r);
+		relay_pump(r, true, true);
 	} else {
 		relay_end(r);
 	}
@@ -116,13 +117,19 @@ static void net_heard(struct relay *r)
 	r->net_ended = recv(r->net, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
+static bool tls_holds(const struct relay *r)
+{
+	return r->secure != NULL && tls_pending(r->secure->tls) > 0;
+}
+
 /* Client to session. False: the connection is lost. */
 static bool pump_in(struct relay *r)
 {
 	static char bytes[4096];
+	bool empty = false; /* nothing more is there; what comes later wakes us */
 	ssize_t k;
 
-	for (int turn = 0; turn < TURNS || (r->secure != NULL && tls_pending(r->secure->tls) > 0); turn++) {
+	for (int turn = 0; turn < TURNS || tls_holds(r); turn++) {
 		if (r->to_local.len > 0) {
 			k = send(r->local, r->to_local.data, r->to_local.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 			if (k < 0)
@@ -130,7 +137,7 @@ static bool pump_in(struct relay *r)
 			taken(&r->to_local, (size_t)k);
 			continue;
 		}
-		if (r->net_ended || r->clearing == CLEAR_WAIT)
+		if (empty || r->net_ended || r->clearing == CLEAR_WAIT)
 			return true;
 		if (r->heard) {
 			net_heard(r);
@@ -139,6 +146,7 @@ static bool pump_in(struct relay *r)
 		k = login_secure_recv(r->secure, r->net, bytes, sizeof(bytes));
 		if (k > 0 && buf_append(&r->to_local, bytes, (size_t)k) < 0)
 			return false;
+		empty = k > 0 && (size_t)k < sizeof(bytes) && !tls_holds(r);
 		if (k == 0 && r->secure != NULL && tls_heard_close(r->secure->tls))
 			net_heard(r);
 		else
@@ -155,6 +163,7 @@ static bool pump_in(struct relay *r)
 static bool pump_out(struct relay *r)
 {
 	static char bytes[4096];
+	bool empty = false;
 	ssize_t k;
 
 	for (int turn = 0; turn < TURNS; turn++) {
@@ -166,7 +175,7 @@ static bool pump_out(struct relay *r)
 			taken(&r->to_net, (size_t)k);
 			continue;
 		}
-		if (r->local_ended || r->clearing == CLEAR_SHUTDOWN || r->clearing == CLEAR_WAIT)
+		if (empty || r->local_ended || r->clearing == CLEAR_SHUTDOWN || r->clearing == CLEAR_WAIT)
 			return true;
 		k = recv(r->local, bytes, sizeof(bytes), MSG_DONTWAIT);
 		if (k < 0 && again(-errno)) {
@@ -176,6 +185,7 @@ static bool pump_out(struct relay *r)
 		}
 		if (k > 0 && buf_append(&r->to_net, bytes, (size_t)k) < 0)
 			return false;
+		empty = k > 0 && (size_t)k < sizeof(bytes) && r->clearing == CLEAR_NO;
 		r->local_ended = k <= 0;
 	}
 	return true;
@@ -238,7 +248,18 @@ static bool net_waits(const struct relay *r)
 	return recv(r->net, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 }
 
-/* False when the loop does not take it. */
+/* Each start costs two system calls. False when the loop does not take it. */
+static bool poll_for(uv_poll_t *h, int *now, int events)
+{
+	if (*now == events)
+		return true;
+	*now = events;
+	if (events == 0)
+		return uv_poll_stop(h) == 0;
+	return uv_poll_start(h, events, on_event) == 0;
+}
+
+/* As poll_for(). */
 static bool watch(struct relay *r)
 {
 	int net = 0, local = 0;
@@ -253,15 +274,8 @@ static bool watch(struct relay *r)
 		local |= UV_WRITABLE;
 	if (r->ending)
 		net |= UV_READABLE;
-	if (net == 0)
-		(void)uv_poll_stop(&r->net_poll); /* cannot fail */
-	else if (uv_poll_start(&r->net_poll, net, on_event) < 0)
-		return false;
-	if (local == 0)
-		(void)uv_poll_stop(&r->local_poll);
-	else if (uv_poll_start(&r->local_poll, local, on_event) < 0)
-		return false;
-	return true;
+	return poll_for(&r->net_poll, &r->net_events, net) &&
+	       poll_for(&r->local_poll, &r->local_events, local);
 }
 
 /* The session has closed and the client has all: say the end, and wait a little so that it can read it. */
@@ -275,9 +289,10 @@ static void end_softly(struct relay *r)
 	timer_set(r, RELAY_LINGER_MS);
 }
 
-static void relay_pump(struct relay *r)
+/* in, out: is there anything to do in that direction? */
+static void relay_pump(struct relay *r, bool in, bool out)
 {
-	bool alive = pump_in(r) && pump_out(r);
+	bool alive = (!in || pump_in(r)) && (!out || pump_out(r));
 
 	if (alive && r->clearing != CLEAR_NO)
 		alive = clear_step(r);
@@ -310,7 +325,8 @@ static void on_event(uv_poll_t *h, int status, int events)
 	else if (r->ending)
 		drain(r);
 	else
-		relay_pump(r);
+		relay_pump(r, h == &r->net_poll || r->to_local.len > 0,
+			h == &r->local_poll || r->to_net.len > 0 || r->clearing != CLEAR_NO);
 }
 
 int relay_start(struct relay_table *t, uint32_t sid, int net, struct secure *s, int local)
@@ -341,7 +357,7 @@ int relay_start(struct relay_table *t, uint32_t sid, int net, struct secure *s, 
 	r->handles = 3;
 	list_add(&t->relays, &r->link);
 	t->count++;
-	relay_pump(r);
+	relay_pump(r, true, true);
 	return 0;
 }
 
@@ -355,7 +371,7 @@ void relay_clear(struct relay_table *t, uint32_t sid)
 			continue;
 		r->clearing = CLEAR_DRAIN;
 		timer_set(r, RELAY_CLEAR_MS);
-		relay_pump(r);
+		relay_pump(r, true, true);
 		return;
 	}
 }

@@ -30,7 +30,7 @@ static void socket_options(int fd, const struct ftp_conf *conf)
 	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, sizeof nodelay);
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, sizeof keepalive);
-	ftp_qos_mark(fd, conf->qos.ctrl_set ? conf->qos.ctrl : IPTOS_LOWDELAY);
+	ftp_qos_mark(fd, AF_UNSPEC, conf->qos.ctrl_set ? conf->qos.ctrl : IPTOS_LOWDELAY);
 }
 
 static void ctrl_watch(struct ctrl *c)

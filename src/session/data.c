@@ -163,7 +163,7 @@ static void connect_with(struct data *d, int fd)
 	int r;
 
 	d->fd = fd;
-	data_socket_options(fd, data_conf(d));
+	data_socket_options(fd, d->target.sa.sa_family, data_conf(d));
 	r = connect(fd, &d->target.sa, addr_len(&d->target)) < 0 ? -errno : 0;
 	if ((r == -EADDRINUSE || r == -EADDRNOTAVAIL) && clock_ms() < d->retry_until_ms) {
 		fd_close(&d->fd); /* the connection before from our port to his is not forgotten yet */

@@ -42,7 +42,7 @@ static void option_set(int fd, int level, int name, int value)
 	(void)setsockopt(fd, level, name, &value, sizeof value);
 }
 
-void data_socket_options(int fd, const struct ftp_conf *conf)
+void data_socket_options(int fd, int family, const struct ftp_conf *conf)
 {
 	const struct ftp_socket_options *o = &conf->socket_options;
 
@@ -60,7 +60,7 @@ void data_socket_options(int fd, const struct ftp_conf *conf)
 		option_set(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)o->keepalive_count);
 	if (o->keepalive && o->keepalive_interval)
 		option_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)o->keepalive_interval);
-	ftp_qos_mark(fd, conf->qos.data_set ? conf->qos.data : IPTOS_THROUGHPUT);
+	ftp_qos_mark(fd, family, conf->qos.data_set ? conf->qos.data : IPTOS_THROUGHPUT);
 }
 
 /* One port. Another process may sit on the same port of the address in either state: bind() notices a
@@ -79,7 +79,7 @@ static int listen_on(
 	*ret_bound = a;
 	if (port)
 		option_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	data_socket_options(fd, conf);
+	data_socket_options(fd, a.sa.sa_family, conf);
 	r = bind(fd, &a.sa, addr_len(&a)) < 0 || listen(fd, 1) < 0 ? -errno : 0;
 	if (r == 0 && port == 0)
 		r = addr_local(fd, ret_bound);

@@ -24,6 +24,6 @@ int passive_listen(
 	const struct addr *host, const struct ftp_conf *conf, struct addr *ret_bound, bool *ret_fallback);
 /* Socket options of a data connection: call before connect() or listen(). Failures are harmless and
  * ignored. */
-void data_socket_options(int fd, const struct ftp_conf *conf);
+void data_socket_options(int fd, int family, const struct ftp_conf *conf);
 
 #endif

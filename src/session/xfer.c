@@ -29,13 +29,15 @@
 
 #define EARLY_150_MS  500               /* some clients connect only after the 150 */
 #define LOOP_SLICE    (4 * 1024 * 1024) /* bytes sent in one turn of the loop */
+#define LOOP_COPY     ((uint64_t)64 * 1024)
 #define POOL_SLICE    (16 * 1024 * 1024)
 #define LOOP_MS       10                /* for a slice there: UseSendfile 1 B is many calls */
 #define DEFLATE_MS    20                /* in the pool, when it is the processor that is busy */
 #define POOL_MS       100               /* then others get the thread */
 #define RESIDENT_SPAN (4 * 1024 * 1024) /* bytes asked about at a time */
 #define READ_AHEAD    (8 * 1024 * 1024)
-#define UPLOAD_STEP   1024 /* bytes worth a turn under a rate */
+#define AHEAD_FROM    (128 * 1024) /* what the kernel reads at once anyway */
+#define UPLOAD_STEP   1024         /* bytes worth a turn under a rate */
 #define SHORT_WAIT_MS 100
 #define MEMORY_TRIES  20
 #define PLACE_WRITING ((uint64_t)1 << 63)
@@ -48,6 +50,7 @@ static void xfer_step(struct xfer *x);
 static void xfer_stop(struct xfer *x);
 static void xfer_wait_net(struct xfer *x);
 static void xfer_secure(struct xfer *x);
+static void xfer_begin(struct xfer *x);
 static void xfer_insecure(struct xfer *x, int error);
 
 static void xfer_enter(struct xfer *x, enum xfer_state state)
@@ -167,8 +170,8 @@ static void xfer_finish(struct xfer *x)
 		log_notice(&x->s->log,
 			"the upload of '%s' ended without close_notify: it may be cut off (TLSDataShutdown)",
 			x->vpath);
-	if (x->wire.tls && !x->failed)
-		(void)wire_end(&x->wire); /* of an upload: the answer to the client's close_notify */
+	if (x->wire.tls && !x->failed && x->kind == XFER_UPLOAD)
+		(void)wire_end(&x->wire); /* the answer to the client's close_notify */
 	secure_end(x->s, &x->wire);
 	wire_close(&x->wire);
 	xfer_enter(x, XFER_FINISHING);
@@ -471,6 +474,12 @@ static uint64_t resident_bytes(struct xfer *x)
 	return (uint64_t)n;
 }
 
+/* Is all that is left so little that a way through the pool costs more than reading and encrypting it? */
+static bool is_small_copy(const struct xfer *x)
+{
+	return x->path == XFER_COPY && !x->map && x->size_known && x->end - x->cur <= LOOP_COPY;
+}
+
 /* The data socket is ready, or was never tried: move the next slice. */
 static void xfer_step(struct xfer *x)
 {
@@ -486,7 +495,7 @@ static void xfer_step(struct xfer *x)
 		return;
 	x->slice.max = may;
 	x->slice.max_ms = x->deflated ? DEFLATE_MS : POOL_MS;
-	resident = x->path == XFER_SENDFILE ? resident_bytes(x) : 0;
+	resident = x->path == XFER_SENDFILE || is_small_copy(x) ? resident_bytes(x) : 0;
 	if (resident == 0) {
 		slice_in_pool(x);
 		return;
@@ -526,7 +535,10 @@ static void alarm_event(void *arg)
 	session_ref(s);
 	switch (x->state) {
 	case XFER_OPENING:
-		xfer_say_150(x);
+		if (x->opening)
+			xfer_say_150(x);
+		else
+			xfer_begin(x);
 		break;
 	case XFER_WAITING:
 		upload_late(x);
@@ -561,7 +573,7 @@ static void xfer_ready(struct xfer *x)
 	/* Saves packets; but the end of a piece under a rate must not wait for the next one. */
 	if (rate_limit(&x->rate))
 		tcp_option(x, TCP_NODELAY);
-	else if (x->path == XFER_SENDFILE)
+	else if (x->path == XFER_SENDFILE || is_small_copy(x))
 		tcp_option(x, TCP_CORK);
 	/* A new socket takes bytes; and what TLS has read already does not make it readable. */
 	xfer_enter(x, XFER_WAITING);
@@ -653,14 +665,11 @@ static void xfer_opened(void *arg, int fd, int error)
 	session_unref(s);
 }
 
-static void start_event(void *arg)
+static void xfer_begin(struct xfer *x)
 {
-	struct xfer *x = arg;
 	struct session *s = x->s;
 
-	alarm_free(&x->alarm);
-	x->alarm = alarm_new(session_loop(s), alarm_event, x);
-	session_ref(s);
+	x->opening = true;
 	if (x->aborted || !s->ctrl || s->ctrl->eof) {
 		x->aborted = x->aborted ? x->aborted : XFER_ABORT_LOST;
 		xfer_fail(x, 0, false);
@@ -668,9 +677,6 @@ static void start_event(void *arg)
 		alarm_set(x->alarm, EARLY_150_MS);
 		data_open(s, xfer_opened, x);
 	}
-	if (s->ctrl)
-		ctrl_flush(s->ctrl);
-	session_unref(s);
 }
 
 static struct xfer *xfer_new(struct session *s, enum xfer_kind kind, const char *verb, const char *name)
@@ -696,7 +702,7 @@ static enum ftp_result xfer_start(struct xfer *x)
 {
 	session_ref(x->s);
 	x->s->xfer = x;
-	x->alarm = alarm_new(session_loop(x->s), start_event, x);
+	x->alarm = alarm_new(session_loop(x->s), alarm_event, x);
 	alarm_set(x->alarm, 0);
 	return FTP_WAIT_DATA;
 }
@@ -727,7 +733,7 @@ enum ftp_result xfer_start_download(struct session *s, const struct xfer_downloa
 		x->end = x->start + d->length;
 	x->planned = x->size_known ? x->end - x->start : 0;
 	x->file_size = x->size_known ? (int64_t)d->st->st_size : -1;
-	if (x->seekable)
+	if (x->seekable && x->file_size > AHEAD_FROM)
 		(void)posix_fadvise(x->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
 	xfer_rate_choose(x, d->conf);
 	xfer_path_choose(x, d->conf);

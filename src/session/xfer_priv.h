@@ -160,7 +160,8 @@ struct xfer {
 	int error;       /* positive errno of the failure, 0 = none */
 	bool refused;    /* the data connection did not come about: 425 */
 
-	bool sent; /* all of a download or listing is with the wire; its end is to be said */
+	bool sent;    /* all of a download or listing is with the wire; its end is to be said */
+	bool opening; /* the command has returned; the connection is being made */
 	bool said_150;
 	bool appended_reply; /* STOU: its 150 has a form of its own */
 	struct alarm *alarm;
