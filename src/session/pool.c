@@ -79,7 +79,10 @@ static void task_run(struct pool *p, struct pool_task *t)
 	pool_lock(p);
 	list_del(&t->link);
 	list_add(&p->finished, &t->link);
-	(void)uv_async_send(&p->woken); /* fails only for a closed handle */
+	pool_unlock(p);
+	(void)uv_async_send(
+		&p->woken); /* without the lock, which who is woken takes; it cannot be closed before we end */
+	pool_lock(p);
 }
 
 /* --- threads --- */
@@ -230,15 +233,15 @@ void pool_add(struct pool *p, struct pool_task *t)
 	list_add(&p->waiting, &t->link);
 	p->n_waiting++;
 	must_wait = p->n_waiting > p->idle;
-	if (!must_wait)
-		(void)pthread_cond_signal(&p->more);
-	else if (p->threads < p->base)
+	if (must_wait && p->threads < p->base)
 		(void)thread_start(p); /* without any thread the tick tries again */
-	else if (p->stalled)
+	else if (must_wait && p->stalled)
 		stall_look(p);
 	if (must_wait && !uv_is_active((uv_handle_t *)&p->tick))
 		(void)uv_timer_start(&p->tick, pool_tick, TICK_MS, TICK_MS);
 	pool_unlock(p);
+	if (!must_wait)
+		(void)pthread_cond_signal(&p->more); /* who wakes up finds the lock free */
 }
 
 unsigned pool_threads(struct pool *p)
