@@ -9,10 +9,16 @@
 #include "session/iobuf.h"
 #include "session/slice.h"
 
+/* The memory stays with the transfer: a client that is slower than the source makes us keep something after each slice. */
 static void pending_keep(struct xfer *x, const char *p, size_t n)
 {
-	x->pending = malloc(n);
+	if (n > x->pending_size) {
+		free(x->pending);
+		x->pending_size = (n / SLICE_PIECE + 1) * SLICE_PIECE;
+		x->pending = malloc(x->pending_size);
+	}
 	if (!x->pending) {
+		x->pending_size = 0;
 		slice_file(x, ENOMEM);
 		return;
 	}
@@ -30,10 +36,6 @@ static size_t stream_send(struct xfer *x, const char *p, size_t n)
 static void pending_send(struct xfer *x)
 {
 	x->pending_at += stream_send(x, x->pending + x->pending_at, x->pending_len - x->pending_at);
-	if (x->pending_at < x->pending_len)
-		return;
-	free(x->pending);
-	x->pending = NULL;
 }
 
 static ssize_t fifo_read(struct xfer *x, char *buf, size_t size)
@@ -147,9 +149,9 @@ void slice_stream(struct xfer *x, char *buf)
 	size_t sent;
 
 	do {
-		if (x->pending) {
+		if (x->pending_at < x->pending_len) {
 			pending_send(x);
-			if (x->pending)
+			if (x->pending_at < x->pending_len)
 				return;
 		}
 		if (stream_over(x)) {

@@ -115,8 +115,8 @@ struct xfer {
 	struct ftp_owner user_owner, group_owner;
 	bool ascii;
 	struct ascii_state cr;
-	char *pending; /* what the network did not take of bytes that cannot be read again; owned, NULL = none */
-	size_t pending_len, pending_at;
+	char *pending; /* what the network did not take of bytes that cannot be read again; owned, NULL = never any */
+	size_t pending_size, pending_len, pending_at; /* of the memory; in it; sent of that */
 	bool source_ended;
 	bool deflated; /* MODE Z */
 	unsigned z_level;

@@ -213,7 +213,7 @@ void xfer_show_progress(struct xfer *x)
 	enum score_path path = path_of(x);
 	bool worth = show_worth(x);
 
-	x->shown_held = x->pending ? x->pending_len - x->pending_at : 0;
+	x->shown_held = x->pending_len - x->pending_at;
 	if (path != x->shown_path || now - x->shown_ms >= SHOW_LATEST_MS || (now >= soon && worth)) {
 		x->shown_path = path;
 		show_now(x, now);
