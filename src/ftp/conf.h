@@ -589,6 +589,15 @@ struct ftp_preload {
 	unsigned line;
 };
 
+/* A line of ControlsACLs and its kin: controls.h. */
+struct ftp_controls_acl {
+	struct ftp_item item;
+	unsigned actions; /* FTP_CONTROL_ bits */
+	bool allow, group, anybody;
+	const uint32_t *ids; /* of users, or of groups */
+	unsigned n_ids;
+};
+
 struct ftp_config {
 	unsigned generation; /* 1 for the first load */
 	struct arena *arena;
@@ -604,7 +613,12 @@ struct ftp_config {
 	const char *pid_file, *scoreboard_file; /* NULL = none */
 	const char *controls_socket;            /* NULL = none */
 	bool controls_engine;                   /* ControlsEngine; off: controls_socket is NULL */
-	unsigned max_instances;                 /* 0 = none */
+	struct ftp_owner controls_user, controls_group;
+	struct ftp_controls_acl *controls_socket_acl;
+	struct ftp_controls_acl *controls_acls[4]; /* Admin-, Ban-, -, TLSControlsACLs */
+	unsigned controls_admin_actions; /* AdminControlsEngine: those that AdminControlsACLs can allow */
+	unsigned controls_max_clients;
+	unsigned max_instances; /* 0 = none */
 	unsigned max_connection_rate, max_connection_rate_secs;
 	unsigned tcp_backlog;
 	bool use_ipv6, use_reverse_dns, bind_tight;

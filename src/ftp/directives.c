@@ -21,7 +21,8 @@ const char *const ftp_modules[] = {"mod_core.c", "mod_auth.c", "mod_auth_file.c"
 static const struct conf_table *const tables[] = {&ftp_table_daemon, &ftp_table_server, &ftp_table_auth,
 	&ftp_table_limits, &ftp_table_files, &ftp_table_filters, &ftp_table_lists, &ftp_table_logs,
 	&ftp_table_noeffect, &ftp_table_own, &ftp_table_body, &ftp_table_digest, &ftp_table_mmap,
-	&ftp_table_tls, &ftp_table_tls_daemon, &ftp_table_foreign, &ftp_table_system, &ftp_table_ban};
+	&ftp_table_tls, &ftp_table_tls_daemon, &ftp_table_foreign, &ftp_table_system, &ftp_table_ban,
+	&ftp_table_controls};
 
 const struct conf_language ftp_language = {
 	.tables = tables,

@@ -137,20 +137,6 @@ static const struct conf_word facilities[] = {{"AUTH", LOG_AUTH}, {"AUTHPRIV", L
 #define ANYWHERE (S_V_G_A_D | CONF_L | CONF_C)
 
 static const struct conf_row rows[] = {
-	{.name = "ControlsEngine",
-		CONF_BOOL(struct ftp_config, controls_engine),
-		.scope = CONF_S,
-		.module = "mod_ctrls.c",
-		.dflt = "on",
-		.syntax = "on|off",
-		.doc = "Whether the server listens on the control socket that wherryctl uses."},
-	{.name = "ControlsSocket",
-		CONF_PATH(struct ftp_config, controls_socket),
-		.scope = CONF_S,
-		.module = "mod_ctrls.c",
-		.dflt = WHERRY_RUN_DIR "/wherry.sock",
-		.syntax = "<path>",
-		.doc = "Path of the control socket."},
 	{.name = "Define",
 		.type = CONF_T_CUSTOM,
 		.parse = conf_define,

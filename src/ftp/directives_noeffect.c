@@ -21,13 +21,6 @@ static int if_session_options(struct conf_call *c, void *dst)
 #define NOEFFECT(words) .type = CONF_T_NOEFFECT, .only = words, .min_args = 1, .flags = CONF_REPEATABLE
 
 static const struct conf_row rows[] = {
-	{.name = "AdminControlsEngine",
-		NOEFFECT(NULL),
-		.scope = CONF_S,
-		.module = "mod_ctrls_admin.c",
-		.syntax = "on|off",
-		.reason = "what wherryctl may do follows from who may open the control socket",
-		.doc = "Whether control actions of administrators are possible."},
 	{.name = "AnonAllowRobots",
 		NOEFFECT(on),
 		.scope = CONF_A,
@@ -78,13 +71,6 @@ static const struct conf_row rows[] = {
 		.syntax = "<path>|none",
 		.reason = "control actions are logged in the SystemLog",
 		.doc = "Log of control actions."},
-	{.name = "ControlsMaxClients",
-		NOEFFECT(NULL),
-		.scope = CONF_S,
-		.module = "mod_ctrls.c",
-		.syntax = "<number>",
-		.reason = "control clients are served one after the other",
-		.doc = "Control clients at the same time."},
 	{.name = "DeflateLog",
 		NOEFFECT(NULL),
 		.scope = S_V_G,

@@ -382,12 +382,6 @@ static const struct conf_row rows[] = {
 		.doc = "Ciphers in the words of openssl-ciphers(1); with TLSv1.3 the suites of that version. "
 		       "The static RSA key "
 		       "exchange is never used."},
-	{.name = "TLSControlsACLs",
-		NOEFFECT(CONF_ARGS_ANY),
-		.scope = CONF_S,
-		.syntax = "<actions> allow|deny user|group <list>",
-		.reason = "what wherryctl may do follows from who may open the control socket",
-		.doc = "Who may use the control actions of mod_tls."},
 	{.name = "TLSCryptoDevice",
 		NOEFFECT(1),
 		.scope = S_V_G,

@@ -1,5 +1,5 @@
-/* wherryctl's socket: one request line, one answer, then it is closed (ipc/ctl.h). Only root and the
- * account that the daemon runs as may ask. */
+/* wherryctl's socket: one request line, one answer, then it is closed (ipc/ctl.h). Root and the account that the daemon
+ * runs as may ask for everything, others for what ftp/controls.h lets them; the kernel says who it is. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -16,13 +16,14 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "ftp/controls.h"
 #include "ipc/ctl.h"
 #include "master/explain.h"
 #include "master/master.h"
 #include "vfs/preload.h"
 #include "wherry_config.h"
 
-#define PEERS_MAX       32    /* waiting administrators */
+#define PEERS_MAX       32    /* of root and our own account; of others ControlsMaxClients */
 #define PEER_TIMEOUT_MS 10000 /* an unfinished request is dropped */
 #define EXPLAIN_SECS    50    /* of the process that answers explain: file systems may hang */
 
@@ -32,7 +33,7 @@ struct control {
 	char *path;
 	struct stat made; /* the socket in the file system */
 	struct list peers;
-	unsigned n_peers;
+	unsigned n_peers, n_others; /* n_others: without our rights */
 };
 
 struct peer {
@@ -40,6 +41,9 @@ struct peer {
 	struct master *m;
 	struct loop_watch watch;
 	int fd;
+	struct ftp_controls_peer who;
+	uint32_t *groups;
+	bool trusted; /* root, or our own account */
 	uint64_t deadline_ms;
 	size_t in_len;
 	char in[CTL_LINE_MAX];
@@ -50,8 +54,9 @@ static void peer_free(struct peer *p)
 {
 	loop_del(&p->m->loop, &p->watch);
 	list_del(&p->link);
-	p->m->control->n_peers--;
+	*(p->trusted ? &p->m->control->n_peers : &p->m->control->n_others) -= 1;
 	fd_close(&p->fd);
+	free(p->groups);
 	buf_done(&p->out);
 	free(p);
 }
@@ -369,18 +374,37 @@ static void peer_write(struct peer *p)
 		loop_mod(&p->m->loop, &p->watch, EPOLLOUT);
 }
 
+/* Replies if not. */
+static bool may_ask(struct peer *p, const char *action)
+{
+	char shown[100];
+
+	if (p->trusted || ftp_controls_may_ask(p->m->gen->config, &p->who, action))
+		return true;
+	(void)ctl_reply(&p->out, false, "uid %u may not ask for '%s' (ControlsACLs)", p->who.uid, action);
+	log_notice(&p->m->log, "control socket: uid %u may not ask for '%s'", p->who.uid,
+		str_escape(action, shown, sizeof(shown)));
+	return false;
+}
+
 static void peer_line(struct peer *p, size_t len)
 {
 	struct ctl_words words;
 	int r = ctl_parse(p->in, len, &words);
 
-	if (r < 0)
+	if (r < 0) {
 		(void)ctl_reply(&p->out, false, "request cannot be read: %s", err_text(r));
-	else if (str_eq(words.word[0], "explain") && explain_elsewhere(p, &words)) {
-		peer_free(p);
-		return;
-	} else if (p->out.len == 0)
-		answer(p->m, &words, &p->out);
+	} else if (may_ask(p, words.word[0])) {
+		if (!p->trusted)
+			log_notice(&p->m->log, "control socket: uid %u asks for '%s'", p->who.uid,
+				words.word[0]);
+		if (str_eq(words.word[0], "explain") && explain_elsewhere(p, &words)) {
+			peer_free(p);
+			return;
+		}
+		if (p->out.len == 0)
+			answer(p->m, &words, &p->out);
+	}
 	peer_write(p);
 }
 
@@ -411,13 +435,55 @@ static void peer_event(void *arg, uint32_t events)
 	}
 }
 
-static bool may_ask(int fd)
+/* Who is at the other end? Without its supplementary groups nothing can be denied to them: then it is nobody. */
+static int peer_identify(struct peer *p)
 {
 	struct ucred cred;
-	socklen_t len = sizeof(cred);
+	socklen_t len = sizeof(cred), size = 0;
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
-	       (cred.uid == 0 || cred.uid == geteuid());
+	if (getsockopt(p->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return -errno;
+	p->who.uid = cred.uid;
+	p->who.gid = cred.gid;
+	p->trusted = cred.uid == 0 || cred.uid == geteuid();
+	if (p->trusted || getsockopt(p->fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) == 0)
+		return 0;
+	if (errno != ERANGE)
+		return -errno;
+	p->groups = xmalloc(size);
+	if (getsockopt(p->fd, SOL_SOCKET, SO_PEERGROUPS, p->groups, &size) < 0)
+		return -errno;
+	p->who.groups = p->groups;
+	p->who.n_groups = size / sizeof(*p->groups);
+	return 0;
+}
+
+/* Why not, or NULL. */
+static const char *peer_refused(
+	const struct control *c, const struct ftp_config *config, const struct peer *p)
+{
+	if (p->trusted)
+		return c->n_peers >= PEERS_MAX ? "too many requests at the same time" : NULL;
+	if (!ftp_controls_may_connect(config, &p->who))
+		return "you may not use this socket (ControlsSocketACL)";
+	return c->n_others >= config->controls_max_clients
+		       ? "too many requests at the same time (ControlsMaxClients)"
+		       : NULL;
+}
+
+/* Away with it, with a word if it can be said at once. What it has said is taken out of the socket, and no more can come: left
+ * there it would turn our close into a reset. */
+static void peer_refuse(struct peer *p, const char *why)
+{
+	(void)shutdown(p->fd, SHUT_RD);
+	while (recv(p->fd, p->in, sizeof(p->in), MSG_DONTWAIT) > 0)
+		;
+	if (why != NULL && ctl_reply(&p->out, false, "%s", why) == 0)
+		(void)send(p->fd, p->out.data, p->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	fd_close(&p->fd);
+	free(p->groups);
+	buf_done(&p->out);
+	free(p);
 }
 
 static void drop_stale(struct control *c, uint64_t now)
@@ -437,21 +503,27 @@ static void control_event(void *arg, uint32_t events)
 	struct control *c = m->control;
 	int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct peer *p;
+	const char *why;
 
 	if (fd < 0)
 		return;
 	drop_stale(c, clock_ms());
-	if (c->n_peers >= PEERS_MAX || !may_ask(fd)) {
-		fd_close(&fd);
-		return;
-	}
 	p = xcalloc(1, sizeof(*p));
 	p->m = m;
 	p->fd = fd;
 	p->deadline_ms = clock_ms() + PEER_TIMEOUT_MS;
 	buf_init(&p->out, CTL_REPLY_MAX);
+	if (peer_identify(p) < 0) {
+		peer_refuse(p, NULL);
+		return;
+	}
+	why = peer_refused(c, m->gen->config, p);
+	if (why != NULL) {
+		peer_refuse(p, why);
+		return;
+	}
 	list_add(&c->peers, &p->link);
-	c->n_peers++;
+	*(p->trusted ? &c->n_peers : &c->n_others) += 1;
 	if (loop_add(&m->loop, &p->watch, fd, EPOLLIN, peer_event, p) < 0)
 		peer_free(p);
 }
@@ -462,6 +534,34 @@ static bool in_use(const struct sockaddr_un *sun)
 	auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	return fd >= 0 && connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0;
+}
+
+/* The socket's owner and rights, by a descriptor: the name may lead elsewhere meanwhile. */
+static int permit(const struct control *c, const struct ftp_config *config)
+{
+	uid_t uid = config->controls_user.set ? config->controls_user.id : geteuid();
+	gid_t gid = config->controls_group.set ? config->controls_group.id : getegid();
+	mode_t mode = config->controls_user.set ? 0660 : config->controls_socket_acl != NULL ? 0666 : 0600;
+	auto_fd int fd = open(c->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char self[40];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_dev != c->made.st_dev || st.st_ino != c->made.st_ino)
+		return -ESTALE;
+	if ((st.st_uid != uid || st.st_gid != gid) && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		return -errno;
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return chmod(self, mode) < 0 ? -errno : 0;
+}
+
+void control_permit(struct master *m, const struct ftp_config *config)
+{
+	int r = m->control != NULL && m->control->fd >= 0 ? permit(m->control, config) : 0;
+
+	if (r < 0)
+		log_err(&m->log, "cannot give the control socket its owner and rights: %s", err_text(r));
 }
 
 int control_open(struct master *m, const char *path, struct err *err)
@@ -493,6 +593,7 @@ int control_open(struct master *m, const char *path, struct err *err)
 	c->fd = fd;
 	fd = -1;
 	m->control = c;
+	control_permit(m, m->gen->config);
 	r = loop_add(&m->loop, &c->watch, c->fd, EPOLLIN, control_event, m);
 	return r < 0 ? err_sys(err, -r, "cannot watch the control socket") : 0;
 }

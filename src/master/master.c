@@ -136,6 +136,7 @@ int master_reload(struct master *m, struct err *err)
 	mapper_retire(m, old);
 	mapper_watch(m, g);
 	certs_watch(m, config);
+	control_permit(m, config);
 	staples_watch(m, config);
 	generation_drop(m, old);
 	log_notice(&m->log, "configuration %u is in force", config->generation);

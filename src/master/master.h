@@ -249,6 +249,8 @@ int rates_apply(struct master *m, const struct ftp_config *config, unsigned *ret
 
 /* --- control.c --- */
 int control_open(struct master *m, const char *path, struct err *err);
+/* Owner and rights of the socket's file as config says. */
+void control_permit(struct master *m, const struct ftp_config *config);
 /* Take no further requests, so that another daemon can have the socket; those that are being answered go on. */
 void control_leave(struct master *m);
 void control_close(struct master *m);

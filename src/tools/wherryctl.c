@@ -260,7 +260,7 @@ static int ask(const char *path, const struct buf *request, bool mmap, bool as_j
 	if (fd < 0)
 		return 1;
 	r = fd_write_all(fd, request->data, request->len);
-	if (r == 0)
+	if (r == 0 || r == -EPIPE) /* a server that refuses us answers without reading */
 		r = fd_read_all(fd, CTL_REPLY_MAX, &data, NULL);
 	fd_close(&fd);
 	if (r < 0) {

@@ -35,7 +35,7 @@ def test_a_directive_that_cannot_be_obeyed_is_refused_with_its_reason(start, lin
 
 def test_directives_without_effect_say_why(start):
     s = start.prepare()
-    lines = ["Protocols ftp ftps", "AuthUnixOptions NoGetgrset", "ControlsACLs all allow user root", "FSOptions IgnoreExtendedAttributes",
+    lines = ["Protocols ftp ftps", "AuthUnixOptions NoGetgrset", "DelayControlsACLs all allow user root", "FSOptions IgnoreExtendedAttributes",
              "LogOptions +ConnectionID", "TraceOptions -Timestamp", "ScoreboardOptions AllowMissing",
              "StatCacheEngine on", "LoadFile /x.so", "LangPath /usr/share/locale", "FACLEngine on", "AuthPAMOptions NoTTY"]
     s.configure("\n".join(lines))
