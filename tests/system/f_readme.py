@@ -27,9 +27,9 @@ def replies(s, *commands):
     with Ftp(s.port, user=None) as c:
         c.expect(331, "USER alice")
         found = [c.cmd("PASS alice-pw").text] + [c.cmd(line).text for line in commands]
-    # The reference forgets the date where it is confined to the root of the session, and goes on with a blank where
-    # another text was shown before.
-    return [re.sub(r"\n(\d\d\d)-", "\n ", re.sub(r"modified on .* - ", "modified on DATE - ", text)) for text in found]
+    # The reference forgets the date where it is confined to the root of the session, rounds the days its own way, and
+    # goes on with a blank where another text was shown before.
+    return [re.sub(r"\n(\d\d\d)-", "\n ", re.sub(r"modified on .* - \d+ days?", "modified on DATE - DAYS", text)) for text in found]
 
 
 CONFS = ["DisplayReadme README*", "DisplayReadme README\nDisplayReadme README.first", "DisplayReadme nosuch",
@@ -59,6 +59,9 @@ def test_the_time_of_the_last_change_is_told(start):
     with Ftp(s.port, user="alice") as c:
         text = c.cmd("CWD /").text
     days = int((time.time() - 1577934245) // DAY)
+    os.utime(s.home("alice", "README"), (time.time() - DAY - 100,) * 2)
+    with Ftp(s.port, user="alice") as c:
+        assert c.cmd("CWD /").text.endswith(" - 1 day ago")
     stamp = time.strftime("%a %b %e %H:%M:%S %Y", time.localtime(1577934245))
     assert text.endswith(f" Please read the file README\n250    it was last modified on {stamp} - {days} days ago"), text
 
