@@ -238,10 +238,13 @@ static void resolve_work(uv_work_t *w)
 	struct addr addr;
 
 	addr_unmap(&j->address.addr, &addr);
-	j->resolved = (struct ipc_resolved){.sid = j->address.sid, .name = ""};
-	if (getnameinfo(&addr.sa, addr_len(&addr), name, sizeof(name), NULL, 0, NI_NAMEREQD) == 0 &&
+	if (j->address.name &&
+		getnameinfo(&addr.sa, addr_len(&addr), name, sizeof(name), NULL, 0, NI_NAMEREQD) == 0 &&
 		strlen(name) < DNS_NAME_MAX && name_has_address(name, &addr))
 		j->resolved.name = arena_strdup(j->arena, name);
+	if (j->address.tables)
+		j->resolved.refused =
+			!decide_connect(&j->peer->auth->ctx, &j->address, j->resolved.name, j->arena);
 }
 
 /* --- jobs --- */
@@ -268,7 +271,7 @@ static void job_done(uv_work_t *w, int status)
 		peer_send(p, IPC_NAME_REPLY, &j->reply);
 		break;
 	case JOB_RESOLVE:
-		a->resolving--;
+		a->resolving -= j->address.name;
 		peer_send(p, IPC_RESOLVED, &j->resolved);
 		break;
 	}
@@ -333,16 +336,19 @@ static void on_name_request(struct peer *p, const struct ipc_name_request *q)
 static void on_resolve(struct peer *p, const struct ipc_resolve *q)
 {
 	struct ipc_resolved none = {.sid = q->sid, .name = ""};
+	bool name = q->name && p->auth->resolving < RESOLVING_MAX;
 	struct job *j;
 
-	if (p->auth->resolving >= RESOLVING_MAX) {
+	if (!name && !q->tables) {
 		peer_send(p, IPC_RESOLVED, &none);
 		return;
 	}
 	j = job_new();
 	j->kind = JOB_RESOLVE;
 	j->address = *q;
-	p->auth->resolving++;
+	j->address.name = name;
+	j->resolved = none;
+	p->auth->resolving += name;
 	job_start(p, j, resolve_work);
 }
 

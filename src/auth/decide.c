@@ -15,6 +15,7 @@
 #include "ftp/policy.h"
 #include "ftp/text.h"
 #include "ftp/variant.h"
+#include "ftp/wrap.h"
 
 #define LIST_FILE_MAX (1024 * 1024) /* /etc/shells, /etc/ftpusers */
 
@@ -538,6 +539,37 @@ static void become(struct decision *d, struct ftp_subject *ret_who)
 	d->scope = ftp_server_scope(d->server, d->anon); /* it is there: the class is the same */
 }
 
+/* Access tables, before the password is looked at: what they say to a client must not tell whether it knows one. */
+static int ask_tables(struct decision *d, const char *name)
+{
+	const struct ftp_conf *conf = &d->scope->conf;
+	char client[ADDR_TEXT_MAX];
+	const struct log_ctx log = {.user = d->q->user,
+		.client = addr_text(&d->q->client, client),
+		.sid = d->q->sid,
+		.process = "auth"};
+	struct ftp_subject who;
+	struct ftp_wrap_query q = {
+		.conf = conf, .who = &who, .sent_user = d->q->user, .local = &d->q->local, .log = &log};
+	bool ok;
+
+	if (ftp_wrap_needs_account(conf) && find_account(d, 0, name)) {
+		collect_groups(d);
+		q.home = d->account.home;
+		q.uid = d->account.uid;
+	}
+	subject_of(d, true, &who);
+	who.user = name;
+	ok = ftp_wrap_allows(&q, d->what, d->what_size);
+	d->groups.n = 0; /* the password may show it to be an account of another source */
+	d->source = NULL;
+	auth_account_done(&d->account);
+	if (!ok)
+		return (int)IPC_AUTH_TABLES;
+	d->what[0] = '\0';
+	return 0;
+}
+
 static int decide_in(struct decision *d, struct ipc_grant *g)
 {
 	struct policy_verdict v;
@@ -561,6 +593,9 @@ static int decide_in(struct decision *d, struct ipc_grant *g)
 			waste_time(d);
 		return refuse(d, IPC_AUTH_NO_USER, "the name is no alias (AuthAliasOnly)");
 	}
+	r = ask_tables(d, name);
+	if (r != 0)
+		return r;
 	if (d->explain)
 		r = find_unverified(d, name);
 	else if (d->q->certificate.len > 0)
@@ -617,4 +652,24 @@ int decide_explain(const struct decide_context *ctx, const struct ipc_auth_reque
 	struct ipc_grant *ret_grant, char *what, size_t what_size)
 {
 	return decide_how(ctx, q, arena, ret_grant, true, what, what_size);
+}
+
+bool decide_connect(const struct decide_context *ctx, const struct ipc_resolve *q, const char *client_name,
+	struct arena *arena)
+{
+	const char *name = client_name[0] != '\0' ? client_name : NULL;
+	const struct ftp_class *class = ftp_class_find(ctx->config, &q->addr, name);
+	const struct ftp_subject who = {
+		.class_name = class != NULL ? class->name : NULL, .client = &q->addr, .client_name = name};
+	char client[ADDR_TEXT_MAX], why[256];
+	const struct log_ctx log = {.client = addr_text(&q->addr, client), .sid = q->sid, .process = "auth"};
+	struct ftp_wrap_query w = {.who = &who, .local = &q->local, .log = &log};
+
+	if (q->server >= ctx->config->n_servers)
+		return false;
+	w.conf = &ftp_server_for(ctx->config->servers[q->server], &who, false, arena)->scope->conf;
+	if (!ftp_wrap_on_connect(w.conf) || ftp_wrap_allows(&w, why, sizeof(why)))
+		return true;
+	log_notice(&log, "connection refused by access tables: %s", why);
+	return false;
 }

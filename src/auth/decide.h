@@ -24,4 +24,9 @@ int decide(const struct decide_context *ctx, const struct ipc_auth_request *q, s
 int decide_explain(const struct decide_context *ctx, const struct ipc_auth_request *q, struct arena *arena,
 	struct ipc_grant *ret_grant, char *what, size_t what_size);
 
+/* WrapOptions CheckOnConnect: do the access tables let a client in that has not said anything yet? client_name: "" = not
+ * known. */
+bool decide_connect(const struct decide_context *ctx, const struct ipc_resolve *q, const char *client_name,
+	struct arena *arena);
+
 #endif

@@ -312,6 +312,16 @@ struct ftp_display {      /* Display* file */
 		text; /* content, read at load when the path is absolute; NULL when it is relative or missing */
 };
 
+struct ftp_wrap_tables { /* WrapTables, WrapUserTables, WrapGroupTables, and the TCP*AccessFiles */
+	struct ftp_item item;
+	const struct ftp_expr *who; /* of users or groups; NULL: all */
+	const char *allow, *deny;   /* path, may begin with ~/ and have %U in it; "" = matches all */
+};
+struct ftp_wrap {
+	const char *service;
+	struct ftp_wrap_tables *users, *groups, *all;
+};
+
 struct ftp_readme { /* DisplayReadme */
 	struct ftp_item item;
 	const char *pattern;
@@ -404,6 +414,13 @@ struct ftp_conf {
 	bool allow_chroot_symlinks;
 	struct ftp_create_home create_home;
 	const char *access_grant_msg, *access_deny_msg; /* NULL = built in; %u */
+
+	/* access tables */
+	bool wrap_engine, wrap_on_connect;
+	struct ftp_wrap wrap, tcp_wrap;             /* of mod_wrap2, of mod_wrap */
+	const char *wrap_allow_msg, *wrap_deny_msg; /* %u unexpanded; NULL = none, built in */
+	struct ftp_logfile *wrap_log;               /* NULL = none */
+	int tcp_allow_level, tcp_deny_level;
 
 	/* anonymous */
 	bool anon_require_password;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,11 +14,14 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "ftp/authfile.h"
+#include "ftp/hosts.h"
 #include "ftp/variant.h"
+#include "ftp/wrap.h"
 
 struct checker {
 	const struct conf_tree *tree;
 	struct arena *arena;
+	bool names; /* UseReverseDNS */
 };
 
 /* A file that must be readable. forbidden: mode bits with which the auth process does not use it. */
@@ -80,6 +84,68 @@ static bool said(
 	return ret_pos->file != NULL;
 }
 
+/* --- access tables --- */
+
+struct table_notes {
+	struct checker *c;
+	const char *directive, *path;
+};
+
+static void table_note(void *arg, unsigned line, const char *text)
+{
+	const struct table_notes *n = arg;
+	const struct conf_pos pos = {n->path, line};
+
+	conf_warn(n->c->tree->parser, &pos, n->directive, "%s", text);
+}
+
+static void table_check(struct checker *c, const struct ftp_wrap_tables *t, const char *directive,
+	const char *path, const char *service)
+{
+	const struct conf_pos pos = {t->item.file, t->item.line};
+	struct table_notes notes = {c, directive, path};
+	struct stat st;
+	char *text;
+	size_t len;
+	int r;
+
+	if (path[0] != '/' || strstr(path, "%U") != NULL)
+		return; /* each user's own */
+	r = ftp_wrap_read(path, false, 0, &text, &len);
+	if (r < 0)
+		conf_fail(c->tree->parser, &pos, directive, "cannot read '%.250s': %s", path, err_text(r));
+	else if (text == NULL)
+		conf_warn(c->tree->parser, &pos, directive, "'%.250s' does not exist, it has no rules", path);
+	if (r < 0 || text == NULL)
+		return;
+	if (stat(path, &st) == 0 && (st.st_mode & S_IWOTH) != 0)
+		conf_warn(c->tree->parser, &pos, directive, "'%.250s' can be written by everyone", path);
+	hosts_lint(text, len, service, c->names, table_note, &notes);
+	free(text);
+}
+
+static void tables_check(
+	struct checker *c, const struct ftp_wrap_tables *t, const char *directive, const char *service)
+{
+	for (; t != NULL; t = (const struct ftp_wrap_tables *)t->item.next) {
+		table_check(c, t, directive, t->allow, service);
+		table_check(c, t, directive, t->deny, service);
+	}
+}
+
+static void wrap_check(struct checker *c, const struct ftp_conf *own)
+{
+	const char *service = own->wrap.service != NULL ? own->wrap.service : "proftpd";
+	const char *tcp_service = own->tcp_wrap.service != NULL ? own->tcp_wrap.service : "proftpd";
+
+	tables_check(c, own->wrap.users, "WrapUserTables", service);
+	tables_check(c, own->wrap.groups, "WrapGroupTables", service);
+	tables_check(c, own->wrap.all, "WrapTables", service);
+	tables_check(c, own->tcp_wrap.users, "TCPUserAccessFiles", tcp_service);
+	tables_check(c, own->tcp_wrap.groups, "TCPGroupAccessFiles", tcp_service);
+	tables_check(c, own->tcp_wrap.all, "TCPAccessFiles", tcp_service);
+}
+
 static void section_check(struct checker *c, const struct conf_section *s)
 {
 	const struct ftp_conf *own = s->store[FTP_STORE_CONF];
@@ -103,6 +169,9 @@ static void section_check(struct checker *c, const struct conf_section *s)
 		log_check(c, &pos, "TLSLog", own->tls_log->path, own->tls_log->allow_symlink);
 	if (said(c, s, "ServerLog", &pos) && own->server_log != NULL)
 		log_check(c, &pos, "ServerLog", own->server_log->path, own->server_log->allow_symlink);
+	if (said(c, s, "WrapLog", &pos) && own->wrap_log != NULL)
+		log_check(c, &pos, "WrapLog", own->wrap_log->path, own->wrap_log->allow_symlink);
+	wrap_check(c, own);
 	if (said(c, s, "SystemLog", &pos) && own->system_log != NULL)
 		log_check(c, &pos, "SystemLog", own->system_log->path, own->system_log->allow_symlink);
 	for (const struct ftp_extlog *e = own->extended_logs; e != NULL;
@@ -124,7 +193,7 @@ static void sections_check(struct checker *c, const struct conf_section *s)
 
 void ftp_check(struct ftp_loader *l, const struct conf_tree *tree, const struct ftp_config *cfg)
 {
-	struct checker c = {tree, l->arena};
+	struct checker c = {tree, l->arena, cfg->use_reverse_dns};
 	struct conf_pos pos;
 
 	sections_check(&c, tree->root);
@@ -201,7 +270,7 @@ static void conf_syntax_check(struct checker *c, const struct ftp_conf *conf)
 
 void ftp_check_authfiles(struct ftp_loader *l, const struct conf_tree *tree, const struct ftp_config *cfg)
 {
-	struct checker c = {tree, l->arena};
+	struct checker c = {tree, l->arena, cfg->use_reverse_dns};
 
 	for (unsigned i = 0; i < cfg->n_servers; i++) {
 		conf_syntax_check(&c, &cfg->servers[i]->scope->conf);

@@ -53,7 +53,7 @@ extern const struct conf_language ftp_language;
 extern const struct conf_table ftp_table_daemon, ftp_table_server, ftp_table_auth, ftp_table_limits,
 	ftp_table_files, ftp_table_filters, ftp_table_lists, ftp_table_logs, ftp_table_noeffect,
 	ftp_table_own, ftp_table_body, ftp_table_digest, ftp_table_mmap, ftp_table_tls, ftp_table_tls_daemon,
-	ftp_table_foreign, ftp_table_system, ftp_table_ban, ftp_table_controls;
+	ftp_table_foreign, ftp_table_system, ftp_table_ban, ftp_table_controls, ftp_table_wrap;
 /* Generated from known_directives.tsv. */
 extern const struct conf_known ftp_known[];
 /* Modules that <IfModule> finds. */

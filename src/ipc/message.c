@@ -67,10 +67,13 @@ static const struct ipc_field name_request_fields[] = {F(IPC_U32, struct ipc_nam
 	F(IPC_STR, struct ipc_name_request, name, NAME_MAX_BYTES), END};
 static const struct ipc_field name_reply_fields[] = {F(IPC_BOOL, struct ipc_name_reply, found, 0),
 	F(IPC_U32, struct ipc_name_reply, id, 0), F(IPC_STR, struct ipc_name_reply, name, PATH_BYTES), END};
-static const struct ipc_field resolve_fields[] = {
-	F(IPC_U32, struct ipc_resolve, sid, 0), F(IPC_ADDR, struct ipc_resolve, addr, 0), END};
-static const struct ipc_field resolved_fields[] = {
-	F(IPC_U32, struct ipc_resolved, sid, 0), F(IPC_STR, struct ipc_resolved, name, NAME_MAX_BYTES), END};
+static const struct ipc_field resolve_fields[] = {F(IPC_U32, struct ipc_resolve, sid, 0),
+	F(IPC_U32, struct ipc_resolve, server, 0), F(IPC_ADDR, struct ipc_resolve, addr, 0),
+	F(IPC_ADDR, struct ipc_resolve, local, 0), F(IPC_BOOL, struct ipc_resolve, name, 0),
+	F(IPC_BOOL, struct ipc_resolve, tables, 0), END};
+static const struct ipc_field resolved_fields[] = {F(IPC_U32, struct ipc_resolved, sid, 0),
+	F(IPC_STR, struct ipc_resolved, name, NAME_MAX_BYTES), F(IPC_BOOL, struct ipc_resolved, refused, 0),
+	END};
 static const struct ipc_field xfer_claim_fields[] = {F(IPC_U32, struct ipc_xfer_claim, sid, 0),
 	F(IPC_U32, struct ipc_xfer_claim, command, 0), F(IPC_U32, struct ipc_xfer_claim, max_user, 0),
 	F(IPC_U32, struct ipc_xfer_claim, max_host, 0), END};

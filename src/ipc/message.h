@@ -179,6 +179,7 @@ enum ipc_auth_reason { /* for logs only: the client sees one text for all */
 	IPC_AUTH_CERTIFICATE, /* it is not one for this user */
 	IPC_AUTH_PASSWORD_EMPTY,
 	IPC_AUTH_ANON_REJECTED, /* by AnonRejectPasswords */
+	IPC_AUTH_TABLES,        /* access tables; who is refused by them is told so and disconnected */
 	IPC_AUTH_REASON_COUNT
 };
 
@@ -188,13 +189,15 @@ struct ipc_auth_failed {
 };
 
 struct ipc_resolve {
-	uint32_t sid;
-	struct addr addr;
+	uint32_t sid, server;
+	struct addr addr, local;
+	bool name, tables; /* what is asked for: the DNS name; what the access tables of the server say */
 };
 
 struct ipc_resolved {
 	uint32_t sid;
 	const char *name; /* verified: it has that address; "" = none */
+	bool refused;     /* by access tables */
 };
 
 /* Who a session will be. Everything that decides what it can reach is in here. */

@@ -159,6 +159,22 @@ void login_offence(struct login_conn *c, enum ftp_ban_event event)
 			c->env->arg, c, IPC_OFFENCE, &q); /* else master is gone, and so are we */
 }
 
+void login_tables_refuse(struct login_conn *c, uint64_t now_ms)
+{
+	const struct ftp_conf *conf = user_conf(c);
+	const struct text_vars vars = {.user = c->user != NULL ? c->user : "unknown"};
+	struct buf b;
+
+	buf_init(&b, 1024);
+	if (conf->wrap_engine && conf->wrap_deny_msg != NULL &&
+		text_expand(&b, conf->wrap_deny_msg, &vars) == 0 && b.len > 0)
+		(void)reply(&c->out, 530, "%s", b.data);
+	else
+		(void)reply(&c->out, 530, "Access denied");
+	buf_done(&b);
+	login_enter(c, LOGIN_CLOSING, now_ms);
+}
+
 void login_refuse(struct login_conn *c, uint64_t now_ms)
 {
 	const char *msg = user_conf(c)->access_deny_msg;
@@ -168,7 +184,9 @@ void login_refuse(struct login_conn *c, uint64_t now_ms)
 	struct buf b;
 
 	buf_init(&b, 1024);
-	if (msg != NULL && text_expand(&b, msg, &vars) == 0 && b.len > 0)
+	if (c->tables_say_no)
+		login_tables_refuse(c, now_ms);
+	else if (msg != NULL && text_expand(&b, msg, &vars) == 0 && b.len > 0)
 		(void)reply(&c->out, c->fail_code, "%s", b.data);
 	else
 		(void)reply(&c->out, c->fail_code, "Login incorrect.");
@@ -177,6 +195,8 @@ void login_refuse(struct login_conn *c, uint64_t now_ms)
 		login_record(c, "PASS", "PASS (hidden)", "(hidden)", c->out.data + before,
 			c->out.len - before, c->pass_ms, now_ms);
 	login_wipe_string(&c->user); /* PASS again needs USER again */
+	if (c->tables_say_no)
+		return;
 	c->fails++;
 	if (max != 0 && c->fails >= max) {
 		log_notice(&c->log, "Maximum login attempts (%u) exceeded, connection refused", max);

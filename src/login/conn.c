@@ -10,6 +10,7 @@
 #include "ftp/tls_record.h"
 #include "ftp/variant.h"
 #include "ftp/verb.h"
+#include "ftp/wrap.h"
 #include "login/conn_priv.h"
 #include "login/record.h"
 #include "score/score.h"
@@ -344,6 +345,17 @@ static void open_session(struct login_conn *c, uint64_t now_ms)
 	advance(c, now_ms);
 }
 
+/* Auth has said nothing of a client: it goes without a name, but not without the access tables. */
+static void open_unanswered(struct login_conn *c, uint64_t now_ms)
+{
+	if (c->tables) {
+		log_err(&c->log, "the access tables could not be asked, connection refused");
+		login_conn_end(c, "421 Service not available", now_ms);
+		return;
+	}
+	open_session(c, now_ms);
+}
+
 /* --- TLS --- */
 
 /* What was read behind AUTH came in clear and may be another's (command injection): it is not executed. */
@@ -433,7 +445,10 @@ void login_conn_resolved(struct login_conn *c, const struct ipc_resolved *m, uin
 		return; /* it came too late */
 	if (m->name[0] != '\0')
 		c->client_name = xstrdup(m->name);
-	open_session(c, now_ms);
+	if (m->refused)
+		login_tables_refuse(c, now_ms);
+	else
+		open_session(c, now_ms);
 }
 
 void login_conn_admit(struct login_conn *c, const struct ipc_admit *m, uint64_t now_ms)
@@ -451,14 +466,20 @@ void login_conn_admit(struct login_conn *c, const struct ipc_admit *m, uint64_t 
 			login_enter(c, LOGIN_GONE, now_ms);
 		return;
 	}
-	if (c->env->config->use_reverse_dns) {
-		struct ipc_resolve q = {.sid = c->sid, .addr = c->peer};
+	c->tables = c->server != NULL && ftp_wrap_on_connect(&c->server->scope->conf);
+	if (c->env->config->use_reverse_dns || c->tables) {
+		struct ipc_resolve q = {.sid = c->sid,
+			.server = c->server != NULL ? c->server->index : 0,
+			.addr = c->peer,
+			.local = c->local,
+			.name = c->env->config->use_reverse_dns,
+			.tables = c->tables};
 
 		login_enter(c, LOGIN_RESOLVING, now_ms);
 		if (c->env->ops->resolve(c->env->arg, &q) == 0)
 			return;
 	}
-	open_session(c, now_ms);
+	open_unanswered(c, now_ms);
 }
 
 void login_conn_result(struct login_conn *c, const struct ipc_login_result *m, uint64_t now_ms)
@@ -499,7 +520,9 @@ void login_conn_failed(struct login_conn *c, const struct ipc_auth_failed *m, ui
 		login_offence(c, FTP_BAN_ANON_REJECT_PASSWORDS);
 	else if (m->reason == IPC_AUTH_ROOT)
 		login_offence(c, FTP_BAN_ROOT_LOGIN);
-	login_offence(c, FTP_BAN_MAX_LOGIN_ATTEMPTS_FROM_USER);
+	if (m->reason != IPC_AUTH_TABLES)
+		login_offence(c, FTP_BAN_MAX_LOGIN_ATTEMPTS_FROM_USER);
+	c->tables_say_no = m->reason == IPC_AUTH_TABLES && !c->by_certificate;
 	login_fail(c, 530, now_ms);
 	advance(c, now_ms);
 }
@@ -518,7 +541,7 @@ void login_conn_auth_ready(struct login_conn *c, uint64_t now_ms)
 void login_conn_auth_lost(struct login_conn *c, uint64_t now_ms)
 {
 	if (c->state == LOGIN_RESOLVING) {
-		open_session(c, now_ms);
+		open_unanswered(c, now_ms);
 	} else if (c->state == LOGIN_AUTHENTICATING && c->password == NULL) {
 		log_warn(&c->log, "the auth process ended before it answered, refusing the login");
 		login_fail(c, 530, now_ms);
@@ -557,7 +580,7 @@ void login_conn_tick(struct login_conn *c, uint64_t now_ms)
 		return;
 	if (c->state == LOGIN_RESOLVING) {
 		log_debug(&c->log, 3, "no answer about the client's name, going on without it");
-		open_session(c, now_ms);
+		open_unanswered(c, now_ms);
 	} else if (c->state == LOGIN_SECURING) {
 		login_conn_tls_failed(c, "it took too long", now_ms);
 	} else if (c->state == LOGIN_DELAYING) {

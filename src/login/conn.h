@@ -127,6 +127,8 @@ struct login_conn {
 	uint32_t request;   /* number of the last PASS */
 	unsigned fails;     /* wrong passwords */
 	unsigned fail_code; /* DELAYING: 530 or 501 */
+	bool tables;        /* RESOLVING: access tables are asked too */
+	bool tables_say_no; /* DELAYING: they refuse the login, which ends the connection */
 	uint64_t pass_ms;   /* when PASS was read */
 	uint64_t due_ms; /* DELAYING: when to answer; CLOSING, LINGERING: when to give up; 0 = no such time */
 	uint64_t timeout_ms; /* TimeoutLogin; 0 = none */

@@ -18,6 +18,8 @@ void login_greet(struct login_conn *c);
 void login_refuse(struct login_conn *c, uint64_t now_ms);
 /* Tell master what BanOnEvent counts, if it does. */
 void login_offence(struct login_conn *c, enum ftp_ban_event event);
+/* The reply of access tables that refuse the client, and the end. */
+void login_tables_refuse(struct login_conn *c, uint64_t now_ms);
 /* Send the request of c->password; waits when auth is not there. */
 void login_request(struct login_conn *c, const char *password, uint64_t now_ms);
 /* The login failed: answer with code when it is time. */

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "ftp/profile.h"
+#include "ftp/reply.h"
 #include "ftp/text.h"
 #include "ftp/variant.h"
 #include "ftp/verb.h"
@@ -166,6 +167,22 @@ static int welcome_code(const struct session *s)
 	return s->by_certificate ? 232 : 230;
 }
 
+/* WrapAllowMsg: the access tables were asked, else there would be no session. */
+static void tables_reply(struct session *s)
+{
+	const struct ftp_conf *conf = &s->scope->conf;
+	struct text_vars vars = {.user = s->user};
+	struct buf text;
+
+	if (!conf->wrap_engine || !conf->wrap_allow_msg || s->quirks & FTP_QUIRK_ONE_LINE)
+		return;
+	buf_init(&text, 4096);
+	if (text_expand(&text, conf->wrap_allow_msg, &vars) == 0 && text.len > 0)
+		session_replied(
+			s, 0, reply_text(session_out(s), (unsigned)welcome_code(s), text.data, text.len));
+	buf_done(&text);
+}
+
 static void welcome_reply(struct session *s, const char *readme)
 {
 	const struct ftp_conf *conf = &s->scope->conf;
@@ -197,6 +214,7 @@ static enum ftp_result welcome_done(struct session *s, void *arg)
 	} else {
 		session_set_cwd(s, w->start);
 		session_reply_display(s, welcome_code(s), w->display);
+		tables_reply(s);
 		welcome_reply(s, w->readme);
 		log_info(&s->log, "session opened, class %s", s->who.class_name ? s->who.class_name : "-");
 	}
