@@ -2,6 +2,7 @@
  * table below, which has a row for each command with VERB_PRELOGIN in ftp/verb.c (login_test.c compares
  * them).
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -130,13 +131,26 @@ static void user_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 	}
 }
 
+/* USER was answered later, when auth had looked at the client's certificate. */
+static void record_user(struct login_conn *c, size_t before, uint64_t now_ms)
+{
+	char *line = xasprintf("USER %s", c->user);
+
+	if (c->out.len > before)
+		login_record(c, "USER", line, c->user, c->out.data + before, c->out.len - before, c->pass_ms,
+			now_ms);
+	free(line);
+}
+
 void login_fail(struct login_conn *c, unsigned code, uint64_t now_ms)
 {
 	uint64_t took = now_ms > c->pass_ms ? now_ms - c->pass_ms : 0;
+	size_t before = c->out.len;
 
 	if (c->by_certificate) { /* the password is still to come */
 		c->by_certificate = false;
 		ask_password(c);
+		record_user(c, before, now_ms);
 		login_enter(c, LOGIN_COMMANDS, now_ms);
 		return;
 	}

@@ -226,12 +226,21 @@ static enum ftp_result welcome_done(struct session *s, void *arg)
 
 static void session_welcome(struct session *s, const char *chdir)
 {
-	static const struct line_cmd pass = {.has_arg = true}; /* secret: nothing of it is shown */
+	struct line_cmd line = {.has_arg = true}; /* of PASS, which is secret: nothing of it is shown */
+	const struct ftp_verb *verb = verb_find(s->by_certificate ? "USER" : "PASS");
 	struct welcome *w = xcalloc(1, sizeof *w);
+	char *user = xasprintf("USER %s", s->sent_user);
 
-	/* PASS is over when we have answered it, so its record is ours. */
-	command_begin(s, verb_find("PASS"), &pass);
-	command_show(s, verb_find("PASS"), &pass);
+	if (s->by_certificate) {
+		line.raw = user;
+		line.raw_len = strlen(user);
+		line.arg = user + strlen("USER ");
+		line.arg_len = strlen(line.arg);
+	}
+	/* That command is over when we have answered it, so its record is ours. */
+	command_begin(s, verb, &line);
+	command_show(s, verb, &line);
+	free(user);
 	w->s = s;
 	start_vpath(s, chdir, w->start);
 	(void)session_job(s, welcome_work, welcome_done, w);

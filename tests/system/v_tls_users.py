@@ -6,6 +6,7 @@ import pytest
 
 from ftpclient import Ftp
 from ftpsclient import Ftps, make_certificate
+from servers import wait_until
 from v_tls import pki, tls  # noqa: F401  pylint: disable=unused-import
 
 pytestmark = pytest.mark.ours
@@ -91,3 +92,20 @@ def test_dot_login(tls, pki, tmp_path):
     assert code() == 331
     with Ftps(server.port, certificate=pki["client"]) as ftp:  # CN alice, but TLSUserName is not set
         ftp.expect(331, "USER alice")
+
+
+def test_user_has_its_line_in_extendedlog_also_when_the_certificate_is_asked_about(tls, pki, tmp_path):
+    log = tmp_path / "x.log"
+    server = tls(f"TLSVerifyClient optional\nTLSCACertificateFile {pki['ca'][0]}\nTLSUserName CommonName\n"
+                 f"LogFormat short \"%r|%s|%S\"\nExtendedLog {log} AUTH short\n")
+    with Ftps(server.port, certificate=pki["client"]) as ftp:
+        ftp.expect(331, "USER bob")
+        ftp.expect(230, "PASS bob-pw")
+    with Ftps(server.port, certificate=pki["client"]) as ftp:
+        ftp.expect(232, "USER alice")
+
+    def lines():
+        return [line for line in log.read_text().splitlines() if line.startswith(("USER", "PASS"))]
+    wait_until(lambda: len(lines()) >= 3, "the lines")
+    assert lines() == ["USER bob|331|Password required for bob", "PASS (hidden)|230|User bob logged in",
+                       "USER alice|232|User alice logged in"]
