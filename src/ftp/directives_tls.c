@@ -518,13 +518,15 @@ static const struct conf_row rows[] = {
 		.dflt_text = "none",
 		.syntax = "<option> ...",
 		.doc = "AllowDotLogin, AllowPerUser, AllowWeakDH, AllowWeakSecurity, CommonNameRequired, "
-		       "dNSNameRequired, "
-		       "ExportCertData, IgnoreSNI, iPAddressRequired, NoKTLS, "
-		       "NoSessionReuseRequired (as TLSDataBinding "
-		       "off), StdEnvVars, StrictSNI, UseImplicitSSL. AllowClientRenegotiations, EnableDiags, "
-		       "NoAutoECDH "
-		       "and NoEmptyFragments "
-		       "are accepted without effect."},
+		       "dNSNameRequired, ExportCertData, IgnoreSNI, iPAddressRequired, NoKTLS, "
+		       "NoSessionReuseRequired (as TLSDataBinding off), StdEnvVars, StrictSNI, "
+		       "UseImplicitSSL. "
+		       "With AllowPerUser it is decided after the login whether TLSRequired lets a client go "
+		       "on in clear, and "
+		       "AUTH is possible after the login too: it ends the login, and USER is to be said "
+		       "again in TLS. "
+		       "AllowClientRenegotiations, EnableDiags, NoAutoECDH and NoEmptyFragments are accepted "
+		       "without effect."},
 	{.name = "TLSPKCS12File",
 		FILE_ROW(pkcs12),
 		.doc = "Certificate, key and chain in one file in the form of PKCS #12."},

@@ -142,6 +142,12 @@ int param_pbsz(struct buf *out, const struct line_cmd *cmd, bool secure)
 	return n == 0 ? reply(out, 200, "PBSZ 0 successful") : reply(out, 200, "PBSZ=0 successful");
 }
 
+bool param_auth_mech(const char *mech, bool *ret_private)
+{
+	*ret_private = str_eq_nocase(mech, "SSL") || str_eq_nocase(mech, "TLS-P");
+	return *ret_private || str_eq_nocase(mech, "TLS") || str_eq_nocase(mech, "TLS-C");
+}
+
 int param_prot(
 	struct buf *out, const struct line_cmd *cmd, bool secure, enum tls_data_need need, bool *prot_private)
 {

@@ -27,6 +27,9 @@ bool param_utf8_offered(const struct ftp_conf *conf);
 /* Is it `OPTS UTF8` (or UTF-8)? Then what follows the word, else NULL. */
 const char *param_utf8_args(const struct line_cmd *cmd);
 
+/* The mechanism of AUTH, of which only TLS is known under several names; *ret_private: data connections begin as after PROT
+ * P. False: another one. */
+bool param_auth_mech(const char *mech, bool *ret_private);
 /* PBSZ (RFC 4217 9). secure: the control connection has, or before CCC had, TLS. */
 int param_pbsz(struct buf *out, const struct line_cmd *cmd, bool secure);
 /* PROT (RFC 4217 9): C or P for later data connections, as far as TLSRequired lets it be. need: of the scope in

@@ -85,11 +85,13 @@ static const struct ipc_field xfer_report_fields[] = {F(IPC_U32, struct ipc_xfer
 	F(IPC_U64, struct ipc_xfer_report, duration_ms, 0), F(IPC_BOOL, struct ipc_xfer_report, upload, 0),
 	F(IPC_BOOL, struct ipc_xfer_report, complete, 0), END};
 static const struct ipc_field rein_fields[] = {F(IPC_U32, struct ipc_rein, sid, 0),
-	F(IPC_U32, struct ipc_rein, telnet, 0), F(IPC_BYTES, struct ipc_rein, input, 65536), END};
+	F(IPC_U32, struct ipc_rein, telnet, 0), F(IPC_BYTES, struct ipc_rein, input, 65536),
+	F(IPC_BOOL, struct ipc_rein, auth, 0), F(IPC_BOOL, struct ipc_rein, prot_private, 0), END};
 static const struct ipc_field adopt_fields[] = {F(IPC_U32, struct ipc_adopt, sid, 0),
 	F(IPC_ADDR, struct ipc_adopt, peer, 0), F(IPC_ADDR, struct ipc_adopt, local, 0),
 	F(IPC_U32, struct ipc_adopt, telnet, 0), F(IPC_STR, struct ipc_adopt, client_name, NAME_MAX_BYTES),
-	F(IPC_BYTES, struct ipc_adopt, input, 65536), END};
+	F(IPC_BYTES, struct ipc_adopt, input, 65536), F(IPC_BOOL, struct ipc_adopt, auth, 0),
+	F(IPC_BOOL, struct ipc_adopt, prot_private, 0), END};
 static const struct ipc_field active_socket_fields[] = {
 	F(IPC_U32, struct ipc_active_socket, sid, 0), F(IPC_U32, struct ipc_active_socket, error, 0), END};
 static const struct ipc_field kick_fields[] = {

@@ -65,7 +65,7 @@ enum ipc_type {
 	/* login -> auth and back, with UseReverseDNS on */
 	IPC_RESOLVE,
 	IPC_RESOLVED,
-	/* REIN: a client goes back to before its login */
+	/* REIN, AUTH after the login: a client goes back to before it */
 	IPC_REIN,  /* session -> master (fd) */
 	IPC_ADOPT, /* master -> login (fd) */
 	/* TLS: signatures, made in auth, for handshakes in login and session */
@@ -307,6 +307,8 @@ struct ipc_rein {
 	uint32_t sid;
 	uint32_t telnet;        /* as in ipc_handoff */
 	struct ipc_bytes input; /* as in ipc_handoff */
+	bool auth;              /* not REIN but AUTH: the client has its 234, the TLS handshake is next */
+	bool prot_private;      /* with auth: as after PROT P */
 };
 
 struct ipc_adopt {
@@ -315,6 +317,7 @@ struct ipc_adopt {
 	uint32_t telnet;
 	const char *client_name;
 	struct ipc_bytes input;
+	bool auth, prot_private; /* as in ipc_rein */
 };
 
 struct ipc_active_socket {

@@ -445,21 +445,20 @@ static void rein_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t 
 static void auth_run(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
 {
 	const char *mech = cmd->arg;
-	bool tls = str_eq_nocase(mech, "TLS") || str_eq_nocase(mech, "TLS-C");
-	bool ssl = str_eq_nocase(mech, "SSL") || str_eq_nocase(mech, "TLS-P");
+	bool private;
 
 	if (c->secure)
 		(void)reply(&c->out, 503, "Unwilling to accept second AUTH");
 	else if (cmd->arg_len == 0)
 		(void)reply(&c->out, 504, "AUTH requires at least one argument");
-	else if (!tls && !ssl)
+	else if (!param_auth_mech(mech, &private))
 		(void)reply(&c->out, 504, "AUTH %.*s unsupported", 64, mech);
 	else if (c->server->tls == NULL)
 		(void)reply(&c->out, 431, "Necessary security resource unavailable");
 	else {
 		(void)reply(&c->out, 234, "AUTH %s successful", mech);
 		login_reset(c); /* what was said in clear does not count (RFC 4217 4) */
-		c->prot_private = ssl;
+		c->prot_private = private;
 		login_enter(c, LOGIN_SECURING, now_ms);
 	}
 }

@@ -434,6 +434,11 @@ void login_conn_adopt(struct login_conn *c, const struct login_env *env, uint32_
 		return;
 	}
 	show(c);
+	if (m->auth) { /* the session process has said 234 */
+		c->prot_private = m->prot_private;
+		login_enter(c, LOGIN_SECURING, now_ms);
+		return;
+	}
 	(void)reply(&c->out, 220, "Service ready for new user."); /* the buffer is empty */
 	login_enter(c, LOGIN_COMMANDS, now_ms);
 	advance(c, now_ms);

@@ -137,7 +137,7 @@ struct login_conn {
 /* Begin: asks master. Addresses are copied. cid: not 0, unique in this process. */
 void login_conn_init(struct login_conn *c, const struct login_env *env, uint32_t cid, const struct addr *peer,
 	const struct addr *local, uint64_t now_ms);
-/* Begin with a client that was logged in and has said REIN: it is greeted as after connecting, and its
+/* Begin with a client that was logged in and has said REIN (or AUTH: then with the TLS handshake): it is greeted as after connecting, and its
  * waiting input goes on. sid and addresses are those it had. */
 void login_conn_adopt(struct login_conn *c, const struct login_env *env, uint32_t cid,
 	const struct ipc_adopt *m, uint64_t now_ms);

@@ -379,12 +379,15 @@ static int on_own(struct master *m, struct child *c, const struct ipc_own *q, in
 	return 0;
 }
 
-/* REIN: the client goes to the login process that takes connections now. */
+/* REIN, and AUTH after the login: the client goes to the login process that takes connections now. */
 static int on_rein(struct master *m, struct child *c, struct ipc_msg *msg)
 {
 	struct msession *s = own_session(m, c, msg->rein.sid);
 	struct child *login = child_login(m);
-	struct ipc_adopt a = {.telnet = msg->rein.telnet, .input = msg->rein.input};
+	struct ipc_adopt a = {.telnet = msg->rein.telnet,
+		.input = msg->rein.input,
+		.auth = msg->rein.auth,
+		.prot_private = msg->rein.prot_private};
 
 	if (s == NULL)
 		return 0;

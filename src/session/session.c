@@ -32,6 +32,7 @@ static const char *const end_text[SESSION_END_COUNT] = {
 	[SESSION_END_NONE] = "",
 	[SESSION_END_QUIT] = "client said QUIT",
 	[SESSION_END_REIN] = "client said REIN",
+	[SESSION_END_AUTH] = "client said AUTH",
 	[SESSION_END_EOF] = "client closed the control connection",
 	[SESSION_END_LOST] = "control connection lost",
 	[SESSION_END_REFUSED] = "root or start directory not usable",
@@ -88,7 +89,7 @@ static void session_close(struct session *s)
 		session_control_lost(s);
 	else if (s->end == SESSION_END_NOT_READING)
 		session_control_lost(s);
-	else if (s->end == SESSION_END_REIN)
+	else if (s->end == SESSION_END_REIN || s->end == SESSION_END_AUTH)
 		ctrl_leave(s->ctrl);
 	else
 		ctrl_close(s->ctrl);
@@ -96,7 +97,10 @@ static void session_close(struct session *s)
 
 void session_give_back(struct session *s)
 {
-	struct ipc_rein q = {.sid = s->sid, .telnet = telnet_pack(&s->ctrl->telnet)};
+	struct ipc_rein q = {.sid = s->sid,
+		.telnet = telnet_pack(&s->ctrl->telnet),
+		.auth = s->end == SESSION_END_AUTH,
+		.prot_private = s->prot_private};
 
 	q.input.data = line_pending(&s->ctrl->lines, &q.input.len);
 	proc_send_fd(s->proc, IPC_REIN, &q, s->ctrl->fd); /* a copy: ours is closed now */

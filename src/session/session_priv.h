@@ -13,6 +13,7 @@ enum session_end {
 	SESSION_END_NONE,
 	SESSION_END_QUIT,
 	SESSION_END_REIN,    /* the client goes back to a login process */
+	SESSION_END_AUTH,    /* so it does, and begins TLS there */
 	SESSION_END_EOF,     /* the client closed the control connection */
 	SESSION_END_LOST,    /* it broke */
 	SESSION_END_REFUSED, /* the root or start directory could not be used */

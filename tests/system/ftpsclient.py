@@ -41,7 +41,7 @@ class Ftps(Ftp):
     Python's ftplib. private: PROT P after the login."""
 
     def __init__(self, port, user=None, password=None, version=None, reuse=True, implicit=False, private=True, sni=None,
-                 certificate=None, auth="TLS", **options):
+                 certificate=None, auth="TLS", before=None, **options):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.context.check_hostname = False
         self.context.verify_mode = ssl.CERT_NONE
@@ -57,6 +57,8 @@ class Ftps(Ftp):
             self.expect(220)
         else:
             self.expect(220)
+            if before:  # (user, password): a login in clear
+                self.login(*before)
             self.expect(234, "AUTH " + auth)
             self.handshake()
         if user is not None:

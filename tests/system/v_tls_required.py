@@ -1,4 +1,7 @@
 """TLSRequired: each of its values with each command (spec/tls.md section 3), per user and in <Anonymous>."""
+import os
+import ssl
+
 import pytest
 
 from ftpclient import Ftp
@@ -177,3 +180,50 @@ def test_tls_can_be_required_of_one_user(tls):
     with Ftps(server.port, "bob", private=False) as ftp:
         ftp.expect(229, "EPSV")
         ftp.expect(522, "LIST")
+
+
+@pytest.mark.parametrize("mech, private", [("TLS", False), ("ssl", True)])
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_with_allow_per_user_auth_after_the_login_begins_again_in_tls(tls, mech, private, version):
+    server = tls("TLSOptions AllowPerUser\n")
+    server.put("f", b"x" * 100_000)
+    with Ftps(server.port, version=version, auth=mech, before=("alice", "alice-pw")) as ftp:
+        ftp.expect(530, "PWD")  # what was said in clear does not count
+        ftp.login("bob", "bob-pw")
+        assert ftp.expect(257, "PWD")
+        if not private:
+            ftp.protect()
+        ftp.binary()
+        server.put("f", b"of bob", user="bob")
+        assert ftp.read("RETR f") == b"of bob"
+        ftp.expect(503, "AUTH TLS")
+
+
+def test_what_is_said_behind_a_late_auth_is_not_executed(tls):
+    server = tls("TLSOptions AllowPerUser\n")
+    with Ftp(server.port, user="alice") as ftp:
+        ftp.send_raw(b"AUTH TLS\r\nMKD injected\r\n")
+        ftp.expect(234)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        ftp.sock = context.wrap_socket(ftp.sock)
+        ftp.expect(215, "SYST")
+        ftp.expect(331, "USER alice")
+        ftp.expect(230, "PASS alice-pw")
+    assert not os.path.exists(server.home("alice", "injected"))
+
+
+def test_a_late_auth_is_refused_without_the_option_and_with_other_mechanisms(tls):
+    server = tls()
+    with Ftp(server.port, user="alice") as ftp:
+        ftp.expect(534, "AUTH TLS")
+        ftp.expect(257, "PWD")
+    server = tls("TLSOptions AllowPerUser\n")
+    with Ftp(server.port, user="alice") as ftp:
+        ftp.expect(504, "AUTH")
+        ftp.expect(504, "AUTH GSSAPI")
+        ftp.expect(257, "PWD")
+    with Ftps(server.port, "alice") as ftp:
+        ftp.expect(200, "CCC")
+        ftp.sock = ftp.sock.unwrap()
+        ftp.expect(534, "AUTH TLS")  # after CCC never

@@ -5,16 +5,30 @@
 #include "session/ctrl.h"
 #include "session/data.h"
 #include "session/secure.h"
+#include "session/session_priv.h"
 
-/* The control connection is protected before the login, or not at all. */
+/* The control connection is protected before the login, or with TLSOptions AllowPerUser also after it, which ends the
+ * login: what was said in clear does not count (RFC 4217 4). A login process does it. */
 static enum ftp_result auth_run(struct session *s, const char *arg)
 {
+	bool private;
+
 	if (s->secure && !s->tls_cleared)
 		session_reply(s, 503, "Unwilling to accept second AUTH");
 	else if (!*arg)
 		session_reply(s, 504, "AUTH requires at least one argument");
-	else
+	else if (s->tls_cleared || !(s->server->scope->conf.tls.options & TLS_OPT_PER_USER))
 		session_reply(s, 534, "Unwilling to accept security parameters");
+	else if (!param_auth_mech(arg, &private))
+		session_reply(s, 504, "AUTH %.64s unsupported", arg);
+	else if (!s->server->tls)
+		session_reply(s, 431, "Necessary security resource unavailable");
+	else {
+		session_reply(s, 234, "AUTH %s successful", arg);
+		s->prot_private = private;
+		s->end = SESSION_END_AUTH;
+		return FTP_CLOSE;
+	}
 	return FTP_DONE;
 }
 
