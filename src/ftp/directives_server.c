@@ -145,7 +145,7 @@ static int tcp_nodelay(struct conf_call *c, void *dst)
 static int passive_ports(struct conf_call *c, void *dst)
 {
 	struct ftp_conf *conf = dst;
-	unsigned min, max;
+	unsigned min = 0, max = 0;
 	int r = number_arg(c, c->args[0], 65535, &min);
 
 	if (r == 0)

@@ -83,7 +83,7 @@ static int open_append(int dir_fd, const char *name, unsigned flags, mode_t mode
 
 int log_file_open(const char *path, unsigned flags, mode_t mode, struct err *err)
 {
-	const char *name;
+	const char *name = NULL;
 	struct stat st;
 	int r, fd = -1, dir_fd = open_dir(path, flags, &name, err);
 
@@ -107,7 +107,7 @@ int log_file_open(const char *path, unsigned flags, mode_t mode, struct err *err
 
 int log_file_check(const char *path, unsigned flags, struct err *err)
 {
-	const char *name;
+	const char *name = NULL;
 	struct stat st;
 	int r = 0, dir_fd = open_dir(path, flags, &name, err);
 
