@@ -58,7 +58,8 @@ size_t facts_line_room(const char *name, const char *slink)
 	       (slink ? strlen(slink) : 0);
 }
 
-static char *put_num(char *p, uint64_t v, unsigned base, unsigned width)
+/* Inline: the base is known in each call. */
+static inline __attribute__((always_inline)) char *put_num(char *p, uint64_t v, unsigned base, unsigned width)
 {
 	char digits[24];
 	unsigned n = 0;
@@ -106,8 +107,13 @@ static char *put_perm(char *p, unsigned perm)
 /* Text inside a fact or a name: what would end the line is replaced; in a fact ';' too would end it. */
 static char *put_safe(char *p, const char *s, const char *bad, size_t max)
 {
-	for (; *s && max; s++, max--)
-		*p++ = strchr(bad, *s) ? (*s == ' ' ? '_' : '?') : *s;
+	for (; *s && max; s++, max--) {
+		/* what can be bad is a control character, a blank or ';' */
+		if (((unsigned char)*s > ' ' && *s != ';') || !strchr(bad, *s))
+			*p++ = *s;
+		else
+			*p++ = *s == ' ' ? '_' : '?';
+	}
 	return p;
 }
 

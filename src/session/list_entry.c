@@ -68,11 +68,16 @@ void list_spill(struct listing *l)
 
 int list_join(const char *dir, const char *name, char out[VFS_PATH_SIZE])
 {
-	size_t n = strlen(dir);
-	const char *slash = n == 0 || dir[n - 1] == '/' ? "" : "/";
-	int r = snprintf(out, VFS_PATH_SIZE, "%s%s%s", dir, slash, name);
+	size_t n = strlen(dir), len = strlen(name);
+	bool slash = n > 0 && dir[n - 1] != '/';
 
-	return r >= VFS_PATH_SIZE ? -ENAMETOOLONG : 0;
+	if (n + slash + len >= VFS_PATH_SIZE)
+		return -ENAMETOOLONG;
+	memcpy(out, dir, n);
+	if (slash)
+		out[n++] = '/';
+	memcpy(out + n, name, len + 1);
+	return 0;
 }
 
 static bool is_dots(const char *name)
@@ -230,7 +235,7 @@ int list_put_entry(
 	struct listing *l, const struct list_spot *spot, const struct ftp_conf *conf, const char *shown)
 {
 	char target[VFS_PATH_SIZE];
-	struct statx st = {0};
+	struct statx st;
 	unsigned mode = 0;
 	int failure;
 	char *p;

@@ -18,20 +18,35 @@ size_t list_line_room(const char *name, const char *target)
 	return FIXED_ROOM + 4 * strlen(name) + (target ? 4 + 4 * strlen(target) : 0);
 }
 
+/* Line ends in a name would be lines of their own. */
+static size_t put_plain(char *dst, const char *name)
+{
+	size_t n = strlen(name);
+
+	memcpy(dst, name, n);
+	for (char *p = memchr(dst, '\n', n); p; p = memchr(p, '\n', (size_t)(dst + n - p)))
+		*p = '?';
+	for (char *p = memchr(dst, '\r', n); p; p = memchr(p, '\r', (size_t)(dst + n - p)))
+		*p = '?';
+	return n;
+}
+
 size_t list_put_name(char *dst, const char *name, bool escape)
 {
 	char *p = dst;
 
+	if (!escape)
+		return put_plain(dst, name);
 	for (; *name; name++) {
 		unsigned char c = (unsigned char)*name;
 
-		if (escape && (c < 0x20 || c >= 0x7f)) {
+		if (c < 0x20 || c >= 0x7f) {
 			*p++ = '\\';
 			*p++ = (char)('0' + (c >> 6));
 			*p++ = (char)('0' + (c >> 3 & 7));
 			*p++ = (char)('0' + (c & 7));
 		} else {
-			*p++ = c == '\r' || c == '\n' ? '?' : (char)c;
+			*p++ = (char)c;
 		}
 	}
 	return (size_t)(p - dst);

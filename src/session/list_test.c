@@ -433,9 +433,41 @@ static void names_beyond_the_budget_are_still_listed(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, tree_teardown)
 
+static void line_ends_in_names_are_replaced(void **state)
+{
+	char out[64];
+	size_t n = list_put_name(out, "\ra\r\nb\xff\n", false);
+
+	assert_int_equal(n, 7);
+	assert_memory_equal(out, "?a??b\xff?", n);
+	assert_int_equal(list_put_name(out, "", false), 0);
+	n = list_put_name(out, "a\r\xff", true);
+	assert_int_equal(n, 9);
+	assert_memory_equal(out, "a\\015\\377", n);
+}
+
+static void paths_are_joined_or_too_long(void **state)
+{
+	char out[VFS_PATH_SIZE], dir[VFS_PATH_SIZE];
+
+	assert_int_equal(list_join("", "a", out), 0);
+	assert_string_equal(out, "a");
+	assert_int_equal(list_join("/", "a", out), 0);
+	assert_string_equal(out, "/a");
+	assert_int_equal(list_join("/d", "", out), 0);
+	assert_string_equal(out, "/d/");
+	memset(dir, 'd', sizeof dir);
+	dir[VFS_PATH_SIZE - 3] = '\0';
+	assert_int_equal(list_join(dir, "a", out), 0); /* with '/' and NUL it just fits */
+	assert_int_equal(strlen(out), VFS_PATH_SIZE - 1);
+	assert_int_equal(list_join(dir, "ab", out), -ENAMETOOLONG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(line_ends_in_names_are_replaced),
+		cmocka_unit_test(paths_are_joined_or_too_long),
 		T(list_shows_a_directory_sorted),
 		T(times_and_sizes_sort),
 		T(links_can_be_followed),

@@ -116,7 +116,7 @@ static int rights_of(struct mlsx *x, const struct list_spot *spot, const struct 
 		mode |= st->stx_mode >> 3 & 7;
 	if (x->uid == 0)
 		mode = R_OK | W_OK | X_OK;
-	if (list_join(spot->dir_vpath, spot->name, vpath) < 0)
+	if (link && list_join(spot->dir_vpath, spot->name, vpath) < 0)
 		return 0;
 	for (int how = X_OK; how <= R_OK; how <<= 1) {
 		if (!(mode & (unsigned)how))

@@ -114,6 +114,11 @@ static void dir_stat(struct vfs_dir *dir, struct vfs_dirent *ent)
 		ent->stat_result = stat_target(dir, ent);
 }
 
+static bool is_dots(const char *name)
+{
+	return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
+}
+
 int vfs_dir_next(struct vfs_dir *dir, const struct vfs_dirent **ret_ent)
 {
 	const struct linux_dirent64 *raw;
@@ -127,7 +132,7 @@ int vfs_dir_next(struct vfs_dir *dir, const struct vfs_dirent **ret_ent)
 		}
 		raw = (const struct linux_dirent64 *)(const void *)(dir->buf + dir->at);
 		dir->at += raw->d_reclen;
-	} while (strcmp(raw->d_name, ".") == 0 || strcmp(raw->d_name, "..") == 0);
+	} while (is_dots(raw->d_name));
 	dir->ent.name = raw->d_name;
 	dir->ent.type = raw->d_type;
 	dir->ent.ino = raw->d_ino;
