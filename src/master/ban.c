@@ -161,6 +161,16 @@ const struct ban *bans_find(struct bans *b, const struct ban_subject *who, uint6
 	return x;
 }
 
+const char *ban_describe(const struct ban *ban, uint64_t now, char *text, size_t size)
+{
+	if (ban->until_ms == UINT64_MAX)
+		(void)snprintf(text, size, "for good, by %s", ban->why);
+	else
+		(void)snprintf(text, size, "%llu s, by %s",
+			(unsigned long long)((ban->until_ms - now + 999) / 1000), ban->why);
+	return text;
+}
+
 void bans_text(const struct ban *ban, const struct ftp_conf *conf, const struct ban_subject *who, char *text,
 	size_t size)
 {

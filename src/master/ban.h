@@ -47,6 +47,8 @@ const struct ban *bans_find(struct bans *b, const struct ban_subject *who, uint6
 void bans_text(const struct ban *ban, const struct ftp_conf *conf, const struct ban_subject *who, char *text,
 	size_t size);
 
+/* "for good, by wherryctl", "20 s, by MaxLoginAttempts" into text; returns text. */
+const char *ban_describe(const struct ban *ban, uint64_t now_ms, char *text, size_t size);
 /* "host", "user", "class"; -1: none of them. */
 int ban_kind_named(const char *name);
 const char *ban_kind_name(enum ban_kind kind);

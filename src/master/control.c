@@ -279,14 +279,11 @@ static void answer_bans(struct master *m, struct buf *out)
 		n++;
 	(void)ctl_reply(out, true, n == 1 ? "%u ban" : "%u bans", n);
 	for (const struct ban *b = NULL; (b = bans_next(m->bans, b, now)) != NULL;) {
-		char left[24] = "for good", *value;
+		char what[100], *value;
 
 		if (out->len + 4 * strlen(b->name) + 200 > CTL_REPLY_MAX)
 			break;
-		if (b->until_ms != UINT64_MAX)
-			(void)snprintf(left, sizeof(left), "%llu s",
-				(unsigned long long)((b->until_ms - now + 999) / 1000));
-		value = xasprintf("%s (%s, by %s)", b->name, left, b->why);
+		value = xasprintf("%s (%s)", b->name, ban_describe(b, now, what, sizeof(what)));
 		(void)ctl_data(out, ban_kind_name(b->kind), value); /* there is room */
 		free(value);
 	}
@@ -313,7 +310,7 @@ static void explain_run(struct peer *p, const struct ctl_words *w)
 	log_set_sink(log_nothing, NULL);
 	(void)fcntl(3, F_SETFL, 0); /* waiting is no harm here */
 	ftp_config_wipe_secrets(p->m->gen->config);
-	explain(config, (char *const *)w->word + 1, w->count - 1, &p->out);
+	explain(config, p->m->bans, (char *const *)w->word + 1, w->count - 1, &p->out);
 	_exit(fd_write_all(3, p->out.data, p->out.len) < 0);
 }
 

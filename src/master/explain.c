@@ -9,8 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "auth/backend.h"
 #include "auth/decide.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -18,11 +20,22 @@
 #include "ftp/variant.h"
 #include "ftp/verb.h"
 #include "ipc/ctl.h"
+#include "master/ban.h"
 #include "master/sandbox.h"
 #include "vfs/vfs.h"
 
+#define HIDDEN_MAX 256 /* names in HideUser and in HideGroup that are known */
+
+/* Names in HideUser or HideGroup, looked up while that is possible. */
+struct hidden_names {
+	const char *name[HIDDEN_MAX];
+	unsigned id[HIDDEN_MAX], n;
+};
+
 struct question {
 	const struct ftp_config *config;
+	struct bans *bans; /* may be NULL */
+	struct hidden_names hidden_users, hidden_groups;
 	struct buf data; /* data lines so far; the verdict comes before them */
 	struct arena *arena;
 	char user[256], host[256], arg[VFS_PATH_SIZE], command[64];
@@ -168,6 +181,23 @@ static struct finding from_verdict(const struct policy_verdict *v)
 	return (struct finding){v->allowed, v->why, v->file, v->line};
 }
 
+/* user, class_name: NULL = not known yet. True: banned. */
+static bool is_banned(struct question *q, const char *user, const char *class_name, struct finding *ret_f)
+{
+	const struct ban_subject who = {.host = &q->client, .user = user, .class_name = class_name};
+	const uint64_t now = clock_ms();
+	const struct ban *ban = q->bans != NULL ? bans_find(q->bans, &who, now) : NULL;
+	char what[100];
+
+	if (ban == NULL)
+		return false;
+	*ret_f = (struct finding){false,
+		arena_printf(q->arena, "%s '%s' is banned (%s)", ban_kind_name(ban->kind), ban->name,
+			ban_describe(ban, now, what, sizeof(what))),
+		NULL, 0};
+	return true;
+}
+
 /* May the user log in at all? Fills the grant. */
 static struct finding login_finding(struct question *q)
 {
@@ -176,6 +206,7 @@ static struct finding login_finding(struct question *q)
 		.server = q->server->index, .user = q->user, .password = "", .client = q->client};
 	const struct ftp_class *class;
 	struct policy_verdict v;
+	struct finding f;
 	char *what = arena_alloc(q->arena, 256);
 	int r;
 
@@ -188,6 +219,8 @@ static struct finding login_finding(struct question *q)
 	q->who = (struct ftp_subject){.client = &q->client,
 		.client_name = req.client_name[0] != '\0' ? req.client_name : NULL,
 		.class_name = class != NULL ? class->name : NULL};
+	if (is_banned(q, NULL, q->who.class_name, &f))
+		return f;
 	if (!policy_login_connect(&q->who, ftp_server_for(q->server, &q->who, false, q->arena)->scope, &v))
 		return from_verdict(&v);
 	r = decide_explain(&ctx, &req, q->arena, &q->grant, what, 256);
@@ -204,6 +237,8 @@ static struct finding login_finding(struct question *q)
 	if (q->grant.anon != 0)
 		say(q, "anonymous", "<Anonymous %s> (%s:%u)", q->top->path, q->top->file, q->top->line);
 	say(q, "root", "%s", q->grant.root);
+	if (is_banned(q, q->grant.user, q->who.class_name, &f))
+		return f;
 	(void)policy_login(&q->who, q->top, &v);
 	return from_verdict(&v);
 }
@@ -316,12 +351,70 @@ static const struct ftp_scope *find_scope(struct question *q, const struct ftp_s
 
 /* --- the answer --- */
 
-static bool hidden(const struct question *q, const struct ftp_conf *conf)
+/* Adds the names of a list, and their numbers. */
+static void hidden_collect(const struct ftp_conf *conf, const struct ftp_hide_name *list,
+	enum auth_id_kind kind, struct hidden_names *to)
+{
+	struct auth_order order;
+
+	auth_order_read(conf, &order);
+	for (; list != NULL; list = (const struct ftp_hide_name *)list->item.next)
+		for (size_t i = 0; i < order.n && to->n < HIDDEN_MAX; i++) {
+			const struct auth_backend *b = order.v[i].backend;
+
+			if (b->id_of == NULL || !b->id_of(conf, kind, list->name, &to->id[to->n]))
+				continue;
+			to->name[to->n++] = list->name;
+			break;
+		}
+}
+
+/* Before this process becomes the user, who may not read the files of accounts. */
+static void hidden_look_up(struct question *q)
+{
+	const struct ftp_conf *conf = &q->top->conf;
+
+	hidden_collect(conf, conf->hide_users, AUTH_USER_ID, &q->hidden_users);
+	hidden_collect(conf, conf->hide_groups, AUTH_GROUP_ID, &q->hidden_groups);
+	for (const struct ftp_scope *d = q->top->dirs; d != NULL; d = d->next) {
+		hidden_collect(conf, d->conf.hide_users, AUTH_USER_ID, &q->hidden_users);
+		hidden_collect(conf, d->conf.hide_groups, AUTH_GROUP_ID, &q->hidden_groups);
+	}
+}
+
+/* The name in a rule that is this number's, or NULL. */
+static const char *hidden_name(const struct hidden_names *names, unsigned id)
+{
+	for (unsigned i = 0; i < names->n; i++)
+		if (names->id[i] == id)
+			return names->name[i];
+	return NULL;
+}
+
+/* The directive that hides the place in listings, or NULL. As session/hide.c. */
+static const char *hidden(const struct question *q, const struct ftp_conf *conf)
 {
 	struct policy_hide h;
+	struct statx st;
+	int need;
 
-	return policy_hide_init(&h, conf, &q->who) && q->real[1] != '\0' &&
-	       policy_hides_name(&h, vfs_path_base(q->real));
+	if (!policy_hide_init(&h, conf, &q->who) || q->real[1] == '\0')
+		return NULL;
+	if (policy_hides_name(&h, vfs_path_base(q->real)))
+		return "HideFiles";
+	if (!q->exists || vfs_stat(q->root, q->real, VFS_NOFOLLOW,
+				  STATX_TYPE | STATX_MODE | STATX_UID | STATX_GID, &st) < 0)
+		return NULL;
+	if (h.n_users > 0 &&
+		policy_hides_user(&h, hidden_name(&q->hidden_users, st.stx_uid), st.stx_uid == geteuid()))
+		return "HideUser";
+	if (h.n_groups > 0 &&
+		policy_hides_group(&h, hidden_name(&q->hidden_groups, st.stx_gid), st.stx_gid == getegid()))
+		return "HideGroup";
+	need = S_ISDIR(st.stx_mode) ? X_OK : S_ISREG(st.stx_mode) ? R_OK : F_OK;
+	return h.no_access && need != F_OK && vfs_access(q->root, q->real, need, VFS_NOFOLLOW) == -EACCES
+		       ? "HideNoAccess"
+		       : NULL;
 }
 
 static bool one_of(const char *command, const char *const *list)
@@ -340,6 +433,7 @@ static struct finding command_finding(
 {
 	const struct ftp_verb *verb = verb_find_limit(q->command);
 	char host[2 * VFS_PATH_SIZE];
+	const char *hider;
 	struct policy_verdict v;
 	struct finding f;
 
@@ -350,11 +444,17 @@ static struct finding command_finding(
 	if (!policy_arg_allowed(&scope->conf, q->arg, &v) ||
 		((verb->flags & VERB_NAMES) != 0 && !policy_name_allowed(&scope->conf, q->real, &v)))
 		return from_verdict(&v);
-	if (hidden(q, &scope->conf)) {
-		say(q, "hidden", "HideFiles hides the name in listings");
+	if (access != NULL) { /* what only it names; its lines come from the user, and so do the rights */
+		hidden_collect(&q->top->conf, scope->conf.hide_users, AUTH_USER_ID, &q->hidden_users);
+		hidden_collect(&q->top->conf, scope->conf.hide_groups, AUTH_GROUP_ID, &q->hidden_groups);
+	}
+	hider = hidden(q, &scope->conf);
+	if (hider != NULL) {
+		say(q, "hidden", "%s hides it in listings", hider);
 		if (policy_ignores_hidden(q->top, &q->env, host, access, q->command))
-			return (struct finding){
-				false, "HideFiles hides the name, and IgnoreHidden is on", NULL, 0};
+			return (struct finding){false,
+				arena_printf(q->arena, "%s hides it, and IgnoreHidden is on", hider), NULL,
+				0};
 	}
 	if ((verb->flags & VERB_NOT_IMPLEMENTED) != 0)
 		return (struct finding){false, "the command is not implemented", NULL, 0};
@@ -453,6 +553,10 @@ static void say_values(struct question *q, const struct ftp_conf *conf)
 
 		(void)policy_hide_init(&h, conf, &q->who);
 		say(q, "HideFiles", "%u rule%s", h.n_files, h.n_files == 1 ? "" : "s");
+		if (h.n_users > 0)
+			say(q, "HideUser", "%u rule%s", h.n_users, h.n_users == 1 ? "" : "s");
+		if (h.n_groups > 0)
+			say(q, "HideGroup", "%u rule%s", h.n_groups, h.n_groups == 1 ? "" : "s");
 		say(q, "HideNoAccess", "%s", conf->hide_no_access ? "on" : "off");
 		if (conf->list_options != NULL)
 			say(q, "ListOptions", "\"%s\" (%s:%u)", conf->list_options->options,
@@ -464,7 +568,10 @@ static struct finding place_finding(struct question *q, struct err *err)
 {
 	const struct ftp_scope *scope, *access;
 	struct finding f;
-	int r = become_user(q, err);
+	int r;
+
+	hidden_look_up(q);
+	r = become_user(q, err);
 
 	if (r == 0)
 		r = find_place(q, err);
@@ -479,13 +586,15 @@ static struct finding place_finding(struct question *q, struct err *err)
 	return f;
 }
 
-void explain(const struct ftp_config *config, char *const *word, unsigned count, struct buf *out)
+void explain(const struct ftp_config *config, struct bans *bans, char *const *word, unsigned count,
+	struct buf *out)
 {
 	struct question *q = xcalloc(1, sizeof(*q)); /* too large for a stack */
 	struct err err = ERR_INIT;
 	struct finding f;
 
 	q->config = config;
+	q->bans = bans;
 	q->arena = arena_new(16384, 0);
 	buf_init(&q->data, CTL_REPLY_MAX - 2048);
 	if (count == 0 || question_read(q, word, count, out) < 0) {

@@ -14,7 +14,10 @@
 /* Words: USER@HOST PATH COMMAND [SERVER]. host may be an address or a name; path is as the client would write it; a
  * subcommand is written with an underscore (SITE_CHMOD), LOGIN asks about the login alone. server: name, alias, or
  * address[:port]; the main one by default.
+ * bans: those that are in force, NULL = none are known.
  * Appends an answer of ipc/ctl.h to out. Changes this process's identity for good when it has root. Blocks. */
-void explain(const struct ftp_config *config, char *const *word, unsigned count, struct buf *out);
+struct bans;
+void explain(const struct ftp_config *config, struct bans *bans, char *const *word, unsigned count,
+	struct buf *out);
 
 #endif

@@ -263,7 +263,7 @@ static int explain_offline(const struct master_options *opt, const char *questio
 	if (ctl_parse(question, strlen(question), &words) < 0)
 		(void)ctl_reply(&out, false, "the question cannot be read");
 	else
-		explain(config, words.word, words.count, &out);
+		explain(config, NULL, words.word, words.count, &out);
 	rest = out.data;
 	line = strsep(&rest, "\n");
 	if (ctl_parse_reply(line, &ok, &value) == 0)

@@ -117,6 +117,49 @@ def test_a_login_that_is_refused_is_explained(start):
     assert text == "denied: no such user" and values["login"] == "refused"
 
 
+def test_running_bans_are_told(start):
+    def ctl(*words):
+        assert s.tool("wherryctl", "-s", s.path("run", "ctl.sock"), *words).returncode == 0
+    s = prepare(start)
+    ctl("ban", "user", "alice", "00:10:00")
+    text, values = answer(s, "alice@127.0.0.1", "open/f", "RETR")
+    assert text.startswith("denied: user 'alice' is banned (") and text.endswith(" s, by wherryctl)")
+    assert values["login"] == "refused"
+    ctl("permit", "all")
+    assert answer(s, "alice@127.0.0.1", "open/f", "RETR")[0].startswith("allowed")
+    ctl("ban", "host", "127.0.0.9")
+    assert answer(s, "alice@127.0.0.1", "open/f", "RETR")[0].startswith("allowed")
+    assert answer(s, "alice@127.0.0.9", "open/f", "RETR")[0] == "denied: host '127.0.0.9' is banned (for good, by wherryctl)"
+    ctl("ban", "class", "lan")
+    assert answer(s, "alice@127.0.0.1", "/", "LOGIN")[0] == "denied: class 'lan' is banned (for good, by wherryctl)"
+    assert answer(s, "alice@127.0.0.1", "open/f", "RETR", options=["-c", s.path("server.conf")])[0].startswith("allowed")
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not AM_ROOT, reason="needs root")
+def test_what_owner_group_and_rights_hide_is_told(start):
+    ignore = "<Limit RETR>\nIgnoreHidden on\n</Limit>\n"
+    s = prepare(start, f"<Directory ~/user>\nHideUser bob\n{ignore}</Directory>\n"
+                       f"<Directory ~/group>\nHideGroup !~\n</Directory>\n<Directory ~/rights>\nHideNoAccess on\n</Directory>\n")
+    s.add_user("bob")
+    s.write_accounts()
+    for name in ("user", "group", "rights"):
+        s.put(f"{name}/mine", b"1")
+        s.put(f"{name}/theirs", b"1", mode=0o600 if name == "rights" else 0o644)
+        os.chown(s.home("alice", name, "theirs"), 20002, 20002)
+    for name, rule in (("user", "HideUser"), ("group", "HideGroup"), ("rights", "HideNoAccess")):
+        text, values = answer(s, "alice@127.0.0.1", f"{name}/theirs", "LIST")
+        assert values["hidden"] == f"{rule} hides it in listings", (text, values)
+        assert "hidden" not in answer(s, "alice@127.0.0.1", f"{name}/mine", "LIST")[1]
+    assert answer(s, "alice@127.0.0.1", "user/theirs", "RETR")[0] == "denied: HideUser hides it, and IgnoreHidden is on"
+    assert answer(s, "alice@127.0.0.1", "user/mine", "RETR")[0].startswith("allowed")
+    with Ftp(s.port, user="alice") as c:  # as the session has it
+        c.expect(550, "RETR user/theirs")
+        assert c.cmd("MDTM user/theirs").code == 213
+        for name in ("user", "group", "rights"):
+            assert c.lines(f"NLST {name}") == [f"{name}/mine"]
+
+
 def test_questions_that_make_no_sense_are_refused(start):
     s = prepare(start)
     for words, reason in ((("alice", "/", "CWD"), "usage: explain"), (("alice@127.0.0.1", "/", "FLY"), "is no command"),
