@@ -44,6 +44,9 @@ struct peer {
 
 struct auth {
 	uv_loop_t loop;
+	uv_timer_t refresh; /* DynMasqRefresh */
+	uv_work_t refreshing;
+	bool is_refreshing;
 	const struct proc_start *start;
 	struct decide_context ctx;
 	struct list peers;
@@ -479,6 +482,45 @@ static struct peer *peer_new(struct auth *a, int fd, enum ipc_role role, unsigne
 
 /* --- the process --- */
 
+/* --- addresses by name --- */
+
+static void refresh_work(uv_work_t *w)
+{
+	struct auth *a = w->data;
+
+	ftp_live_refresh(a->start->config, &a->log);
+}
+
+static void refresh_done(uv_work_t *w, int status)
+{
+	struct auth *a = w->data;
+
+	(void)status; /* nobody cancels it */
+	a->is_refreshing = false;
+}
+
+static void refresh_begin(uv_timer_t *t)
+{
+	struct auth *a = t->data;
+
+	if (a->is_refreshing) /* a name server that does not answer keeps one thread, not all */
+		return;
+	a->refreshing.data = a;
+	a->is_refreshing = uv_queue_work(&a->loop, &a->refreshing, refresh_work, refresh_done) == 0;
+}
+
+static void refresh_start(struct auth *a)
+{
+	const struct ftp_config *config = a->start->config;
+	uint64_t ms = (uint64_t)config->masquerade_refresh_secs * 1000;
+
+	(void)uv_timer_init(&a->loop, &a->refresh); /* cannot fail */
+	a->refresh.data = a;
+	if (ms > 0 && config->live_names != NULL)
+		(void)uv_timer_start(&a->refresh, refresh_begin, ms, ms);
+	uv_unref((uv_handle_t *)&a->refresh); /* it is no reason to live */
+}
+
 #ifdef HAVE_PAM
 static bool names_pam(const struct ftp_conf *conf)
 {
@@ -539,8 +581,11 @@ int auth_main(const struct proc_start *start)
 	}
 	a->master = peer_new(a, start->chan_fd, IPC_MASTER, 0);
 	if (a->master != NULL) {
+		refresh_start(a);
 		(void)uv_run(
 			&a->loop, UV_RUN_DEFAULT); /* ends when all peers are closed and all jobs are back */
+		uv_close((uv_handle_t *)&a->refresh, NULL);
+		(void)uv_run(&a->loop, UV_RUN_DEFAULT);
 		(void)uv_loop_close(&a->loop);
 		status = 0;
 	}

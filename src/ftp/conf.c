@@ -64,6 +64,8 @@ static int load(struct ftp_loader *l, unsigned generation, struct ftp_config **r
 		return err_set(err, ENOMEM, "out of memory while reading the configuration");
 	cfg->generation = generation;
 	cfg->arena = l->arena;
+	cfg->live_names = l->live;
+	cfg->live_pool = l->live_pool;
 	cfg->file = opt->file != NULL ? arena_strdup(l->arena, opt->file) : NULL;
 	r = ftp_build(l, tree, cfg);
 	if (r == 0 && !opt->rates_only)

@@ -27,6 +27,7 @@
 #include "ftp/charset.h"
 #include "ftp/regex.h"
 #include "ftp/digest.h"
+#include "ftp/live.h"
 #include "tls/tls.h"
 
 /* Head of every entry of a multi-valued directive: next, file, line, level. The engine links and levels
@@ -371,7 +372,8 @@ struct ftp_conf {
 	struct ftp_qos qos;
 	uint16_t passive_min, passive_max; /* 0 = system's choice */
 	const char *masquerade_name;       /* as written */
-	struct addr masquerade;            /* sa_family 0 = none */
+	struct addr masquerade;            /* as found at the load; sa_family 0 = none */
+	struct ftp_live *masquerade_live;  /* for ftp_live_addr(); NULL: written as an address */
 	struct ftp_foreign foreign;
 	enum ftp_root_revoke root_revoke;
 
@@ -508,6 +510,7 @@ struct ftp_conf {
 	struct ftp_logfile *tls_log;     /* NULL = none */
 	const char *tls_masquerade_name; /* TLSMasqueradeAddress: as masquerade, for clients with TLS */
 	struct addr tls_masquerade;
+	struct ftp_live *tls_masquerade_live;
 
 	struct ftp_env *env;
 };
@@ -640,7 +643,10 @@ struct ftp_config {
 	unsigned tcp_backlog;
 	bool use_ipv6, use_reverse_dns, bind_tight;
 	int syslog_facility;
-	unsigned scoreboard_scrub_secs; /* 0 = off */
+	unsigned scoreboard_scrub_secs;   /* 0 = off */
+	unsigned masquerade_refresh_secs; /* DynMasqRefresh, 0 = never */
+	const struct ftp_live_name *live_names;
+	void *live_pool; /* of their slots; NULL = there are none */
 	struct tls_cache_config tls_cache;
 	const char *tls_passphrase_program; /* NULL = none */
 

@@ -166,10 +166,16 @@ static int host_addrs(const char *name, int family, struct addr *ret_addrs, unsi
 	return n > 0 ? (int)n : -ENOENT;
 }
 
+int ftp_resolve_name(const char *name, int family, struct addr *ret_addrs, unsigned max)
+{
+	int r = interface_addrs(name, family, ret_addrs, max);
+
+	return r > 0 ? r : host_addrs(name, family, ret_addrs, max);
+}
+
 int ftp_resolve(struct ftp_loader *l, const char *name, struct addr *ret_addrs, unsigned max)
 {
 	size_t n = strlen(name);
-	int r;
 
 	if (n == 0 || max == 0)
 		return -ENOENT;
@@ -184,6 +190,5 @@ int ftp_resolve(struct ftp_loader *l, const char *name, struct addr *ret_addrs, 
 	}
 	if (l->opt->resolve != NULL)
 		return l->opt->resolve(name, l->opt->family, ret_addrs, max);
-	r = interface_addrs(name, l->opt->family, ret_addrs, max);
-	return r > 0 ? r : host_addrs(name, l->opt->family, ret_addrs, max);
+	return ftp_resolve_name(name, l->opt->family, ret_addrs, max);
 }

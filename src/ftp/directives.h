@@ -45,8 +45,11 @@ struct ftp_loader {
 	struct arena *arena;
 	struct ftp_logfile *logfiles, **logfiles_end;
 	unsigned n_logfiles;
-	struct ftp_env *env; /* SetEnv so far, newest first, for %{env:NAME} */
-	bool access;         /* .ftpaccess: nothing may be opened, nothing is kept outside the arena */
+	struct ftp_env *env;        /* SetEnv so far, newest first, for %{env:NAME} */
+	struct ftp_live_name *live; /* names that are looked up again */
+	struct ftp_live *live_pool;
+	unsigned n_live;
+	bool access; /* .ftpaccess: nothing may be opened, nothing is kept outside the arena */
 };
 
 extern const struct conf_language ftp_language;
@@ -66,6 +69,10 @@ int ftp_call_expr(struct conf_call *c, enum ftp_expr_kind kind, char *const *wor
 	const struct ftp_expr **ret_expr);
 /* Addresses of a literal, interface or host name; at most max. How many, or -errno. */
 int ftp_resolve(struct ftp_loader *l, const char *name, struct addr *ret_addrs, unsigned max);
+/* The same for a name that is no address, outside of a load. */
+int ftp_resolve_name(const char *name, int family, struct addr *ret_addrs, unsigned max);
+/* The slot of a name; NULL with err set. */
+struct ftp_live *ftp_live_slot(struct ftp_loader *l, const char *name, struct err *err);
 /* words from..n joined by blanks, in the arena; NULL without memory. */
 const char *ftp_call_joined(struct conf_call *c, unsigned from);
 /* RETR,STOR,... to FTP_XFER_ bits. */

@@ -145,6 +145,16 @@ static const struct conf_row rows[] = {
 		.module = "mod_core.c",
 		.syntax = "<name>",
 		.doc = "Defines a name for <IfDefine> sections further down. The option -D does the same."},
+	{.name = "DynMasqRefresh",
+		CONF_UINT(struct ftp_config, masquerade_refresh_secs, unsigned),
+		.scope = CONF_S,
+		.module = "mod_dynmasq.c",
+		.dflt_text = "only at the start and at a reload",
+		.max = "604800",
+		.syntax = "<seconds>",
+		.doc = "How often names (of hosts, of interfaces) in MasqueradeAddress and "
+		       "TLSMasqueradeAddress are looked up again, by a process of its own, so that no "
+		       "client waits for it. A name that is not found keeps its address. 0: never."},
 	{.name = "Include",
 		.type = CONF_T_CUSTOM,
 		.parse = conf_include,

@@ -179,10 +179,16 @@ static int masquerade_address(struct conf_call *c, void *dst)
 {
 	struct ftp_loader *l = c->arg;
 	struct ftp_conf *conf = dst;
-	struct addr found[16];
+	struct addr found[16], literal;
 	int n = ftp_resolve(l, c->args[0], found, ARRAY_LEN(found));
 
 	conf->masquerade_name = c->args[0];
+	conf->masquerade_live = NULL;
+	if (addr_parse(c->args[0], 0, &literal) < 0 && c->args[0][0] != '[') {
+		conf->masquerade_live = ftp_live_slot(l, c->args[0], c->err);
+		if (conf->masquerade_live == NULL)
+			return -c->err->code;
+	}
 	for (int i = 0; i < n; i++) { /* PASV can tell IPv4 only */
 		if (i == 0 || (addr_is_v4(&found[i]) && !addr_is_v4(&conf->masquerade)))
 			conf->masquerade = found[i];
@@ -437,7 +443,7 @@ static const struct conf_row rows[] = {
 		.doc = "Whether UTF-8 and the LANG command are offered, and UseEncoding counts."},
 	{.name = "MasqueradeAddress",
 		.type = CONF_T_CUSTOM,
-		.field = CONF_SPAN(struct ftp_conf, masquerade_name, masquerade),
+		.field = CONF_SPAN(struct ftp_conf, masquerade_name, masquerade_live),
 		.parse = masquerade_address,
 		.min_args = 1,
 		.scope = S_V_G,

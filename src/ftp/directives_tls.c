@@ -221,10 +221,16 @@ static int masquerade(struct conf_call *c, void *dst)
 {
 	struct ftp_loader *l = c->arg;
 	struct ftp_conf *conf = dst;
-	struct addr found[16];
+	struct addr found[16], literal;
 	int n = ftp_resolve(l, c->args[0], found, ARRAY_LEN(found));
 
 	conf->tls_masquerade_name = c->args[0];
+	conf->tls_masquerade_live = NULL;
+	if (addr_parse(c->args[0], 0, &literal) < 0 && c->args[0][0] != '[') {
+		conf->tls_masquerade_live = ftp_live_slot(l, c->args[0], c->err);
+		if (conf->tls_masquerade_live == NULL)
+			return -c->err->code;
+	}
 	conf->tls_masquerade.sa.sa_family = AF_UNSPEC;
 	for (int i = 0; i < n; i++) { /* PASV can tell IPv4 only */
 		if (i == 0 || (addr_is_v4(&found[i]) && !addr_is_v4(&conf->tls_masquerade)))
@@ -489,7 +495,7 @@ static const struct conf_row rows[] = {
 		       "later, with the reason."},
 	{.name = "TLSMasqueradeAddress",
 		.type = CONF_T_CUSTOM,
-		.field = CONF_SPAN(struct ftp_conf, tls_masquerade_name, tls_masquerade),
+		.field = CONF_SPAN(struct ftp_conf, tls_masquerade_name, tls_masquerade_live),
 		.parse = masquerade,
 		.min_args = 1,
 		.scope = S_V,

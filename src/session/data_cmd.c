@@ -33,19 +33,21 @@ static bool active_refused(struct session *s, const char *verb, const char *arg)
 }
 
 /* Devices that change the address in a clear 227 line cannot do so in TLS (TLSMasqueradeAddress). sa_family 0: our own. */
-static const struct addr *shown_address(const struct session *s)
+static struct addr shown_address(const struct session *s)
 {
 	const struct ftp_conf *conf = &s->scope->conf;
 	bool hidden = s->secure && !s->tls_cleared;
 
-	return hidden && conf->tls_masquerade.sa.sa_family ? &conf->tls_masquerade : &conf->masquerade;
+	return hidden && conf->tls_masquerade.sa.sa_family
+		       ? ftp_live_addr(conf->tls_masquerade_live, &conf->tls_masquerade)
+		       : ftp_live_addr(conf->masquerade_live, &conf->masquerade);
 }
 
 /* A client behind NAT names its private address; if the rest of the path is public, its public one is
  * meant. */
 static void nat_correct(const struct session *s, struct addr *a)
 {
-	const struct addr *shown = shown_address(s), *own = shown->sa.sa_family ? shown : &s->local;
+	const struct addr shown = shown_address(s), *own = shown.sa.sa_family ? &shown : &s->local;
 	uint16_t port = addr_port(a);
 
 	if (addr_is_private(own) || addr_is_private(&s->peer) || !addr_is_private(a))
@@ -151,7 +153,7 @@ static int listener_open(struct session *s, struct addr *ret_bound)
 
 static void pasv_run(struct session *s, const char *verb, bool cpsv)
 {
-	const struct addr *masquerade = shown_address(s);
+	const struct addr masquerade = shown_address(s);
 	struct addr bound, shown;
 	char text[64];
 	int r;
@@ -172,7 +174,7 @@ static void pasv_run(struct session *s, const char *verb, bool cpsv)
 		return;
 	}
 	s->data->cpsv = cpsv;
-	shown = masquerade->sa.sa_family && addr_is_v4(masquerade) ? *masquerade : bound;
+	shown = masquerade.sa.sa_family && addr_is_v4(&masquerade) ? masquerade : bound;
 	addr_set_port(&shown, addr_port(&bound));
 	(void)pasv_text(&shown, text, sizeof text); /* v4 was checked above */
 	session_reply(s, 227, "Entering Passive Mode (%s).", text);

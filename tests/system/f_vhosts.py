@@ -4,6 +4,7 @@ Tests without the mark `ours` pass with the reference server too (pytest --serve
 """
 import os
 import socket
+import subprocess
 
 import pytest
 
@@ -352,3 +353,34 @@ def test_a_reload_skips_a_host_that_has_no_address_any_more(start):
             return c.cmd("PASS alice-pw").text == "230 reloaded"
     wait_until(reloaded, "the new configuration is in force")
     assert not listening(port) and "nosuch.invalid" in s.output()
+
+
+@pytest.mark.root
+def test_DynMasqRefresh_looks_names_up_again(start, tmp_path):
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n192.0.2.1 nat.example\n192.0.2.77 other.example\n")
+    inside = ["unshare", "-m", "--propagation", "private", "sh", "-c", f"mount --bind '{hosts}' /etc/hosts && exec \"$0\" \"$@\""]
+    if subprocess.run([*inside, "true"], capture_output=True).returncode:
+        pytest.skip("cannot mount in a name space of its own here")
+    s = start.prepare()
+    s.configure("DynMasqRefresh 1\nMasqueradeAddress nat.example\nSyslogLevel info\n")
+    plain = s.argv
+    s.argv = lambda *options: inside + plain(*options)
+    s.start()
+    with Ftp(s.port, user="alice") as c:
+        assert "(192,0,2,1," in c.expect(227, "PASV").text
+        with open(hosts, "w") as f:  # the same file: it is mounted
+            f.write("127.0.0.1 localhost\n198.51.100.7 nat.example\n")
+        wait_until(lambda: "(198,51,100,7," in c.expect(227, "PASV").text, "the new address in a session that runs")
+        assert "MasqueradeAddress 'nat.example' is 198.51.100.7" in s.text("system.log")
+        with open(hosts, "w") as f:
+            f.write("127.0.0.1 localhost\n")
+        wait_until(lambda: "'nat.example' cannot be looked up, keeping" in s.text("system.log"), "the failed look-up")
+        assert "(198,51,100,7," in c.expect(227, "PASV").text
+
+
+@pytest.mark.root
+def test_without_DynMasqRefresh_names_keep_their_address(start):
+    s = start("DynMasqRefresh 0\nMasqueradeAddress localhost\n")
+    with Ftp(s.port, user="alice") as c:
+        assert "(127,0,0,1," in c.expect(227, "PASV").text
