@@ -629,7 +629,6 @@ struct ftp_config {
 	unsigned n_logfiles;
 
 	/* daemon-wide */
-	bool inetd;
 	const char *pid_file, *scoreboard_file; /* NULL = none */
 	const char *controls_socket;            /* NULL = none */
 	bool controls_engine;                   /* ControlsEngine; off: controls_socket is NULL */

@@ -109,6 +109,10 @@ const char *ftp_section_path(struct ftp_builder *b, const struct conf_section *s
 		return NULL;
 	}
 	p = home_path(b, p);
+	if (p != NULL && p[0] == '~' && s->kind == CONF_KIND_ANONYMOUS && b->l->opt->resolve == NULL)
+		conf_warn(b->tree->parser, &pos, name,
+			"no account of this system is called '%.100s': nobody can log in here; named",
+			str_eq(p, s->args[0]) ? p + 1 : p);
 	if (p != NULL && p[0] != '/' && p[0] != '~' && in_anon && anon_root[0] == '/')
 		p = arena_printf(b->arena, "%s/%s", anon_root, p);
 	return p != NULL ? path_normal(b->arena, p) : NULL;

@@ -13,8 +13,13 @@ static int server_type(struct conf_call *c, void *dst)
 	static const struct conf_word words[] = {{"standalone", 0}, {"inetd", 1}, {NULL, 0}};
 	int v, r = conf_word_value(words, c->args[0], &v, c->err);
 
-	if (r == 0)
-		((struct ftp_config *)dst)->inetd = v;
+	(void)dst;
+	if (r == 0 && v == 1)
+		return err_set(c->err, WE_CONFIG,
+			"inetd is refused: the processes of this server outlive a connection; use "
+			"standalone, "
+			"which a systemd socket unit can start with the first connection (LISTEN_FDS in "
+			"wherryd(8))");
 	return r;
 }
 
@@ -267,16 +272,17 @@ static const struct conf_row rows[] = {
 		.syntax = "on|off|<seconds>",
 		.doc = "How often entries of sessions that died are removed from the scoreboard."},
 	{.name = "ServerType",
-		.type = CONF_T_CUSTOM,
-		.field = CONF_FIELD(struct ftp_config, inetd, bool),
+		.type = CONF_T_NOEFFECT,
 		.parse = server_type,
 		.min_args = 1,
 		.flags = CONF_LAST_WINS,
 		.scope = CONF_S,
 		.module = "mod_core.c",
-		.dflt = "standalone",
-		.syntax = "standalone|inetd",
-		.doc = "Whether the server listens itself or is started by inetd for each connection."},
+		.syntax = "standalone",
+		.reason = "the server always listens itself",
+		.doc = "Whether the server listens itself. inetd, one process for a connection, is refused: "
+		       "limits, bans and the sessions of a user need a server that stays. A systemd socket "
+		       "unit can start it with the first connection: see wherryd(8)."},
 	{.name = "SocketBindTight",
 		CONF_BOOL(struct ftp_config, bind_tight),
 		.scope = CONF_S,

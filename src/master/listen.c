@@ -2,10 +2,13 @@
  * family, specific addresses of the same port share its socket. With a DefaultServer, which serves the addresses
  * of nobody, that is so for every port, unless SocketBindTight forbids it. */
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/str.h"
 #include "master/master.h"
 
 static bool same(const struct addr *a, const struct addr *b)
@@ -73,17 +76,102 @@ static void wanted(const struct ftp_config *config, struct list *l)
 	}
 }
 
-/* Is a covered by the wildcard socket of its family and port? Then it needs none of its own. */
+/* Does the wildcard socket o take what comes for li, so that li needs none of its own? */
+static bool covers(const struct listener *o, const struct listener *li)
+{
+	return addr_is_any(&o->addr) && addr_port(&o->addr) == addr_port(&li->addr) &&
+	       (o->both || o->addr.sa.sa_family == li->addr.sa.sa_family);
+}
+
 static bool covered(const struct list *l, const struct listener *li)
 {
 	for (struct list *it = l->next; it != l; it = it->next) {
 		const struct listener *o = LIST_OBJ(it, struct listener, link);
 
-		if (o != li && addr_is_any(&o->addr) && o->addr.sa.sa_family == li->addr.sa.sa_family &&
-			addr_port(&o->addr) == addr_port(&li->addr))
+		if (o != li && !same(&o->addr, &li->addr) && covers(o, li))
 			return true;
 	}
 	return false;
+}
+
+/* --- sockets that the service manager has opened --- */
+
+/* The listening stream socket fd (given), or NULL. */
+static struct listener *listener_take(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss), n = sizeof(int);
+	struct listener *li;
+	int accepts = 0, type = 0, v6only = 1;
+	struct addr a;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &n) < 0 || accepts == 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) < 0 || type != SOCK_STREAM ||
+		getsockname(fd, (struct sockaddr *)&ss, &len) < 0 ||
+		addr_from_sockaddr((struct sockaddr *)&ss, len, &a) < 0 || fd_nonblock(fd, true) < 0 ||
+		fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+		fd_close(&fd);
+		return NULL;
+	}
+	if (ss.ss_family == AF_INET6)
+		(void)getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &n);
+	li = xcalloc(1, sizeof(*li));
+	li->fd = fd;
+	li->addr = a;
+	li->both = v6only == 0 && addr_is_any(&a);
+	return li;
+}
+
+void listeners_inherit(struct master *m)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	uint64_t who, n;
+
+	if (pid != NULL && fds != NULL && str_to_u64(pid, &who) == 0 && str_to_u64(fds, &n) == 0 &&
+		n < 1024 &&
+		(who == (uint64_t)getpid() ||
+			who == (uint64_t)getppid())) { /* the latter waits for us, a daemon */
+		for (int fd = 3; fd < 3 + (int)n; fd++) {
+			struct listener *li = listener_take(fd);
+
+			if (li != NULL)
+				list_add(&m->inherited, &li->link);
+		}
+	}
+	(void)unsetenv("LISTEN_PID");
+	(void)unsetenv("LISTEN_FDS");
+	(void)unsetenv("LISTEN_FDNAMES");
+}
+
+/* Put the inherited sockets in the places of those that are wanted, or beside them where they cover some. */
+static int use_inherited(const struct master *m, struct list *next, struct err *err)
+{
+	for (struct list *it = m->inherited.next; it != &m->inherited; it = it->next) {
+		const struct listener *in = LIST_OBJ(it, struct listener, link);
+		struct listener *li = find(next, &in->addr);
+		char text[ADDR_TEXT_MAX];
+		bool useful = li != NULL;
+
+		for (struct list *w = next->next; w != next && !useful; w = w->next)
+			useful = covers(in, LIST_OBJ(w, struct listener, link));
+		if (!useful) {
+			log_warn(&m->log,
+				"the socket on address %s, port %u, that was handed over is of no server: "
+				"nobody is served there",
+				addr_text(&in->addr, text), (unsigned)addr_port(&in->addr));
+			continue;
+		}
+		if (li == NULL) {
+			want(next, &in->addr, addr_port(&in->addr));
+			li = find(next, &in->addr);
+		}
+		li->both = in->both;
+		li->fd = fcntl(in->fd, F_DUPFD_CLOEXEC, 3);
+		if (li->fd < 0)
+			return err_sys(err, errno, "cannot use the socket on address %s",
+				addr_text(&in->addr, text));
+	}
+	return 0;
 }
 
 static int no_listening(const struct listener *li, int e, struct err *err)
@@ -101,19 +189,31 @@ static int listen_on(const struct listener *li, const struct ftp_config *config,
 	return listen(li->fd, (int)backlog) < 0 ? no_listening(li, errno, err) : 0;
 }
 
-static int bind_one(struct listener *li, struct err *err)
+static int bind_one(struct listener *li, const struct log_ctx *log, struct err *err)
 {
 	auto_fd int fd = -1;
 	char text[ADDR_TEXT_MAX];
-	int one = 1;
+	int one = 1, r;
 
 	fd = socket(li->addr.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_sys(err, errno, "cannot make a socket for address %s", addr_text(&li->addr, text));
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
 		(li->addr.sa.sa_family == AF_INET6 &&
-			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) < 0) ||
-		bind(fd, &li->addr.sa, addr_len(&li->addr)) < 0)
+			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) < 0))
+		return no_listening(li, errno, err);
+	r = bind(fd, &li->addr.sa, addr_len(&li->addr));
+	/* It may come later: a lease, or an address that moves between machines. Some have no IPv6 at all. */
+	if (r < 0 && errno == EADDRNOTAVAIL && !addr_is_any(&li->addr) &&
+		setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &one, sizeof(one)) == 0) {
+		r = bind(fd, &li->addr.sa, addr_len(&li->addr));
+		if (r == 0)
+			log_warn(log,
+				"address %s is not on this machine: clients are served there as soon as it "
+				"is",
+				addr_text(&li->addr, text));
+	}
+	if (r < 0)
 		return no_listening(li, errno, err);
 	li->fd = fd;
 	fd = -1;
@@ -134,16 +234,16 @@ static void free_all(struct list *l)
 }
 
 /* Bind what is new in next; where IPv6 is missing altogether its wildcard is left out. */
-static int bind_new(const struct list *old, struct list *next, struct err *err)
+static int bind_new(const struct list *old, struct list *next, const struct log_ctx *log, struct err *err)
 {
 	LIST_EACH(it, tmp, next)
 	{
 		struct listener *li = LIST_OBJ(it, struct listener, link);
 		int r;
 
-		if (covered(next, li) || find(old, &li->addr) != NULL)
+		if (li->fd >= 0 || covered(next, li) || find(old, &li->addr) != NULL)
 			continue;
-		r = bind_one(li, err);
+		r = bind_one(li, log, err);
 		if ((r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL) && addr_is_any(&li->addr) &&
 			li->addr.sa.sa_family == AF_INET6)
 			continue;
@@ -162,7 +262,9 @@ int listeners_update(struct master *m, const struct ftp_config *config, struct e
 	wanted(config, &next);
 	if (list_empty(&next))
 		return err_set(err, WE_CONFIG, "no server has an address and a port to listen on");
-	r = bind_new(&m->listeners, &next, err);
+	r = use_inherited(m, &next, err);
+	if (r == 0)
+		r = bind_new(&m->listeners, &next, &m->log, err);
 	for (struct list *it = next.next; it != &next && r == 0 && !list_empty(&m->listeners);
 		it = it->next) {
 		if (LIST_OBJ(it, struct listener, link)->fd >= 0)
@@ -209,4 +311,5 @@ int listeners_listen(struct master *m, struct err *err)
 void listeners_close(struct master *m)
 {
 	free_all(&m->listeners);
+	free_all(&m->inherited);
 }

@@ -84,10 +84,6 @@ static int load(struct master *m, enum loading why, unsigned generation, struct 
 	if (r < 0 && !reload && ftp_report_errors(report) == 0)
 		fprintf(stderr, "fatal: %s\n", err->text);
 	ftp_report_free(report);
-	if (r == 0 && (*ret_config)->inetd) {
-		r = err_set(err, WE_CONFIG, "ServerType inetd is not supported: use standalone");
-		ftp_config_free(*ret_config);
-	}
 	return r;
 }
 
@@ -475,6 +471,8 @@ int master_run(const struct master_options *opt, int ready_fd)
 	list_init(&m->generations);
 	list_init(&m->children);
 	list_init(&m->listeners);
+	list_init(&m->inherited);
+	listeners_inherit(m);
 	list_init(&m->sessions);
 	m->bans = bans_new();
 	(void)setenv("TZ", ":/etc/localtime", 0); /* confined processes keep the zone they have read */

@@ -52,6 +52,7 @@ struct listener {
 	struct list link; /* master.listeners */
 	struct addr addr; /* with port */
 	int fd;
+	bool both; /* a wildcard of IPv6 that takes IPv4 as well: of the service manager */
 };
 
 /* Who a session process is. Strings are owned. */
@@ -132,7 +133,7 @@ struct master {
 	struct master_options opt;
 	struct log_ctx log;
 	struct loop loop;
-	struct list generations, children, listeners, sessions;
+	struct list generations, children, listeners, inherited, sessions;
 	struct generation *gen; /* the current one */
 	struct msession *buckets[SESSION_BUCKETS];
 	struct score_board *board; /* NULL = none */
@@ -227,6 +228,9 @@ const struct ftp_scope *msession_scope(const struct msession *s, bool authentica
 /* Make m->listeners what config asks for; sockets that stay are kept. On error nothing has changed. At the start, when there
  * are none yet, their addresses are taken, but clients must wait for listeners_listen(). */
 int listeners_update(struct master *m, const struct ftp_config *config, struct err *err);
+/* Once, before anything else is opened: the sockets of LISTEN_FDS (sd_listen_fds(3)). Each is used where it is an
+ * address of a server, or a wildcard that one of them is part of, as long as the server runs. */
+void listeners_inherit(struct master *m);
 int listeners_listen(struct master *m, struct err *err);
 void listeners_close(struct master *m);
 

@@ -5,6 +5,7 @@ Tests without the mark `ours` pass with the reference server too (pytest --serve
 import os
 import socket
 import subprocess
+import sys
 
 import pytest
 
@@ -384,3 +385,104 @@ def test_without_DynMasqRefresh_names_keep_their_address(start):
     s = start("DynMasqRefresh 0\nMasqueradeAddress localhost\n")
     with Ftp(s.port, user="alice") as c:
         assert "(127,0,0,1," in c.expect(227, "PASV").text
+
+
+# --- addresses and sockets
+
+@pytest.mark.ours  # the reference binds to all addresses
+def test_an_address_that_is_not_there_is_a_warning(start):
+    s = start.prepare()
+    port = free_port()
+    s.configure(accounts(s) + host("later", port, NEEDED + accounts(s), address="192.0.2.200"))
+    s.start()
+    assert "address 192.0.2.200 is not on this machine" in s.output()
+    with Ftp(s.port, user="alice") as c:
+        c.expect(257, "PWD")
+
+
+@pytest.mark.ours
+@pytest.mark.root
+@pytest.mark.needs("ip", "nsenter", "curl")
+def test_an_address_that_comes_later_is_served(start):
+    s = start.prepare()
+    port = free_port()
+    s.configure(accounts(s) + host("later", port, NEEDED + accounts(s), address="192.0.2.200"))
+    inside = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
+    if subprocess.run([*inside, "true"], capture_output=True).returncode:
+        pytest.skip("no network name spaces here")
+    plain = s.argv
+    s.argv = lambda *options: inside + plain(*options)
+    s.start(wait=False)
+    wait_until(lambda: "serving" in s.text("system.log"), "the start")
+    enter = ["nsenter", "-t", str(s.proc.pid), "-n"]
+    subprocess.run([*enter, "ip", "addr", "add", "192.0.2.200/32", "dev", "lo"], check=True)
+    url = f"ftp://alice:alice-pw@192.0.2.200:{port}/"
+    done = subprocess.run([*enter, "curl", "-sv", "--max-time", "10", url], capture_output=True, text=True)
+    assert done.returncode == 0 and "later" in done.stderr, done.stderr
+
+
+def hand_over(s, own):
+    """The server is started as a service manager does it: with this socket as descriptor 3."""
+    code = f"import os, sys; os.dup2({own.fileno()}, 3); os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid())); os.execv(sys.argv[1], sys.argv[1:])"
+    with open(s.path("stderr"), "ab") as err:
+        s.proc = subprocess.Popen([sys.executable, "-c", code, *s.argv()], stdin=subprocess.DEVNULL, stdout=err, stderr=err, cwd=s.dir,
+                                  start_new_session=True, pass_fds=[own.fileno()])
+    return s
+
+
+def bound(address, port, family=socket.AF_INET, both=False):
+    x = socket.socket(family)
+    if family == socket.AF_INET6:
+        x.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
+    x.bind((address, port))
+    x.listen(20)
+    return x
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("address, family, both", [("127.0.0.1", socket.AF_INET, False), ("0.0.0.0", socket.AF_INET, False),
+                                                   ("::", socket.AF_INET6, True)])
+def test_sockets_of_the_service_manager_are_used(start, address, family, both):
+    s = start.prepare()
+    s.configure()
+    with bound(address, s.port, family, both) as own, socket.create_connection(("127.0.0.1", s.port), 10) as early:
+        hand_over(s, own)
+        own_inode = os.fstat(own.fileno()).st_ino
+        early.settimeout(15)
+        assert early.recv(100).startswith(b"220")  # the connection that was there first
+        wait_until(lambda: "serving" in s.text("system.log"), "the start")
+        assert own_inode in [os.stat(f"/proc/{s.proc.pid}/fd/{n}").st_ino for n in os.listdir(f"/proc/{s.proc.pid}/fd") if n.isdigit()
+                             and os.readlink(f"/proc/{s.proc.pid}/fd/{n}").startswith("socket")]
+        s.reload()
+        wait_until(lambda: "configuration 2 is in force" in s.text("system.log"), "the reload")
+    with Ftp(s.port, user="alice") as c:
+        c.expect(257, "PWD")
+
+
+@pytest.mark.ours
+def test_a_socket_that_no_server_wants_is_reported(start):
+    s = start.prepare()
+    s.configure()
+    with bound("127.0.0.1", 0) as stray:
+        port = stray.getsockname()[1]
+        hand_over(s, stray)
+        s.wait_ready()
+        assert f"the socket on address 127.0.0.1, port {port}, that was handed over is of no server" in s.output()
+
+
+@pytest.mark.ours
+def test_ServerType_inetd_is_refused_with_what_to_do_instead(start):
+    s = start.prepare()
+    s.configure(ServerType="inetd")
+    done = s.check()
+    assert done.returncode == 1 and "LISTEN_FDS" in done.stderr, done.stderr
+
+
+@pytest.mark.ours
+def test_an_Anonymous_of_nobody_is_a_warning(start):
+    s = start.prepare()
+    s.configure(f"<Anonymous ~no-such-account>\nUser {s.defaults()['User']}\n</Anonymous>\n")
+    line = s.text("server.conf").splitlines().index("<Anonymous ~no-such-account>") + 1
+    done = s.check()
+    assert done.returncode == 0, done.stderr
+    assert "no account of this system is called 'no-such-account'" in done.stderr and f"line {line} of" in done.stderr, done.stderr
