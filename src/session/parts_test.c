@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -436,6 +438,30 @@ static void store_hidden_appears_only_complete(void **state)
 	assert_file(t, ".in.h.", NULL);
 }
 
+static uint32_t fs_magic; /* what the store is told about its file system; 0 = the truth */
+
+int fstatfs(int fd, struct statfs *fs)
+{
+	int r = (int)syscall(SYS_fstatfs, fd, fs);
+
+	if (r == 0 && fs_magic)
+		fs->f_type = fs_magic;
+	return r;
+}
+
+static void store_hidden_on_nfs_begins_anew(void **state)
+{
+	struct tree *t = *state;
+	struct upload u = {.text = "new", .begin = true, .complete = true, .hidden = true};
+
+	file_put(t, ".in.h.", "left by a server that died");
+	fs_magic = 0x6969;
+	assert_int_equal(upload(t, "/h", &u), 0);
+	fs_magic = 0;
+	assert_file(t, "h", "new");
+	assert_file(t, ".in.h.", NULL);
+}
+
 static void store_hidden_overwrites_only_where_allowed(void **state)
 {
 	struct tree *t = *state;
@@ -568,6 +594,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(store_abort_deletes_or_cuts_back, tree_setup, tree_teardown),
 		cmocka_unit_test_setup_teardown(
 			store_hidden_appears_only_complete, tree_setup, tree_teardown),
+		cmocka_unit_test_setup_teardown(store_hidden_on_nfs_begins_anew, tree_setup, tree_teardown),
 		cmocka_unit_test_setup_teardown(store_stops_at_its_limit, tree_setup, tree_teardown),
 		cmocka_unit_test_setup_teardown(
 			store_hidden_overwrites_only_where_allowed, tree_setup, tree_teardown),

@@ -213,7 +213,8 @@ int store_begin(struct store *st)
 	st->started = true;
 	if (!st->regular || (st->mode != STORE_REPLACE && st->mode != STORE_UNIQUE))
 		return 0;
-	if (st->existed && ftruncate(st->fd, 0) < 0)
+	/* A hidden file may have been there without our noticing, see hidden_open(). */
+	if ((st->existed || st->size_before > 0) && ftruncate(st->fd, 0) < 0)
 		return -errno;
 	return prealloc_begin(&st->room, st->fd, st->announced);
 }
