@@ -27,8 +27,9 @@ struct session_proc {
 	struct ipc_chan chan;
 	struct watch *chan_watch;
 	struct ipc_scratch *scratch;
-	struct vfs_root *root; /* NULL when it could not be opened: every session is refused */
-	bool root_via_link;    /* a component of its host path is a link */
+	struct vfs_root *root;       /* NULL when it could not be opened: every session is refused */
+	bool root_via_link;          /* a component of its host path is a link */
+	_Atomic uint64_t free_bytes; /* of the root's file system, when a Display text asked last */
 	struct list sessions;
 	unsigned n_sessions;
 	struct preloads *preloads; /* mapped.h; NULL = none */

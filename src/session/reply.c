@@ -15,6 +15,7 @@
 #include "ftp/tls_record.h"
 #include "log/display.h"
 #include "session/ctrl.h"
+#include "session/proc.h"
 #include "session/session_priv.h"
 
 #define DISPLAY_MAX (64 * 1024) /* bytes of a display file that are read */
@@ -119,16 +120,13 @@ void session_reply_display(struct session *s, int code, const char *text)
 		.max_clients = conf->max_clients.max,
 		.class_name = s->who.class_name,
 		.wall_secs = (int64_t)(clock_wall_ms() / 1000),
+		.free_bytes = atomic_load(&s->proc->free_bytes),
 	};
 	struct ftp_tls_env env;
-	struct statvfs fs;
 	struct buf expanded;
 
 	if (!text || !*text || s->quirks & FTP_QUIRK_ONE_LINE)
 		return;
-	/* fstatvfs() of the root alone: asking about cwd could wait for a disk */
-	if (s->root && (strstr(text, "%f") || strstr(text, "%F")) && fstatvfs(s->root->fd, &fs) == 0)
-		v.free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
 	env.text = s->tls_env;
 	v.env = ftp_tls_env_value;
 	v.env_arg = &env;
@@ -140,7 +138,7 @@ void session_reply_display(struct session *s, int code, const char *text)
 	buf_done(&expanded);
 }
 
-char *session_display_text(struct session *s, const struct ftp_display *d, const char *dir)
+static char *display_read(struct session *s, const struct ftp_display *d, const char *dir)
 {
 	char vpath[VFS_PATH_SIZE], *text = NULL;
 	struct stat st;
@@ -159,5 +157,17 @@ char *session_display_text(struct session *s, const struct ftp_display *d, const
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		(void)fd_read_all(fd, DISPLAY_MAX, &text, &len); /* an unreadable file is as good as none */
 	fd_close(&fd);
+	return text;
+}
+
+/* The room that a text tells of is asked for here, and kept for session_reply_display(): where the root is on another
+ * machine, the question waits for it. */
+char *session_display_text(struct session *s, const struct ftp_display *d, const char *dir)
+{
+	char *text = display_read(s, d, dir);
+	struct statvfs fs;
+
+	if (text && (strstr(text, "%f") || strstr(text, "%F")) && fstatvfs(s->root->fd, &fs) == 0)
+		atomic_store(&s->proc->free_bytes, (uint64_t)fs.f_bavail * fs.f_frsize);
 	return text;
 }

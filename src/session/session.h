@@ -187,8 +187,8 @@ struct buf *session_out(struct session *s);
 void session_replied(struct session *s, int code, int r);
 /* The same for lines whose names are converted to the client's charset already. */
 void session_replied_converted(struct session *s, int r);
-/* Lines of a Display* text before the final reply: first "<code>-", then " " lines. NULL or "" sends
- * nothing. Cookies are expanded here. */
+/* Lines of a Display* text (session_display_text()) before the final reply: first "<code>-", then " " lines. NULL or ""
+ * sends nothing. Cookies are expanded here. */
 void session_reply_display(struct session *s, int code, const char *text);
 /* Text of a display file for the pool: conf's own text, or the content of the file relative to dir (a
  * vpath), at most 64 KiB. Returned (free()), NULL when there is none. May block; any thread. */

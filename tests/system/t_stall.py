@@ -190,6 +190,37 @@ def test_closing_a_file_without_a_transfer_hangs(mounted, lines):
 
 
 @pytest.mark.timeout(60)
+def test_asking_for_the_room_of_the_root_hangs(start):
+    """DisplayLogin, DisplayQuit with %F, and the root itself is the file system that hangs."""
+    if holdfs.reason():
+        pytest.skip(holdfs.reason())
+    server = start.prepare()
+    fs = holdfs.HoldFs(server.home("alice"), {"hello": b"room %f\n", "f": CONTENT})
+    try:
+        with open(server.path("bye"), "w") as f:
+            f.write("left %F KB\n")
+        server.configure("DisplayLogin hello\nDisplayQuit @DIR@/bye\n")
+        server.start()
+        with Ftp(server.port) as one, Ftp(server.port) as two, Ftp(server.port, user="alice") as other:
+            one.expect(331, "USER alice")
+            assert "room 4.00GB" in one.expect(230, "PASS alice-pw").text
+            two.expect(331, "USER alice")
+            fs.hold("", "statfs")
+            two.send("PASS alice-pw")
+            one.send("QUIT")
+            fs.wait_held(2)
+            timed(lambda: other.expect(200, "NOOP"))
+            assert timed(lambda: other.expect(257, "PWD"))
+            fs.release()
+            assert "room 4.00GB" in two.expect(230).text
+            assert "left 4194304 KB" in one.expect(221).text
+    finally:
+        fs.release()
+        server.stop()
+        fs.unmount()
+
+
+@pytest.mark.timeout(60)
 def test_a_working_directory_that_hangs(mounted):
     """<Limit> and .ftpaccess of the current directory are asked for each command."""
     server, fs = mounted()

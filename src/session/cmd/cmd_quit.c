@@ -33,8 +33,7 @@ static enum ftp_result quit_run(struct session *s, const char *arg)
 	const struct ftp_display *d = &s->scope->conf.display_quit;
 	struct quit *q;
 
-	if (!d->path || d->text || s->quiet) {
-		session_reply_display(s, 221, s->quiet ? NULL : d->text);
+	if (!d->path || s->quiet) {
 		session_reply(s, 221, "Goodbye.");
 		return FTP_CLOSE;
 	}
