@@ -236,6 +236,12 @@ def test_mlsd_of_a_path_and_mlst_agree(c):
     assert name.endswith("dir/one") and row == rows["one"]
 
 
+def test_mlst_gives_back_a_path_of_any_length(c):
+    path = "./" * 3000 + "b.txt"
+    name, row = facts(c.expect(250, "MLST " + path).lines[1][1:])
+    assert name == path and row["size"] == "1234"
+
+
 def test_unique_is_equal_for_hard_links(c):
     os.link(os.path.join(c.home, "a.c"), os.path.join(c.home, "hard"))
     rows = dict(facts(x) for x in c.lines("MLSD"))

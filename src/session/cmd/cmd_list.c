@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ftp/reply.h"
 #include "session/cmd/cmd.h"
 #include "session/list.h"
 #include "session/list_opts.h"
@@ -160,7 +161,8 @@ static enum ftp_result mlst_finish(struct session *s, void *arg)
 		session_reply(s, 550, "'%s' cannot be listed", j->m.path);
 	} else {
 		session_reply_first(s, 250, "Start of list for %s", j->m.path);
-		session_reply_more(s, "%s", j->m.line.data);
+		/* facts and a path may be longer than other lines */
+		session_replied(s, 0, reply_line(session_out(s), "%s", j->m.line.data));
 		session_reply(s, 250, "End of list");
 	}
 	mlst_done(&j->m);
