@@ -609,6 +609,7 @@ def test_anonymous(start):
 
 # --- timing of refusals
 
+@pytest.mark.alone
 @pytest.mark.ours
 def test_unknown_user_takes_as_long_as_a_wrong_password(shared):
     def seconds(user):

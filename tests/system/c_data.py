@@ -846,6 +846,7 @@ def test_max_retrieve_file_size(start):
         assert len(c.read("RETR small")) == 50_000
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("command", ["RETR", "STOR"])
 def test_transfer_rate(start, command):
     s = start(TransferRate=f"{command} 400")
@@ -862,6 +863,7 @@ def test_transfer_rate(start, command):
     assert 1_000_000 / 409_600 * 0.85 < seconds < 1_000_000 / 409_600 * 1.5
 
 
+@pytest.mark.alone
 @pytest.mark.ours
 def test_abor_is_quick_at_a_low_rate(start):
     s = start(TransferRate="RETR 1")

@@ -22,6 +22,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: long or large; left out of the sanitizer run")
+    config.addinivalue_line("markers", "alone: measures time from above; scripts/run-tests runs it with nothing beside it")
     config.addinivalue_line("markers", "timeout(seconds): this test may take longer than 30 s")
     config.addinivalue_line("markers", "root: needs root (several uids, mounts)")
     config.addinivalue_line("markers", "needs(program, ...): needs these programs in PATH")

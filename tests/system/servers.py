@@ -3,6 +3,7 @@
 A Server owns a temporary directory: server.conf, passwd, group, the logs, and a home below home/ for each account.
 stop() ends it and raises if anything was left behind: a living process, a core, a sanitizer report.
 """
+import collections
 import crypt
 import functools
 import glob
@@ -43,10 +44,29 @@ def wait_until(condition, what, seconds=15):
         time.sleep(0.01)
 
 
+_reserved = collections.deque()
+
+
+def reserve(port):
+    """Is the port ours from now on? Runs of tests beside this one see its name, and so a server that has yet to listen."""
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        name.bind(f"\0wherry-test-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    _reserved.append(name)
+    if len(_reserved) > 200:  # long done with
+        _reserved.popleft().close()
+    return True
+
+
 def free_port():
     """A free TCP port below the range that the kernel gives to clients and passive listeners."""
     while True:
         port = random.randrange(20000, 30000)
+        if not reserve(port):
+            continue
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

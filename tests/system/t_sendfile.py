@@ -333,6 +333,7 @@ def test_ignore_ascii_leaves_bytes_alone(start, library):
 
 # --- residency
 
+@pytest.mark.alone
 @pytest.mark.parametrize("cachestat", [True, False], ids=["cachestat", "no-cachestat"])
 @pytest.mark.parametrize("state", ["cold", "warm", "holes"])
 def test_the_loop_sends_only_what_is_in_memory(start, library, cachestat, state):

@@ -8,7 +8,7 @@ import pytest
 import holdfs
 from ftpclient import Ftp, read_all
 
-pytestmark = [pytest.mark.ours, pytest.mark.root]
+pytestmark = [pytest.mark.ours, pytest.mark.root, pytest.mark.alone]
 
 SLOW = 24        # sessions that hang: more than there are pool threads to start with
 OTHERS = 12
