@@ -44,7 +44,7 @@ static int refuse(struct decision *d, enum ipc_auth_reason reason, const char *w
 
 /* --- lists of names in /etc --- */
 
-enum listed { LIST_MISSING = -1, LIST_NO, LIST_YES };
+enum listed { LIST_NO, LIST_YES, LIST_MISSING, LIST_UNREADABLE };
 
 /* Is name a line of that file? '#' begins a comment. */
 static enum listed in_list(const char *path, const char *name)
@@ -52,9 +52,15 @@ static enum listed in_list(const char *path, const char *name)
 	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	enum listed found = LIST_NO;
 	char *text, *line, *rest;
+	int r;
 
-	if (fd < 0 || fd_read_all(fd, LIST_FILE_MAX, &text, NULL) < 0)
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return LIST_MISSING;
+	r = fd < 0 ? -errno : fd_read_all(fd, LIST_FILE_MAX, &text, NULL);
+	if (r < 0) {
+		log_err(NULL, "cannot read '%s': %s", path, err_text(r));
+		return LIST_UNREADABLE;
+	}
 	rest = text;
 	while (found == LIST_NO && (line = strsep(&rest, "\n")) != NULL) {
 		line += strspn(line, " \t");
@@ -71,14 +77,22 @@ static int account_rules(struct decision *d)
 	const struct ftp_conf *conf = &d->scope->conf;
 	const char *shells = d->ctx->shells_file != NULL ? d->ctx->shells_file : "/etc/shells";
 	const char *ftpusers = d->ctx->ftpusers_file != NULL ? d->ctx->ftpusers_file : "/etc/ftpusers";
+	enum listed found;
 
 	if (d->account.uid == 0 && !conf->root_login)
 		return refuse(d, IPC_AUTH_ROOT, "SECURITY VIOLATION: Root login attempted");
-	if (conf->require_valid_shell && in_list(shells, d->account.shell) == LIST_NO)
+	/* Without the list nothing is asked; one that is there and cannot be read lets nobody in. */
+	found = conf->require_valid_shell ? in_list(shells, d->account.shell) : LIST_YES;
+	if (found == LIST_NO)
 		return refuse(
 			d, IPC_AUTH_SHELL, "the account's shell is not in /etc/shells (RequireValidShell)");
-	if (conf->use_ftpusers && in_list(ftpusers, d->account.name) == LIST_YES)
+	if (found == LIST_UNREADABLE)
+		return refuse(d, IPC_AUTH_INTERNAL, "/etc/shells cannot be read (RequireValidShell)");
+	found = conf->use_ftpusers ? in_list(ftpusers, d->account.name) : LIST_NO;
+	if (found == LIST_YES)
 		return refuse(d, IPC_AUTH_FTPUSERS, "the account is in /etc/ftpusers (UseFtpUsers)");
+	if (found == LIST_UNREADABLE)
+		return refuse(d, IPC_AUTH_INTERNAL, "/etc/ftpusers cannot be read (UseFtpUsers)");
 	if (!d->ctx->can_switch_uid && d->account.uid != geteuid())
 		return refuse(
 			d, IPC_AUTH_IDENTITY, "the server does not run as root and cannot become that user");

@@ -260,6 +260,22 @@ static void names_in_ftpusers_are_refused(void **state)
 	assert_int_equal(login("bob", "bobpw"), 0);
 }
 
+static void a_list_that_cannot_be_read_lets_nobody_in(void **state)
+{
+	static char large[1024 * 1024 + 2];
+
+	configure(SOURCES "RequireValidShell off\n");
+	ctx.ftpusers_file = "/"; /* a directory */
+	assert_int_equal(login("alice", "alicepw"), IPC_AUTH_INTERNAL);
+	assert_string_equal(what, "/etc/ftpusers cannot be read (UseFtpUsers)");
+	memset(large, 'x', sizeof(large) - 1);
+	ctx.ftpusers_file = fixture_file("large", large, 0644);
+	assert_int_equal(login("alice", "alicepw"), IPC_AUTH_INTERNAL);
+	configure(SOURCES "UseFtpUsers off\n");
+	ctx.shells_file = "/";
+	assert_int_equal(login("alice", "alicepw"), IPC_AUTH_INTERNAL);
+}
+
 static void the_root_follows_the_first_rule_that_fits(void **state)
 {
 	static const struct {
@@ -481,6 +497,7 @@ int main(void)
 		T(root_logs_in_only_when_allowed),
 		T(shells_are_checked_where_there_is_a_list),
 		T(names_in_ftpusers_are_refused),
+		T(a_list_that_cannot_be_read_lets_nobody_in),
 		T(the_root_follows_the_first_rule_that_fits),
 		T(the_start_directory_is_below_the_root),
 		T(UserPassword_replaces_the_hash),
