@@ -158,6 +158,11 @@ static int binding(const struct ftp_server *s, const struct addr *local)
 	return best;
 }
 
+unsigned ftp_logfile_flags(const struct ftp_logfile *f)
+{
+	return f->allow_symlink ? LOG_FILE_SYMLINK | LOG_FILE_WRITABLE_DIR : 0;
+}
+
 int ftp_logfile_reopen(struct ftp_config *c, unsigned index, int new_fd)
 {
 	struct ftp_logfile *f = c->logfiles;

@@ -692,6 +692,8 @@ void ftp_config_wipe_secrets(struct ftp_config *c);
 /* Log rotation: put the descriptor new_fd (given) in the place of log file number index. The log front and
  * the ExtendedLogs that write there go on in the new file. A number that this generation does not have
  * closes it. 0 or -errno: the old file goes on. */
+/* How it may be opened (log/log_file.h). */
+unsigned ftp_logfile_flags(const struct ftp_logfile *f);
 int ftp_logfile_reopen(struct ftp_config *c, unsigned index, int new_fd);
 
 /* The server for a connection that arrived at local: exact address and port, then wildcard, then the

@@ -17,6 +17,7 @@
 #include "ftp/hosts.h"
 #include "ftp/variant.h"
 #include "ftp/wrap.h"
+#include "log/log_file.h"
 
 struct checker {
 	const struct conf_tree *tree;
@@ -41,7 +42,7 @@ static void file_check(struct checker *c, const struct conf_pos *pos, const char
 			(st.st_mode & S_IWOTH) != 0 ? "written" : "read");
 }
 
-/* The directory that a log or a run-time file will be made in. */
+/* The directory that a run-time file will be made in. */
 static void parent_check(
 	struct checker *c, const struct conf_pos *pos, const char *directive, const char *path, bool private)
 {
@@ -62,18 +63,12 @@ static void parent_check(
 }
 
 static void log_check(
-	struct checker *c, const struct conf_pos *pos, const char *directive, const char *path, bool links)
+	struct checker *c, const struct conf_pos *pos, const char *directive, const struct ftp_logfile *file)
 {
-	struct stat st;
+	struct err err = ERR_INIT;
 
-	parent_check(c, pos, directive, path, !links);
-	if (lstat(path, &st) < 0)
-		return; /* it will be made */
-	if (S_ISLNK(st.st_mode) && !links)
-		conf_fail(c->tree->parser, pos, directive,
-			"'%.250s' is a symbolic link (see AllowLogSymlinks)", path);
-	else if (S_ISDIR(st.st_mode))
-		conf_fail(c->tree->parser, pos, directive, "'%.250s' is a directory", path);
+	if (log_file_check(file->path, ftp_logfile_flags(file), &err) < 0)
+		conf_fail(c->tree->parser, pos, directive, "%s", err.text);
 }
 
 /* Did the section itself say name? */
@@ -164,21 +159,21 @@ static void section_check(struct checker *c, const struct conf_section *s)
 		file_check(c, &pos, "AuthGroupFile", own->auth_group_file,
 			own->auth_file_insecure_perms ? 0 : S_IWOTH);
 	if (said(c, s, "TransferLog", &pos) && own->transfer_log != NULL)
-		log_check(c, &pos, "TransferLog", own->transfer_log->path, own->transfer_log->allow_symlink);
+		log_check(c, &pos, "TransferLog", own->transfer_log);
 	if (said(c, s, "TLSLog", &pos) && own->tls_log != NULL)
-		log_check(c, &pos, "TLSLog", own->tls_log->path, own->tls_log->allow_symlink);
+		log_check(c, &pos, "TLSLog", own->tls_log);
 	if (said(c, s, "ServerLog", &pos) && own->server_log != NULL)
-		log_check(c, &pos, "ServerLog", own->server_log->path, own->server_log->allow_symlink);
+		log_check(c, &pos, "ServerLog", own->server_log);
 	if (said(c, s, "WrapLog", &pos) && own->wrap_log != NULL)
-		log_check(c, &pos, "WrapLog", own->wrap_log->path, own->wrap_log->allow_symlink);
+		log_check(c, &pos, "WrapLog", own->wrap_log);
 	wrap_check(c, own);
 	if (said(c, s, "SystemLog", &pos) && own->system_log != NULL)
-		log_check(c, &pos, "SystemLog", own->system_log->path, own->system_log->allow_symlink);
+		log_check(c, &pos, "SystemLog", own->system_log);
 	for (const struct ftp_extlog *e = own->extended_logs; e != NULL;
 		e = (const struct ftp_extlog *)e->item.next) {
 		pos = (struct conf_pos){e->item.file, e->item.line};
 		if (e->file != NULL)
-			log_check(c, &pos, "ExtendedLog", e->file->path, e->file->allow_symlink);
+			log_check(c, &pos, "ExtendedLog", e->file);
 	}
 }
 

@@ -319,9 +319,10 @@ static void a_check_looks_at_users_files_and_logs(void **state)
 		"fatal: User: unknown user 'no-such-user' on line 1\n"
 		"fatal: Group: unknown group 'no-such-group' on line 2\n"
 		"fatal: AuthUserFile: cannot open '/no/such/file': No such file or directory on line 3\n"
-		"fatal: TransferLog: cannot use directory '/no/such/dir': No such file or directory on line "
-		"4\n"
-		"fatal: ExtendedLog: '/tmp' is a directory on line 6\n"
+		"fatal: TransferLog: cannot open '/no/such/dir', the directory of a log file: No such file "
+		"or "
+		"directory on line 4\n"
+		"fatal: ExtendedLog: log file '/tmp' is a directory on line 6\n"
 		"fatal: ScoreboardFile: directory '/tmp' can be written by everybody on line 5\n");
 	assert_int_equal(access("/tmp/wherry.score", F_OK), -1);
 	free(p);

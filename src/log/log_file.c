@@ -30,7 +30,8 @@ static int check_type(const struct stat *st, const char *path, struct err *err)
 		return 0;
 	if (S_ISLNK(st->st_mode))
 		return err_set(err, WE_DENIED, "log file '%s' is a symbolic link", path);
-	return err_set(err, WE_DENIED, "log file '%s' is not a file", path);
+	return err_set(err, WE_DENIED, "log file '%s' is %s", path,
+		S_ISDIR(st->st_mode) ? "a directory" : "not a file");
 }
 
 /* The directory of path, looked at, and the last component. Descriptor or error. */

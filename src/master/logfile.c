@@ -8,8 +8,7 @@
 
 static int open_file(const struct ftp_logfile *f, struct err *err)
 {
-	return log_file_open(
-		f->path, f->allow_symlink ? LOG_FILE_SYMLINK | LOG_FILE_WRITABLE_DIR : 0, LOG_FILE_MODE, err);
+	return log_file_open(f->path, ftp_logfile_flags(f), LOG_FILE_MODE, err);
 }
 
 void logfiles_close(struct ftp_config *config)
