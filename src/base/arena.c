@@ -26,7 +26,7 @@ struct deferred { /* in the arena itself */
 struct arena {
 	struct chunk *head; /* the chunk in use; older ones behind it */
 	struct deferred *deferred;
-	size_t chunk_bytes, max_bytes, total_bytes, used_bytes;
+	size_t chunk_bytes, max_bytes, total_bytes;
 };
 
 static struct chunk *chunk_new(size_t size)
@@ -94,7 +94,6 @@ void arena_reset(struct arena *a)
 		return;
 	chunks_free(a->head->next);
 	a->head->next = NULL;
-	a->used_bytes = 0;
 	if (a->head->size > a->chunk_bytes) { /* a single large object: do not keep it */
 		chunks_free(a->head);
 		a->head = NULL;
@@ -103,11 +102,6 @@ void arena_reset(struct arena *a)
 	}
 	a->head->used = 0;
 	a->total_bytes = a->head->size;
-}
-
-size_t arena_used(const struct arena *a)
-{
-	return a->used_bytes;
 }
 
 void *arena_alloc(struct arena *a, size_t size)
@@ -135,7 +129,6 @@ void *arena_alloc(struct arena *a, size_t size)
 	}
 	p = c->data + c->used;
 	c->used += need;
-	a->used_bytes += need;
 	memset(p, 0, need);
 	return p;
 }

@@ -1,4 +1,4 @@
-/* Arenas: many small objects with one end. Nothing is freed singly; reset keeps the first chunk for reuse. */
+/* Arenas: many small objects with one end. Nothing is freed singly; reset keeps one chunk for reuse. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -11,7 +11,6 @@ struct arena;
 struct arena *arena_new(size_t chunk_bytes, size_t max_bytes);
 void arena_free(struct arena *a); /* NULL is fine */
 void arena_reset(struct arena *a);
-size_t arena_used(const struct arena *a); /* bytes handed out since the last reset */
 
 /* Zeroed, aligned for any type. NULL when max_bytes would be exceeded or memory is out. */
 void *arena_alloc(struct arena *a, size_t size);

@@ -233,15 +233,6 @@ int ftp_acl_compile(
 	return 0;
 }
 
-bool ftp_acl_needs_names(const struct ftp_acl *acl)
-{
-	for (const struct item *it = acl->items; it != NULL; it = it->next) {
-		if (it->kind == ITEM_DOMAIN || it->kind == ITEM_NAME)
-			return true;
-	}
-	return false;
-}
-
 static bool item_match(const struct item *it, const struct addr *client, const char *name)
 {
 	char text[ADDR_TEXT_MAX];

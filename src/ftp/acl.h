@@ -11,7 +11,4 @@
 int ftp_acl_compile(
 	struct arena *a, char *const *words, unsigned n, struct ftp_acl **ret_acl, struct err *err);
 
-/* Has the list items that only a verified host name can match? */
-bool ftp_acl_needs_names(const struct ftp_acl *acl);
-
 #endif

@@ -115,22 +115,11 @@ static void bad_items_are_named(void **state)
 	arena_free(a);
 }
 
-static void names_are_needed_by_name_rules_only(void **state)
-{
-	struct arena *a = arena_new(4096, 0);
-
-	assert_true(ftp_acl_needs_names(compile(a, ".example.com", NULL)));
-	assert_true(ftp_acl_needs_names(compile(a, "10.1. host.example.com", NULL)));
-	assert_false(ftp_acl_needs_names(compile(a, "10.1. all 10.*", NULL)));
-	arena_free(a);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(items_match_as_documented),
 		cmocka_unit_test(bad_items_are_named),
-		cmocka_unit_test(names_are_needed_by_name_rules_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

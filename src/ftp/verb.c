@@ -1093,11 +1093,6 @@ bool verb_offered(const struct ftp_verb *v, const struct ftp_conf *conf)
 	return (v->flags & VERB_TLS) == 0 || conf->tls.engine;
 }
 
-unsigned verb_index(const struct ftp_verb *v)
-{
-	return (unsigned)(v - ftp_verbs);
-}
-
 const char *verb_foreign_protocol(const char *verb)
 {
 	static const struct {

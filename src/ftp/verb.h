@@ -120,8 +120,6 @@ const struct ftp_verb *verb_find_site(const char *name, size_t len);
 const struct ftp_verb *verb_find_limit(const char *name);
 /* Does a server with this configuration have the command? One it has not is answered like an unknown one. */
 bool verb_offered(const struct ftp_verb *v, const struct ftp_conf *conf);
-/* Position in ftp_verbs, for tables beside it. */
-unsigned verb_index(const struct ftp_verb *v);
 
 /* Reply texts, appended to out; 0 or the error of reply(). */
 

@@ -70,13 +70,11 @@ void log_syslog_write(struct log_syslog *s, int priority, const char *line)
 	}
 }
 
-struct name_value {
+/* By value; synonyms follow. */
+static const struct {
 	const char *name;
 	int value;
-};
-
-/* By value; synonyms follow. */
-static const struct name_value level_name[] = {
+} level_name[] = {
 	{"emerg", LOG_EMERG},
 	{"alert", LOG_ALERT},
 	{"crit", LOG_CRIT},
@@ -90,53 +88,18 @@ static const struct name_value level_name[] = {
 	{"panic", LOG_EMERG},
 };
 
-static const struct name_value facility_name[] = {
-	{"auth", LOG_AUTH},
-	{"authpriv", LOG_AUTHPRIV},
-	{"cron", LOG_CRON},
-	{"daemon", LOG_DAEMON},
-	{"ftp", LOG_FTP},
-	{"kern", LOG_KERN},
-	{"lpr", LOG_LPR},
-	{"mail", LOG_MAIL},
-	{"news", LOG_NEWS},
-	{"syslog", LOG_SYSLOG},
-	{"user", LOG_USER},
-	{"uucp", LOG_UUCP},
-	{"local0", LOG_LOCAL0},
-	{"local1", LOG_LOCAL1},
-	{"local2", LOG_LOCAL2},
-	{"local3", LOG_LOCAL3},
-	{"local4", LOG_LOCAL4},
-	{"local5", LOG_LOCAL5},
-	{"local6", LOG_LOCAL6},
-	{"local7", LOG_LOCAL7},
-};
-
-static int find(const struct name_value *table, size_t n, const char *name, int *ret_value)
+int log_level_parse(const char *name, int *ret_level)
 {
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		if (str_eq_nocase(table[i].name, name)) {
-			*ret_value = table[i].value;
+	for (size_t i = 0; i < ARRAY_LEN(level_name); i++) {
+		if (str_eq_nocase(level_name[i].name, name)) {
+			*ret_level = level_name[i].value;
 			return 0;
 		}
 	}
 	return -EINVAL;
 }
 
-int log_level_parse(const char *name, int *ret_level)
-{
-	return find(level_name, ARRAY_LEN(level_name), name, ret_level);
-}
-
 const char *log_level_name(int level)
 {
 	return level >= 0 && level <= LOG_DEBUG ? level_name[level].name : "unknown";
-}
-
-int log_facility_parse(const char *name, int *ret_facility)
-{
-	return find(facility_name, ARRAY_LEN(facility_name), name, ret_facility);
 }

@@ -22,7 +22,5 @@ void log_syslog_close(struct log_syslog *s);
 /* "notice" -> LOG_NOTICE and back; also "error", "warning" as synonyms. -EINVAL when unknown. */
 int log_level_parse(const char *name, int *ret_level);
 const char *log_level_name(int level);
-/* SyslogFacility: "DAEMON", "LOCAL3" (any case) -> LOG_DAEMON. -EINVAL when unknown. */
-int log_facility_parse(const char *name, int *ret_facility);
 
 #endif

@@ -283,9 +283,6 @@ static void names_of_syslog_are_known(void **state)
 	assert_int_equal(v, LOG_WARNING);
 	assert_int_equal(log_level_parse("loud", &v), -EINVAL);
 	assert_string_equal(log_level_name(LOG_ERR), "err");
-	assert_int_equal(log_facility_parse("LOCAL3", &v), 0);
-	assert_int_equal(v, LOG_LOCAL3);
-	assert_int_equal(log_facility_parse("local8", &v), -EINVAL);
 }
 
 static void xferlog_lines_have_the_known_form(void **state)
