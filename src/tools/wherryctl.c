@@ -46,7 +46,7 @@ static const struct tool tool = {"wherryctl",
 	"       reload                    read the configuration again\n"
 	"       rates                     read only the numbers of TransferRate lines again\n"
 	"       tls reload                load certificates and keys again\n"
-	"       shutdown [graceful|now]   stop, by default when the running sessions have ended",
+	"       shutdown [graceful|now]   stop, by default when the running transfers have ended",
 	options};
 
 static const struct command {
