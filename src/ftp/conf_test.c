@@ -236,6 +236,29 @@ static void values_arrive_in_their_fields(void **state)
 	ftp_config_free(c);
 }
 
+static void sizes_are_known_from_those_they_are_for(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+	} rows[] = {{"5 Mb", 5u << 20}, {"5MB", 5u << 20}, {"5 Mb group a,b", 5u << 20},
+		{"5 Mb group OR a b", 5u << 20}, {"5 Mb user regex ^a", 5u << 20},
+		{"5MB group a,b", 5u << 20}, {"5MB group OR a", 5u << 20}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char text[100];
+		struct ftp_config *c;
+		const struct ftp_max_size *m;
+
+		(void)snprintf(text, sizeof(text), "MaxStoreFileSize %s\n", rows[i].text);
+		c = load(text);
+		m = c->servers[0]->scope->conf.max_store_size;
+		assert_int_equal(m->bytes, rows[i].bytes);
+		assert_int_equal(m->who.present, i > 1);
+		ftp_config_free(c);
+	}
+}
+
 static void use_sendfile_and_hidden_stores_have_many_forms(void **state)
 {
 	static const struct {
@@ -767,6 +790,7 @@ int main(void)
 		cmocka_unit_test(every_row_says_what_other_documents_say),
 		cmocka_unit_test(every_directive_of_the_common_modules_has_a_row_or_a_reason),
 		cmocka_unit_test(defaults_are_those_of_the_specification),
+		cmocka_unit_test(sizes_are_known_from_those_they_are_for),
 		cmocka_unit_test(digests),
 		cmocka_unit_test(values_arrive_in_their_fields),
 		cmocka_unit_test(use_sendfile_and_hidden_stores_have_many_forms),

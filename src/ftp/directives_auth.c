@@ -1,6 +1,7 @@
 /* Directives about accounts, login and roots. */
 #include "ftp/directives.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -27,7 +28,7 @@ static int auth_order(struct conf_call *c, void *dst)
 				c->args[i]);
 	}
 	((struct ftp_conf *)dst)->auth_order = ftp_call_joined(c, 0);
-	return 0;
+	return ((struct ftp_conf *)dst)->auth_order != NULL ? 0 : err_set(c->err, ENOMEM, "out of memory");
 }
 
 /* "path [id min-max]" */

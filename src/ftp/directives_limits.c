@@ -77,22 +77,23 @@ static int max_transfers(struct conf_call *c, void *dst)
 /* "*", "<n> <unit>" or "<n><unit>", then an optional selector. */
 static int max_size(struct conf_call *c, void *dst)
 {
+	static const char *const selectors[] = {"user", "group", "class"};
 	struct ftp_max_size *m = dst;
-	unsigned used = c->n_args % 2 == 0 ? 2 : 1;
+	unsigned used = c->n_args > 1 ? 2 : 1;
 	int r;
 
 	if (str_eq(c->args[0], "*") && c->n_args == 1) {
 		m->bytes = UINT64_MAX;
 		return 0;
 	}
+	for (unsigned i = 0; used == 2 && i < ARRAY_LEN(selectors); i++)
+		used -= str_eq_nocase(c->args[1], selectors[i]);
 	r = conf_size(c->args[0], used == 2 ? c->args[1] : NULL, &m->bytes);
 	if (r < 0 || m->bytes == 0)
 		return err_set(c->err, WE_CONFIG,
 			r == -EINVAL ? "unable to parse '%.60s %.20s'" : "bad size '%.60s %.20s'", c->args[0],
 			used == 2 ? c->args[1] : "");
-	if (c->n_args == 3)
-		return err_set(c->err, WE_CONFIG, "wrong number of parameters");
-	return c->n_args > 2 ? ftp_call_selector(c, 2, true, &m->who) : 0;
+	return c->n_args > used ? ftp_call_selector(c, used, true, &m->who) : 0;
 }
 
 /* "<KiB per second>", and where ret_free is not NULL "[:<free bytes>]". */
@@ -243,7 +244,7 @@ static const struct conf_row rows[] = {
 		CONF_LIST(struct ftp_conf, max_retrieve_size, struct ftp_max_size),
 		.parse = max_size,
 		.min_args = 1,
-		.max_args = 5,
+		.max_args = CONF_ARGS_ANY,
 		.scope = S_V_G_A_D_F,
 		.module = "mod_xfer.c",
 		.dflt_text = "*",
@@ -255,7 +256,7 @@ static const struct conf_row rows[] = {
 		CONF_LIST(struct ftp_conf, max_store_size, struct ftp_max_size),
 		.parse = max_size,
 		.min_args = 1,
-		.max_args = 5,
+		.max_args = CONF_ARGS_ANY,
 		.scope = S_V_G_A_D_F,
 		.module = "mod_xfer.c",
 		.dflt_text = "*",
