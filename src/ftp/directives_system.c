@@ -233,8 +233,11 @@ static const struct conf_row rows[] = {
 		.module = "mod_core.c",
 		.dflt_text = "the group of the session",
 		.syntax = "<group>",
-		.doc = "The group, by name or number, that files of STOR, STOU and APPE and directories of "
-		       "MKD get right after they are made. It needs a server that runs as root."},
+		.doc = "The group, by name or number, that files of STOR, STOU and APPE, a file that SITE "
+		       "COPY or "
+		       "SITE CPTO copies, and directories of MKD and SITE MKDIR get right after they are "
+		       "made. A tree that is copied keeps the group of the session. It needs a server that "
+		       "runs as root."},
 	{.name = "MaxLoad",
 		.type = CONF_T_CUSTOM,
 		.field = CONF_SPAN(struct ftp_conf, max_load, max_load_message),
@@ -282,8 +285,11 @@ static const struct conf_row rows[] = {
 		.module = "mod_core.c",
 		.dflt_text = "the user of the session",
 		.syntax = "<user>",
-		.doc = "The user, by name or number, that files of STOR, STOU and APPE and directories of "
-		       "MKD belong to right after they are made. Only what the user of the session owns is "
+		.doc = "The user, by name or number, that files of STOR, STOU and APPE, a file that SITE "
+		       "COPY or "
+		       "SITE CPTO copies, and directories of MKD and SITE MKDIR belong to right after they "
+		       "are made. A tree that is copied stays the session's. Only what the user of the "
+		       "session owns is "
 		       "given away. It needs a server that runs as root."},
 };
 

@@ -71,6 +71,32 @@ def test_UserOwner_and_GroupOwner_give_new_files_and_directories_away(start):
     assert "it asked for what it may not" not in s.text("system.log")
 
 
+@pytest.mark.root
+def test_owners_hold_for_SITE_MKDIR_and_copied_files(start):
+    s = start("<Directory ~/drop>\nUserOwner 23456\nGroupOwner 34567\n</Directory>\n")
+    s.mkdir("drop", mode=0o777)
+    s.put("f", b"12345")
+    s.put("tree/in", b"1")
+
+    def owner(path):
+        st = os.stat(s.home("alice", path))
+        return st.st_uid, st.st_gid
+    with Ftp(s.port, user="alice") as c:
+        c.expect(200, "SITE MKDIR drop/a/b/c")
+        c.expect(200, "SITE COPY f drop/g")
+        c.expect(350, "SITE CPFR f")
+        c.expect(250, "SITE CPTO drop/h")
+        c.expect(200, "SITE COPY f own")
+        for path in ("drop/a", "drop/a/b", "drop/a/b/c", "drop/g", "drop/h"):
+            wait_until(lambda: owner(path) == (23456, 34567), f"the owner of {path}")
+        assert owner("own") == s.users["alice"][:2]
+        assert owner("drop") == s.users["alice"][:2]
+        c.expect(200, "SITE COPY tree drop/tree")
+        c.expect(200, "SITE MKDIR drop/tree/later")
+        assert owner("drop/tree/in") == s.users["alice"][:2]
+    assert "it asked for what it may not" not in s.text("system.log")
+
+
 def test_unknown_owners_and_bad_limits_are_errors(start):
     s = start.prepare()
     for line, words in (("<Directory /x>\nUserOwner no-such-user\n</Directory>", "unknown user 'no-such-user'"),

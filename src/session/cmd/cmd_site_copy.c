@@ -5,6 +5,7 @@
  * for both SITE names (ftp/conf_limit.c). All of it is asked when the copy is made, whatever CPFR has seen before.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 #include "session/cmd/args.h"
 #include "session/cmd/cmd.h"
 #include "session/cmd/path_work.h"
+#include "session/owner.h"
 #include "vfs/copier.h"
 
 struct copy {
@@ -30,12 +32,16 @@ struct copy {
 	int result;         /* 1: it is done; 0: not yet; -errno */
 	bool source_failed; /* the error is about the source */
 
+	int owned_fd; /* a copied file, for UserOwner and GroupOwner; -1 = not needed */
+	struct ftp_owner user_owner, group_owner;
+
 	struct session_long progress;
 };
 
 static void copy_free(struct copy *c)
 {
 	session_long_end(c->s, &c->progress);
+	session_close_fd(c->s, &c->owned_fd, 0);
 	if (c->target.conf)
 		session_access_done(&c->target);
 	free(c->from_arg);
@@ -125,6 +131,23 @@ static int copy_open(struct copy *c)
 	return vfs_copier_new(c->s->root, from, c->target.real, &c->opt, &c->copier);
 }
 
+/* The copy is there: open it, if it is a file and is to be given away. */
+static void copy_keep(struct copy *c)
+{
+	struct statx st;
+
+	if (!owner_wanted(c->target.conf) ||
+		vfs_lstat(c->s->root, c->target.real, VFS_NOLINKS, STATX_TYPE, &st) < 0 ||
+		!S_ISREG(st.stx_mode))
+		return;
+	c->owned_fd =
+		vfs_open(c->s->root, c->target.real, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0, VFS_NOLINKS);
+	c->user_owner = c->target.conf->user_owner;
+	c->group_owner = c->target.conf->group_owner;
+	if (c->owned_fd < 0)
+		log_warn(&c->s->log, "a copy keeps its owner: %s", strerror(-c->owned_fd));
+}
+
 static void copy_work(void *arg, const atomic_bool *cancel)
 {
 	struct copy *c = arg;
@@ -132,6 +155,8 @@ static void copy_work(void *arg, const atomic_bool *cancel)
 	c->result = c->copier ? 0 : copy_open(c);
 	if (c->result == 0)
 		c->result = vfs_copier_step(c->copier, clock_ms() + SESSION_SLICE_MS, cancel);
+	if (c->result == 1)
+		copy_keep(c);
 	if (c->result != 0)
 		vfs_copier_free(&c->copier);
 }
@@ -162,6 +187,8 @@ static enum ftp_result copy_worked(struct session *s, void *arg)
 		c->progress.total = vfs_copier_total(c->copier);
 		return session_job_long(s, &c->progress, copy_work, copy_worked, c);
 	}
+	if (c->owned_fd >= 0)
+		owner_give(s, &c->user_owner, &c->group_owner, c->owned_fd);
 	if (str_eq(c->verb, "SITE COPY"))
 		session_reply(s, 200, "SITE COPY command successful");
 	else
@@ -177,6 +204,7 @@ static enum ftp_result copy_start(
 	struct copy *c = xcalloc(1, sizeof *c);
 
 	c->s = s;
+	c->owned_fd = -1;
 	c->verb = verb;
 	c->from_arg = from_arg;
 	c->to_arg = to_arg;

@@ -1,5 +1,6 @@
 /* SITE MKDIR (with parents), SITE RMDIR (with contents), SITE SYMLINK. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "session/cmd/args.h"
 #include "session/cmd/cmd.h"
 #include "session/cmd/path_work.h"
+#include "session/owner.h"
 
 /* --- SITE MKDIR --- */
 
@@ -19,6 +21,32 @@ static int mkdir_allowed(struct session *s, const char *vpath, unsigned flags, s
 		return r;
 	session_access_done(ret_a);
 	return session_allowed(s, "SITE_MKDIR", vpath, flags, ret_a);
+}
+
+#define OWNED_MAX 64 /* new directories of one command that can be given away */
+
+struct mkdir_work {
+	struct path_work w;
+	unsigned n_owned;
+	struct {
+		int fd;
+		struct ftp_owner user, group;
+	} owned[OWNED_MAX]; /* for UserOwner and GroupOwner */
+};
+
+/* Keep a new directory until all are made: in one that belongs to another the next could not be made. */
+static void mkdir_keep(struct mkdir_work *m, const struct session_access *a)
+{
+	int fd = m->n_owned < OWNED_MAX ? vfs_open(m->w.root, a->real, O_RDONLY | O_DIRECTORY, 0, VFS_NOLINKS)
+					: -EMFILE;
+
+	if (fd < 0) {
+		log_warn(&m->w.s->log, "a new directory keeps its owner: %s", strerror(-fd));
+		return;
+	}
+	m->owned[m->n_owned].fd = fd;
+	m->owned[m->n_owned].user = a->conf->user_owner;
+	m->owned[m->n_owned++].group = a->conf->group_owner;
 }
 
 /* One directory on the way; that it is there already is fine. */
@@ -36,6 +64,8 @@ static int mkdir_one(struct path_work *w, const char *vpath)
 	if (r < 0)
 		return r;
 	r = vfs_mkdir(w->root, a.real, session_dir_mode(w->s, a.conf));
+	if (r == 0 && owner_wanted(a.conf))
+		mkdir_keep((struct mkdir_work *)w, &a);
 	session_access_done(&a);
 	return r == -EEXIST ? 0 : r; /* another client was faster */
 }
@@ -64,8 +94,20 @@ static int mkdir_look(struct path_work *w, unsigned flags)
 	return r;
 }
 
+static void mkdir_done(struct path_work *w)
+{
+	struct mkdir_work *m = (struct mkdir_work *)w;
+
+	while (m->n_owned > 0)
+		session_close_fd(w->s, &m->owned[--m->n_owned].fd, 0);
+}
+
 static enum ftp_result mkdir_answer(struct session *s, struct path_work *w)
 {
+	struct mkdir_work *m = (struct mkdir_work *)w;
+
+	for (unsigned i = 0; i < m->n_owned; i++)
+		owner_give(s, &m->owned[i].user, &m->owned[i].group, m->owned[i].fd);
 	return path_work_done(s, w, 200, "SITE MKDIR command successful");
 }
 
@@ -79,9 +121,12 @@ static bool mkdir_check(struct session *s, const char *arg)
 
 static enum ftp_result mkdir_run(struct session *s, const char *arg)
 {
-	struct path_work *w = path_work_new(s, arg, sizeof *w, mkdir_look, mkdir_answer);
+	struct mkdir_work *m = path_work_new(s, arg, sizeof *m, mkdir_look, mkdir_answer);
 
-	return w ? path_work_run(w, PATH_POOL) : FTP_DONE;
+	if (!m)
+		return FTP_DONE;
+	m->w.done = mkdir_done;
+	return path_work_run(&m->w, PATH_POOL);
 }
 
 /* --- SITE RMDIR --- */
