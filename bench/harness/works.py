@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import threading
 
-from .peers import PASSWORD, RATE, ROOT, UID, USER, Unable, pin
+from .peers import PASSWORD, RATE, ROOT, UID, USER, Unable, pin, undisturbed
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -137,11 +137,14 @@ def run(work, peer, build):
             if work.name == "idle":
                 count = int(next(o for o in command if o.startswith("-n"))[2:])
                 figures["PSS"] = (peer.pss_kib() - before_pss) / count
+                undisturbed([load.pid, *peer.accounting.pids(peer.proc.pid)], True)
             cpu = peer.cpu()
             load.stdin.write("\n")
             load.stdin.flush()
             load.stdout.readline()
             cpu = peer.cpu() - cpu
+            if work.name == "idle":
+                undisturbed([load.pid, *peer.accounting.pids(peer.proc.pid)], False)
             load.stdin.write("\n")
             load.stdin.flush()
         out, err = load.communicate()
