@@ -624,24 +624,51 @@ static void a_reload_keeps_addresses_of_names_that_do_not_resolve(void **state)
 {
 	struct ftp_config_options opt = {0};
 	struct err err = ERR_INIT;
-	struct ftp_config *old = load("MasqueradeAddress ftp.example.com\n"), *c;
+	struct ftp_config *old = load("MasqueradeAddress ftp.example.com\nTLSMasqueradeAddress 192.0.2.99\n");
+	struct ftp_config *c;
 	char text[ADDR_TEXT_MAX];
 
 	old->servers[0]->scope->conf.masquerade_name = "gone.example.com";
+	old->servers[0]->scope->conf.tls_masquerade_name = "tls.example.com";
 	opt.reload = true;
 	opt.old = old;
 	c = load_with(&opt,
-		"MasqueradeAddress gone.example.com\n<VirtualHost lost.example.com>\n</VirtualHost>\n", &err);
+		"MasqueradeAddress gone.example.com\nTLSMasqueradeAddress tls.example.com\n"
+		"<VirtualHost lost.example.com>\n</VirtualHost>\n",
+		&err);
 	assert_non_null(c);
 	assert_string_equal(addr_text(&c->servers[0]->scope->conf.masquerade, text), "192.0.2.7");
+	assert_string_equal(addr_text(&c->servers[0]->scope->conf.tls_masquerade, text), "192.0.2.99");
 	assert_int_equal(c->n_servers, 1);
-	assert_int_equal(ftp_report_warnings(report), 2);
+	assert_int_equal(ftp_report_warnings(report), 3);
 	ftp_config_free(c);
 	ftp_config_free(old);
 	opt = (struct ftp_config_options){0};
 	assert_null(load_with(&opt, "MasqueradeAddress gone.example.com\n", &err));
 	assert_string_equal(err.text,
 		"fatal: MasqueradeAddress: cannot resolve 'gone.example.com' on line 1 of 'test.conf'");
+}
+
+static void more_names_than_can_be_looked_up_are_an_error(void **state)
+{
+	struct ftp_config *old = load("");
+	struct ftp_config_options opt = {.reload = true, .old = old};
+	struct err err = ERR_INIT;
+	struct buf text;
+
+	buf_init(&text, 1u << 20);
+	for (unsigned i = 0; i <= 1024; i++)
+		assert_int_equal(
+			buf_printf(&text,
+				"<VirtualHost 127.0.0.1>\nPort %u\nMasqueradeAddress n%u.example.org\n"
+				"</VirtualHost>\n",
+				1000 + i, i),
+			0);
+	assert_null(load_with(&opt, text.data, &err));
+	assert_string_equal(err.text, "fatal: MasqueradeAddress: there are more than 1024 names to look up "
+				      "on line 4099 of 'test.conf'");
+	buf_done(&text);
+	ftp_config_free(old);
 }
 
 /* --- .ftpaccess --- */
@@ -807,6 +834,7 @@ int main(void)
 		cmocka_unit_test(secrets_can_be_wiped_and_exist_once),
 		cmocka_unit_test(environment_set_above_is_seen_below),
 		cmocka_unit_test(a_reload_keeps_addresses_of_names_that_do_not_resolve),
+		cmocka_unit_test(more_names_than_can_be_looked_up_are_an_error),
 		cmocka_unit_test(ftpaccess_lies_over_its_directory),
 		cmocka_unit_test(the_report_states_every_directive),
 		cmocka_unit_test(documents_hold_every_directive),

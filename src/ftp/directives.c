@@ -192,3 +192,54 @@ int ftp_resolve(struct ftp_loader *l, const char *name, struct addr *ret_addrs, 
 		return l->opt->resolve(name, l->opt->family, ret_addrs, max);
 	return ftp_resolve_name(name, l->opt->family, ret_addrs, max);
 }
+
+static bool same_name(const char *a, const char *b)
+{
+	return a != NULL && str_eq(a, b);
+}
+
+/* The address that the generation in use has for a name that does not resolve now. */
+static bool old_masquerade(const struct ftp_loader *l, const char *name, struct addr *ret_a)
+{
+	for (unsigned i = 0; l->opt->old != NULL && i < l->opt->old->n_servers; i++) {
+		const struct ftp_conf *conf = &l->opt->old->servers[i]->scope->conf;
+
+		if (same_name(conf->masquerade_name, name))
+			*ret_a = conf->masquerade;
+		else if (same_name(conf->tls_masquerade_name, name))
+			*ret_a = conf->tls_masquerade;
+		else
+			continue;
+		return true;
+	}
+	return false;
+}
+
+int ftp_call_masquerade(
+	struct conf_call *c, const char **ret_name, struct addr *ret_a, struct ftp_live **ret_live)
+{
+	struct ftp_loader *l = c->arg;
+	struct addr found[16], literal;
+	int n = ftp_resolve(l, c->args[0], found, ARRAY_LEN(found));
+
+	*ret_name = c->args[0];
+	*ret_live = NULL;
+	if (addr_parse(c->args[0], 0, &literal) < 0 && c->args[0][0] != '[') {
+		*ret_live = ftp_live_slot(l, c->args[0], c->err);
+		if (*ret_live == NULL)
+			return c->err->code;
+	}
+	for (int i = 0; i < n; i++) { /* PASV can tell IPv4 only */
+		if (i == 0 || (addr_is_v4(&found[i]) && !addr_is_v4(ret_a)))
+			*ret_a = found[i];
+	}
+	if (n > 0)
+		return 0;
+	ret_a->sa.sa_family = AF_UNSPEC;
+	if (!l->opt->reload)
+		return err_set(c->err, WE_CONFIG, "cannot resolve '%.200s'", c->args[0]);
+	conf_warn(c->parser, &c->pos, c->row->name, "cannot resolve '%.200s', %s", c->args[0],
+		old_masquerade(l, c->args[0], ret_a) ? "keeping the address it had"
+						     : "using the local address");
+	return 0;
+}

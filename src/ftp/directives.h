@@ -73,6 +73,10 @@ int ftp_resolve(struct ftp_loader *l, const char *name, struct addr *ret_addrs, 
 int ftp_resolve_name(const char *name, int family, struct addr *ret_addrs, unsigned max);
 /* The slot of a name; NULL with err set. */
 struct ftp_live *ftp_live_slot(struct ftp_loader *l, const char *name, struct err *err);
+/* Address to tell clients instead of the local one, by args[0]. At a reload a name that does not resolve keeps the address it had.
+ * ret_live: its slot, NULL for an address. */
+int ftp_call_masquerade(
+	struct conf_call *c, const char **ret_name, struct addr *ret_a, struct ftp_live **ret_live);
 /* words from..n joined by blanks, in the arena; NULL without memory. */
 const char *ftp_call_joined(struct conf_call *c, unsigned from);
 /* RETR,STOR,... to FTP_XFER_ bits. */

@@ -161,47 +161,11 @@ static int passive_ports(struct conf_call *c, void *dst)
 	return 0;
 }
 
-/* The address that the generation in use has for a name that does not resolve now. */
-static bool old_masquerade(const struct ftp_loader *l, const char *name, struct addr *ret_a)
-{
-	for (unsigned i = 0; l->opt->old != NULL && i < l->opt->old->n_servers; i++) {
-		const struct ftp_conf *conf = &l->opt->old->servers[i]->scope->conf;
-
-		if (conf->masquerade_name != NULL && str_eq(conf->masquerade_name, name)) {
-			*ret_a = conf->masquerade;
-			return true;
-		}
-	}
-	return false;
-}
-
 static int masquerade_address(struct conf_call *c, void *dst)
 {
-	struct ftp_loader *l = c->arg;
 	struct ftp_conf *conf = dst;
-	struct addr found[16], literal;
-	int n = ftp_resolve(l, c->args[0], found, ARRAY_LEN(found));
 
-	conf->masquerade_name = c->args[0];
-	conf->masquerade_live = NULL;
-	if (addr_parse(c->args[0], 0, &literal) < 0 && c->args[0][0] != '[') {
-		conf->masquerade_live = ftp_live_slot(l, c->args[0], c->err);
-		if (conf->masquerade_live == NULL)
-			return -c->err->code;
-	}
-	for (int i = 0; i < n; i++) { /* PASV can tell IPv4 only */
-		if (i == 0 || (addr_is_v4(&found[i]) && !addr_is_v4(&conf->masquerade)))
-			conf->masquerade = found[i];
-	}
-	if (n > 0)
-		return 0;
-	conf->masquerade.sa.sa_family = AF_UNSPEC;
-	if (!l->opt->reload)
-		return err_set(c->err, WE_CONFIG, "cannot resolve '%.200s'", c->args[0]);
-	conf_warn(c->parser, &c->pos, c->row->name, "cannot resolve '%.200s', %s", c->args[0],
-		old_masquerade(l, c->args[0], &conf->masquerade) ? "keeping the address it had"
-								 : "using the local address");
-	return 0;
+	return ftp_call_masquerade(c, &conf->masquerade_name, &conf->masquerade, &conf->masquerade_live);
 }
 
 static int client_profile(struct conf_call *c, void *dst)

@@ -219,30 +219,10 @@ static int log_file(struct conf_call *c, void *dst)
 
 static int masquerade(struct conf_call *c, void *dst)
 {
-	struct ftp_loader *l = c->arg;
 	struct ftp_conf *conf = dst;
-	struct addr found[16], literal;
-	int n = ftp_resolve(l, c->args[0], found, ARRAY_LEN(found));
 
-	conf->tls_masquerade_name = c->args[0];
-	conf->tls_masquerade_live = NULL;
-	if (addr_parse(c->args[0], 0, &literal) < 0 && c->args[0][0] != '[') {
-		conf->tls_masquerade_live = ftp_live_slot(l, c->args[0], c->err);
-		if (conf->tls_masquerade_live == NULL)
-			return -c->err->code;
-	}
-	conf->tls_masquerade.sa.sa_family = AF_UNSPEC;
-	for (int i = 0; i < n; i++) { /* PASV can tell IPv4 only */
-		if (i == 0 || (addr_is_v4(&found[i]) && !addr_is_v4(&conf->tls_masquerade)))
-			conf->tls_masquerade = found[i];
-	}
-	if (n > 0)
-		return 0;
-	if (!l->opt->reload)
-		return err_set(c->err, WE_CONFIG, "cannot resolve '%.200s'", c->args[0]);
-	conf_warn(c->parser, &c->pos, c->row->name, "cannot resolve '%.200s', using the local address",
-		c->args[0]);
-	return 0;
+	return ftp_call_masquerade(
+		c, &conf->tls_masquerade_name, &conf->tls_masquerade, &conf->tls_masquerade_live);
 }
 
 static int passphrase_provider(struct conf_call *c, void *dst)
