@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "ftp/policy.h"
+#include "ftp/rewrite.h"
 #include "ftp/text.h"
 #include "ftp/variant.h"
 #include "ftp/wrap.h"
@@ -553,6 +554,34 @@ static void become(struct decision *d, struct ftp_subject *ret_who)
 	d->scope = ftp_server_scope(d->server, d->anon); /* it is there: the class is the same */
 }
 
+/* RewriteHome */
+static int rewrite_home(struct decision *d, const struct ftp_subject *who)
+{
+	const struct ftp_conf *conf = &d->scope->conf;
+	const struct rewrite_query q = {.conf = conf,
+		.rules = conf->rewrite_rules,
+		.who = who,
+		.verb = "REWRITE_HOME",
+		.sent_user = d->q->user,
+		.server_name = conf->server_name,
+		.port = addr_port(&d->q->local)};
+	struct buf out;
+	int r;
+
+	if (!conf->rewrite_engine || !conf->rewrite_home)
+		return 0;
+	buf_init(&out, REWRITE_MAX);
+	r = ftp_rewrite(&q, d->account.home, &out);
+	if (r > 0) {
+		free(d->account.home);
+		d->account.home = xstrdup(out.data);
+	}
+	buf_done(&out);
+	if (r < 0 || d->account.home[0] != '/')
+		return refuse(d, IPC_AUTH_INTERNAL, "RewriteHome does not make a path of the home directory");
+	return 0;
+}
+
 /* Access tables, before the password is looked at: what they say to a client must not tell whether it knows one. */
 static int ask_tables(struct decision *d, const char *name)
 {
@@ -619,7 +648,9 @@ static int decide_in(struct decision *d, struct ipc_grant *g)
 	if (r != 0)
 		return r;
 	become(d, &who);
-	r = account_rules(d);
+	r = rewrite_home(d, &who);
+	if (r == 0)
+		r = account_rules(d);
 	if (r != 0)
 		return r;
 	if (!policy_login(&who, d->scope, &v)) {

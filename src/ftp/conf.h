@@ -323,6 +323,44 @@ struct ftp_wrap {
 	struct ftp_wrap_tables *users, *groups, *all;
 };
 
+struct rewrite_template;
+struct ftp_rewrite_cond { /* RewriteCondition */
+	struct ftp_item item;
+	const struct rewrite_template *text;
+	int compare;                /* REWRITE_ of rewrite.h */
+	struct ftp_pattern pattern; /* REWRITE_REGEX */
+	const char *plain;          /* the others */
+	bool negate;                /* of them */
+	bool or_next;
+};
+#define FTP_REWRITE_CONDS 32u /* of one rule */
+struct ftp_rewrite_rule {     /* RewriteRule */
+	struct ftp_item item;
+	struct ftp_pattern pattern;
+	const struct rewrite_template *subst;
+	const struct ftp_rewrite_cond **conds;
+	unsigned n_conds;
+};
+enum ftp_map_kind {
+	FTP_MAP_TEXT,
+	FTP_MAP_REPLACEALL,
+	FTP_MAP_TOLOWER,
+	FTP_MAP_TOUPPER,
+	FTP_MAP_UNESCAPE,
+	FTP_MAP_UTF8TRANS
+};
+struct ftp_rewrite_entry {
+	const char *key, *value;
+	unsigned line;
+};
+struct ftp_rewrite_map { /* RewriteMap */
+	struct ftp_item item;
+	const char *name;
+	enum ftp_map_kind kind;
+	struct ftp_rewrite_entry *entries; /* TEXT, by key and line */
+	unsigned n_entries;
+};
+
 struct ftp_readme { /* DisplayReadme */
 	struct ftp_item item;
 	const char *pattern;
@@ -423,6 +461,14 @@ struct ftp_conf {
 	const char *wrap_allow_msg, *wrap_deny_msg; /* %u unexpanded; NULL = none, built in */
 	struct ftp_logfile *wrap_log;               /* NULL = none */
 	int tcp_allow_level, tcp_deny_level;
+
+	/* rewriting of commands */
+	bool rewrite_engine, rewrite_home;
+	struct ftp_rewrite_cond *rewrite_conds; /* the rules refer to them */
+	struct ftp_rewrite_rule *rewrite_rules;
+	struct ftp_rewrite_map *rewrite_maps;
+	unsigned rewrite_max_replace;
+	struct ftp_logfile *rewrite_log; /* NULL = none */
 
 	/* anonymous */
 	bool anon_require_password;

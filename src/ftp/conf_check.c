@@ -166,6 +166,8 @@ static void section_check(struct checker *c, const struct conf_section *s)
 		log_check(c, &pos, "ServerLog", own->server_log);
 	if (said(c, s, "WrapLog", &pos) && own->wrap_log != NULL)
 		log_check(c, &pos, "WrapLog", own->wrap_log);
+	if (said(c, s, "RewriteLog", &pos) && own->rewrite_log != NULL)
+		log_check(c, &pos, "RewriteLog", own->rewrite_log);
 	wrap_check(c, own);
 	if (said(c, s, "SystemLog", &pos) && own->system_log != NULL)
 		log_check(c, &pos, "SystemLog", own->system_log);

@@ -14,15 +14,15 @@
 const char *const ftp_modules[] = {"mod_core.c", "mod_auth.c", "mod_auth_file.c", "mod_auth_pam.c",
 	"mod_auth_unix.c", "mod_ban.c", "mod_cap.c", "mod_copy.c", "mod_ctrls.c", "mod_deflate.c",
 	"mod_delay.c", "mod_digest.c", "mod_facl.c", "mod_facts.c", "mod_ifsession.c", "mod_ifversion.c",
-	"mod_lang.c", "mod_load.c", "mod_log.c", "mod_ls.c", "mod_qos.c", "mod_readme.c", "mod_rlimit.c",
-	"mod_site.c", "mod_site_misc.c", "mod_wherry.c", "mod_xfer.c", "mod_tls.c", "mod_tls_shmcache.c",
-	"mod_wrap.c", "mod_wrap2.c", "mod_wrap2_file.c", "mod_xfer_mmap.c", NULL};
+	"mod_lang.c", "mod_load.c", "mod_log.c", "mod_ls.c", "mod_qos.c", "mod_readme.c", "mod_rewrite.c",
+	"mod_rlimit.c", "mod_site.c", "mod_site_misc.c", "mod_wherry.c", "mod_xfer.c", "mod_tls.c",
+	"mod_tls_shmcache.c", "mod_wrap.c", "mod_wrap2.c", "mod_wrap2_file.c", "mod_xfer_mmap.c", NULL};
 
 static const struct conf_table *const tables[] = {&ftp_table_daemon, &ftp_table_server, &ftp_table_auth,
 	&ftp_table_limits, &ftp_table_files, &ftp_table_filters, &ftp_table_lists, &ftp_table_logs,
 	&ftp_table_noeffect, &ftp_table_own, &ftp_table_body, &ftp_table_digest, &ftp_table_mmap,
 	&ftp_table_tls, &ftp_table_tls_daemon, &ftp_table_foreign, &ftp_table_system, &ftp_table_ban,
-	&ftp_table_controls, &ftp_table_wrap};
+	&ftp_table_controls, &ftp_table_wrap, &ftp_table_rewrite};
 
 const struct conf_language ftp_language = {
 	.tables = tables,

@@ -49,6 +49,10 @@ struct ftp_loader {
 	struct ftp_live_name *live; /* names that are looked up again */
 	struct ftp_live *live_pool;
 	unsigned n_live;
+	/* RewriteConditions of the section that wait for their rule */
+	const struct conf_section *rewrite_section;
+	const struct ftp_rewrite_cond *rewrite_conds[FTP_REWRITE_CONDS];
+	unsigned n_rewrite_conds;
 	bool access; /* .ftpaccess: nothing may be opened, nothing is kept outside the arena */
 };
 
@@ -56,7 +60,8 @@ extern const struct conf_language ftp_language;
 extern const struct conf_table ftp_table_daemon, ftp_table_server, ftp_table_auth, ftp_table_limits,
 	ftp_table_files, ftp_table_filters, ftp_table_lists, ftp_table_logs, ftp_table_noeffect,
 	ftp_table_own, ftp_table_body, ftp_table_digest, ftp_table_mmap, ftp_table_tls, ftp_table_tls_daemon,
-	ftp_table_foreign, ftp_table_system, ftp_table_ban, ftp_table_controls, ftp_table_wrap;
+	ftp_table_foreign, ftp_table_system, ftp_table_ban, ftp_table_controls, ftp_table_wrap,
+	ftp_table_rewrite;
 /* Generated from known_directives.tsv. */
 extern const struct conf_known ftp_known[];
 /* Modules that <IfModule> finds. */

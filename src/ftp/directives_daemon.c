@@ -107,11 +107,11 @@ static const char *const idle_modules[] = {"mod_auth_otp.c", "mod_ban.c", "mod_c
 	"mod_dnsbl.c", "mod_dynmasq.c", "mod_exec.c", "mod_geoip.c", "mod_ident.c", "mod_ldap.c",
 	"mod_load.c", "mod_log_forensic.c", "mod_memcache.c", "mod_procfs.c", "mod_quotatab.c",
 	"mod_quotatab_file.c", "mod_quotatab_ldap.c", "mod_quotatab_radius.c", "mod_quotatab_sql.c",
-	"mod_radius.c", "mod_ratio.c", "mod_redis.c", "mod_rewrite.c", "mod_rlimit.c", "mod_sftp.c",
-	"mod_sftp_pam.c", "mod_sftp_sql.c", "mod_shaper.c", "mod_snmp.c", "mod_sql.c", "mod_sql_mysql.c",
-	"mod_sql_odbc.c", "mod_sql_passwd.c", "mod_sql_postgres.c", "mod_sql_sqlite.c", "mod_statcache.c",
-	"mod_systemd.c", "mod_tls.c", "mod_tls_fscache.c", "mod_tls_memcache.c", "mod_tls_redis.c",
-	"mod_tls_shmcache.c", "mod_unique_id.c", "mod_wrap2_redis.c", "mod_wrap2_sql.c", "mod_xfer_mmap.c"};
+	"mod_radius.c", "mod_ratio.c", "mod_redis.c", "mod_rlimit.c", "mod_sftp.c", "mod_sftp_pam.c",
+	"mod_sftp_sql.c", "mod_shaper.c", "mod_snmp.c", "mod_sql.c", "mod_sql_mysql.c", "mod_sql_odbc.c",
+	"mod_sql_passwd.c", "mod_sql_postgres.c", "mod_sql_sqlite.c", "mod_statcache.c", "mod_systemd.c",
+	"mod_tls.c", "mod_tls_fscache.c", "mod_tls_memcache.c", "mod_tls_redis.c", "mod_tls_shmcache.c",
+	"mod_unique_id.c", "mod_wrap2_redis.c", "mod_wrap2_sql.c", "mod_xfer_mmap.c"};
 
 static int load_module(struct conf_call *c, void *dst)
 {

@@ -1,6 +1,7 @@
 #include "ftp/regex.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -94,6 +95,35 @@ int ftp_regex_match(const struct ftp_regex *re, const char *text)
 	r = pcre2_match(re->code, (PCRE2_SPTR)text, strlen(text), 0, 0, data, re->limits);
 	pcre2_match_data_free(data);
 	return r >= 0 ? 1 : r == PCRE2_ERROR_NOMATCH ? 0 : -WE_LIMIT;
+}
+
+int ftp_regex_groups(const struct ftp_regex *re, const char *text, size_t (*ret_span)[2], unsigned max)
+{
+	pcre2_match_data *data = pcre2_match_data_create(max, NULL);
+	uint32_t groups = 0;
+	const PCRE2_SIZE *at;
+	unsigned n;
+	int r;
+
+	if (data == NULL)
+		return -WE_LIMIT;
+	r = pcre2_match(re->code, (PCRE2_SPTR)text, strlen(text), 0, 0, data, re->limits);
+	if (r < 0) {
+		pcre2_match_data_free(data);
+		return r == PCRE2_ERROR_NOMATCH ? 0 : -WE_LIMIT;
+	}
+	(void)pcre2_pattern_info(re->code, PCRE2_INFO_CAPTURECOUNT, &groups); /* it has been compiled */
+	n = groups + 1 < max ? groups + 1 : max;
+	at = pcre2_get_ovector_pointer(data);
+	for (unsigned i = 0; i < n; i++) {
+		/* \K within a look-ahead can put the end before the beginning. */
+		bool set = at[2 * i] != PCRE2_UNSET && at[2 * i] <= at[2 * i + 1];
+
+		ret_span[i][0] = set ? at[2 * i] : SIZE_MAX;
+		ret_span[i][1] = set ? at[2 * i + 1] : SIZE_MAX;
+	}
+	pcre2_match_data_free(data);
+	return (int)n;
 }
 
 int ftp_pattern_compile(

@@ -6,6 +6,7 @@
 #define FTP_REGEX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/arena.h"
 #include "base/err.h"
@@ -18,6 +19,11 @@ int ftp_regex_compile(
 /* Is there a match anywhere in text? 1, 0, or -WE_LIMIT when the search was given up: the caller takes the
  * answer that permits less. Any thread. */
 int ftp_regex_match(const struct ftp_regex *re, const char *text);
+
+/* The same with what the groups matched: begin and end in text of the whole (ret_span[0]) and of the first max - 1
+ * groups, begin SIZE_MAX for one that took no part. How many of them the pattern has, at most max; 0: no match;
+ * -WE_LIMIT. */
+int ftp_regex_groups(const struct ftp_regex *re, const char *text, size_t (*ret_span)[2], unsigned max);
 
 /* A value "[!]<regex> [nocase|NC|[nocase]|[NC]]" of a directive. re NULL: not set. */
 struct ftp_pattern {

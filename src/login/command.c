@@ -12,6 +12,7 @@
 #include "ftp/policy.h"
 #include "ftp/profile.h"
 #include "ftp/reply.h"
+#include "ftp/rewrite.h"
 #include "ftp/text.h"
 #include "ftp/tls_record.h"
 #include "ftp/verb.h"
@@ -573,7 +574,7 @@ static bool forbidden(const struct login_conn *c, const struct ftp_verb *verb)
 	return !policy_check(&who, c->server->scope, NULL, NULL, NULL, verb->limit, NULL);
 }
 
-void login_command(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+static void command_decide(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
 {
 	const struct login_command_row *row = login_commands;
 	const struct ftp_verb *verb = verb_find(cmd->verb);
@@ -608,4 +609,31 @@ void login_command(struct login_conn *c, const struct line_cmd *cmd, uint64_t no
 		(void)reply(&c->out, 550, "%s: Forbidden command argument", cmd->arg);
 	else
 		row->run(c, cmd, now_ms);
+}
+
+void login_command(struct login_conn *c, const struct line_cmd *cmd, uint64_t now_ms)
+{
+	const struct ftp_verb *verb = verb_find(cmd->verb);
+	const struct ftp_subject who = login_subject(c);
+	struct rewrite_query q = {.conf = conf_of(c),
+		.rules = conf_of(c)->rewrite_rules,
+		.who = &who,
+		.sent_user = c->user,
+		.server_name = conf_of(c)->server_name,
+		.port = addr_port(&c->local)};
+	bool secret = verb != NULL && (verb->flags & VERB_SECRET) != 0;
+	struct line_cmd rewritten;
+	struct buf line;
+	int r = 0;
+
+	buf_init(&line, 1);
+	if (verb != NULL)
+		r = ftp_rewrite_command(&q, cmd, secret, &c->log, &line, &rewritten);
+	if (r < 0)
+		(void)reply(&c->out, 550, "%s: Forbidden command argument", secret ? "(hidden)" : cmd->arg);
+	else
+		command_decide(c, r > 0 ? &rewritten : cmd, now_ms);
+	if (line.data != NULL)
+		wipe(line.data, line.cap);
+	buf_done(&line);
 }

@@ -376,19 +376,24 @@ bool session_verb_allowed(struct session *s, const char *verb)
 	return policy_check(&s->who, s->scope, &env, host, a && a->ref ? a->ref->scope : NULL, verb, NULL);
 }
 
-bool session_arg_allowed(struct session *s, const char *arg)
+const struct ftp_conf *session_cwd_conf(struct session *s)
 {
 	struct policy_env env = policy_env_of(s);
 	const struct access_cwd *a = s->cwd_access ? s->cwd_access : cwd_access(s);
-	char host[VFS_PATH_SIZE * 2], shown[256];
-	const struct ftp_scope *scope = a && a->ref ? a->ref->scope : NULL;
-	struct policy_verdict verdict;
+	char host[VFS_PATH_SIZE * 2];
 
-	if (!scope) {
-		(void)vfs_host_text(s->root, a ? a->real : s->cwd, host, sizeof host);
-		scope = policy_scope_for_path(s->scope, &env, host);
-	}
-	if (policy_arg_allowed(&scope->conf, arg, &verdict))
+	if (a && a->ref && a->ref->scope)
+		return &a->ref->scope->conf;
+	(void)vfs_host_text(s->root, a ? a->real : s->cwd, host, sizeof host);
+	return &policy_scope_for_path(s->scope, &env, host)->conf;
+}
+
+bool session_arg_allowed(struct session *s, const char *arg)
+{
+	struct policy_verdict verdict;
+	char shown[256];
+
+	if (policy_arg_allowed(session_cwd_conf(s), arg, &verdict))
 		return true;
 	log_notice(&s->log, "argument '%s' refused: %s (%s:%u)", str_escape(arg, shown, sizeof shown),
 		verdict.why, verdict.file, verdict.line);

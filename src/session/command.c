@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "ftp/rewrite.h"
 #include "score/score.h"
 #include "session/claim.h"
 #include "session/data.h"
@@ -58,6 +59,28 @@ void command_end(struct session *s)
 	s->who.arg = NULL;
 	command_clear(&s->cmd);
 	score_set_idle(s->slot);
+}
+
+int command_rewrite(struct session *s, const struct ftp_verb *v, const struct line_cmd *line,
+	struct buf *text, struct line_cmd *ret_line)
+{
+	char vpath[VFS_PATH_SIZE], host[VFS_PATH_SIZE * 2];
+	struct rewrite_query q = {.who = &s->who,
+		.sent_user = s->sent_user,
+		.server_name = s->scope->conf.server_name,
+		.port = addr_port(&s->local)};
+
+	buf_init(text, 1);
+	if (!s->scope->conf.rewrite_engine || line->arg_len == 0)
+		return 0;
+	q.conf = session_cwd_conf(s);
+	q.rules = q.conf->rewrite_rules;
+	if (q.rules && (v->arg == VERB_ARG_PATH || v->arg == VERB_ARG_OPT_PATH) &&
+		session_path(s, line->arg, vpath) == 0) {
+		(void)vfs_host_text(s->root, vpath, host, sizeof host);
+		q.path = host;
+	}
+	return ftp_rewrite_command(&q, line, (v->flags & VERB_SECRET) != 0, &s->log, text, ret_line);
 }
 
 /* Commands whose wrong argument is answered like an unknown line (commands.md 1). */

@@ -313,10 +313,12 @@ static bool line_convert(const struct session *s, struct line_cmd *line, struct 
 
 static void line_dispatch(struct session *s, enum line_result what, struct line_cmd *line)
 {
+	struct line_cmd rewritten;
 	const struct ftp_verb *v;
-	struct buf buf;
+	struct buf buf, changed;
 	const char *arg;
 	bool good;
+	int r;
 
 	timers_command(s);
 	if (what != LINE_COMMAND) {
@@ -330,6 +332,8 @@ static void line_dispatch(struct session *s, enum line_result what, struct line_
 		buf_done(&buf);
 		return;
 	}
+	r = command_rewrite(s, v, line, &changed, &rewritten);
+	line = r > 0 ? &rewritten : line;
 	command_begin(s, v, line);
 	s->cmd.bad_charset =
 		!good && s->scope->conf.lang_engine && s->scope->conf.lang_options & FTP_LANG_REQUIRE_VALID;
@@ -337,7 +341,10 @@ static void line_dispatch(struct session *s, enum line_result what, struct line_
 	arg = s->cmd.line ? strchr(s->cmd.line, ' ') : NULL;
 	s->who.arg =
 		arg ? arg + 1 : NULL; /* lives until command_end(); rules are also asked in pool threads */
-	command_result(s, command_run(s, v, line));
+	if (r < 0)
+		session_reply(s, 550, "%s: Forbidden command argument", line->arg);
+	command_result(s, r < 0 ? FTP_DONE : command_run(s, v, line));
+	buf_done(&changed);
 	buf_done(&buf);
 }
 
@@ -418,10 +425,12 @@ void session_pump(struct session *s)
 static bool line_run_aside(struct session *s)
 {
 	struct session_command saved = s->cmd;
+	struct line_cmd line, rewritten;
 	const struct ftp_verb *v;
-	struct line_cmd line;
+	struct buf changed;
 	const char *text;
 	size_t len;
+	int r;
 
 	text = ctrl_peek(s->ctrl, &len);
 	if (!text || s->ctrl->out.len >= CTRL_BACKLOG ||
@@ -433,8 +442,14 @@ static bool line_run_aside(struct session *s)
 	timers_command(s);
 	v = verb_find(line.verb);
 	memset(&s->cmd, 0, sizeof s->cmd);
+	r = command_rewrite(s, v, &line, &changed, &rewritten);
+	line = r > 0 ? rewritten : line;
 	command_begin(s, v, &line);
-	(void)command_run(s, v, &line); /* both answer at once */
+	if (r < 0)
+		session_reply(s, 550, "%s: Forbidden command argument", line.arg);
+	else
+		(void)command_run(s, v, &line); /* both answer at once */
+	buf_done(&changed);
 	record_command(s);
 	command_clear(&s->cmd);
 	s->cmd = saved;

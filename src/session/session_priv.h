@@ -62,7 +62,13 @@ void session_retire(struct session *s, const char *text);
 void session_claim_verdict(struct session *s, uint32_t refused);
 void session_active_socket(struct session *s, int fd, int error);
 
+/* access.c: what holds in the current directory, until the next command. Does not block. */
+const struct ftp_conf *session_cwd_conf(struct session *s);
+
 /* command.c */
+/* RewriteRule: as ftp_rewrite_command(). */
+int command_rewrite(struct session *s, const struct ftp_verb *v, const struct line_cmd *line,
+	struct buf *text, struct line_cmd *ret_line);
 void command_begin(struct session *s, const struct ftp_verb *v, const struct line_cmd *line);
 /* In the scoreboard. Not for what is answered beside a transfer, which is what the session does. */
 void command_show(struct session *s, const struct ftp_verb *v, const struct line_cmd *line);

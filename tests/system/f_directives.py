@@ -13,7 +13,6 @@ pytestmark = pytest.mark.ours
 
 REFUSED = [
     ("ExecOnConnect /bin/true", "the server never starts another program"),
-    ("RewriteRule ^x y", "rewriting of commands is not in this version"),
     ("Protocols ftp sftp", "protocol 'sftp' is not spoken by this server"),
     ("Protocols ftps", "use TLSRequired on"),
     ("AuthUnixOptions MagicTokenChroot", "use DefaultRoot"),
