@@ -500,6 +500,7 @@ struct ftp_conf {
 	uint32_t digest_cache_age_ms;
 	unsigned transfer_options; /* FTP_TRANSFER_ bits */
 
+	bool site_misc; /* SiteMiscEngine: SITE MKDIR, RMDIR, SYMLINK, UTIME */
 	/* SITE COPY, CPFR, CPTO */
 	bool copy_engine, copy_keep_failed;
 

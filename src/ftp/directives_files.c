@@ -232,6 +232,13 @@ static const struct conf_row rows[] = {
 		.doc = "Uploads under a hidden name that becomes the real one at the end. on stands for "
 		       ".in.<name>. (with the "
 		       "dots); %P in prefix or suffix is the process id."},
+	{.name = "SiteMiscEngine",
+		CONF_BOOL(struct ftp_conf, site_misc),
+		.scope = S_V_G,
+		.module = "mod_site_misc.c",
+		.dflt = "on",
+		.syntax = "on|off",
+		.doc = "Whether SITE MKDIR, SITE RMDIR, SITE SYMLINK and SITE UTIME exist."},
 	{.name = "StoreUniquePrefix",
 		.type = CONF_T_CUSTOM,
 		.field = CONF_FIELD(struct ftp_conf, store_unique_prefix, const char *),

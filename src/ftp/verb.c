@@ -975,7 +975,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.usage = "<sp> pathname",
 		.summary = "make a directory with its parents",
 		.rfc = "local",
-		.flags = VERB_POSTLOGIN | VERB_WRITES | VERB_NAMES | VERB_ENDS_RENAME,
+		.flags = VERB_SITE_MISC | VERB_POSTLOGIN | VERB_WRITES | VERB_NAMES | VERB_ENDS_RENAME,
 		.groups = LIMIT_W,
 		.log_classes = VERB_LOG_MISC | VERB_LOG_WRITE,
 		.feat = "SITE MKDIR",
@@ -988,7 +988,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.usage = "<sp> pathname",
 		.summary = "remove a directory with its content",
 		.rfc = "local",
-		.flags = VERB_POSTLOGIN | VERB_WRITES | VERB_NAMES | VERB_ENDS_RENAME,
+		.flags = VERB_SITE_MISC | VERB_POSTLOGIN | VERB_WRITES | VERB_NAMES | VERB_ENDS_RENAME,
 		.groups = LIMIT_W,
 		.log_classes = VERB_LOG_MISC | VERB_LOG_WRITE,
 		.feat = "SITE RMDIR",
@@ -1001,7 +1001,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.usage = "<sp> source <sp> destination",
 		.summary = "make a symbolic link",
 		.rfc = "local",
-		.flags = VERB_POSTLOGIN | VERB_WRITES | VERB_NAMES | VERB_ENDS_RENAME,
+		.flags = VERB_SITE_MISC | VERB_POSTLOGIN | VERB_WRITES | VERB_NAMES | VERB_ENDS_RENAME,
 		.groups = LIMIT_W,
 		.log_classes = VERB_LOG_MISC | VERB_LOG_WRITE,
 		.feat = "SITE SYMLINK",
@@ -1025,7 +1025,8 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.usage = "<sp> YYYYMMDDhhmm[ss] <sp> pathname",
 		.summary = "set the time of last change",
 		.rfc = "local",
-		.flags = VERB_POSTLOGIN | VERB_WRITES | VERB_ENDS_RENAME | VERB_MULTI_WORD_PATH,
+		.flags = VERB_SITE_MISC | VERB_POSTLOGIN | VERB_WRITES | VERB_ENDS_RENAME |
+			 VERB_MULTI_WORD_PATH,
 		.groups = LIMIT_W,
 		.log_classes = VERB_LOG_MISC | VERB_LOG_WRITE,
 		.feat = "SITE UTIME",
@@ -1090,7 +1091,8 @@ const struct ftp_verb *verb_find_limit(const char *name)
 
 bool verb_offered(const struct ftp_verb *v, const struct ftp_conf *conf)
 {
-	return (v->flags & VERB_TLS) == 0 || conf->tls.engine;
+	return ((v->flags & VERB_TLS) == 0 || conf->tls.engine) &&
+	       ((v->flags & VERB_SITE_MISC) == 0 || conf->site_misc);
 }
 
 const char *verb_foreign_protocol(const char *verb)

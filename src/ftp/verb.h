@@ -44,7 +44,8 @@ enum verb_flags {
 	VERB_NOT_IMPLEMENTED = 128, /* known and refused with 502; HELP marks it with '*' */
 	VERB_MULTI_WORD_PATH = 256, /* words first, the rest verbatim is a path (MFMT, SITE CHMOD) */
 	VERB_NAMES = 512,           /* makes, renames or removes a name: PathAllowFilter, PathDenyFilter */
-	VERB_TLS = 1024             /* exists only where TLSEngine is on */
+	VERB_TLS = 1024,            /* exists only where TLSEngine is on */
+	VERB_SITE_MISC = 2048       /* exists only where SiteMiscEngine is on */
 };
 
 /* Groups of <Limit> a command belongs to (config.md 6.1). Commands without VERB_LIMIT_ALL are limited only

@@ -171,7 +171,7 @@ static const char *feat(const struct ftp_conf *conf, unsigned facts, char *dst, 
 
 static void feat_promises_what_is_switched_on(void **state)
 {
-	struct ftp_conf conf = {.lang_engine = true, .facts_advertise = true};
+	struct ftp_conf conf = {.lang_engine = true, .facts_advertise = true, .site_misc = true};
 	char text[4096];
 
 	(void)state;

@@ -220,7 +220,7 @@ int verb_site_help(struct buf *out, const char *arg, const struct ftp_conf *conf
 
 	if (arg != NULL && *arg != '\0') {
 		v = verb_find_site(arg, strlen(arg));
-		if (v == NULL)
+		if (v == NULL || !verb_offered(v, conf))
 			return reply(out, 502, "Unknown command 'SITE %s'", arg);
 		return help_one(out, "SITE ", v);
 	}

@@ -83,3 +83,14 @@ def test_avbl_asks_the_rules(start):
 
 def test_mfct_is_not_promised(alice):
     assert "MFCT" not in alice.expect(211, "FEAT").text
+
+
+@pytest.mark.parametrize("line", ["SITE MKDIR d/e", "SITE RMDIR d", "SITE SYMLINK f l", "SITE UTIME 202302030405 f"])
+def test_without_SiteMiscEngine_its_commands_do_not_exist(start, line):
+    s = start("SiteMiscEngine off\n")
+    s.put("f", b"1")
+    with Ftp(s.port, user="alice") as c:
+        assert c.expect(500, line).text == f"500 '{' '.join(line.split()[:2])}' not understood"
+        assert " ".join(line.split()[:2]) not in c.expect(211, "FEAT").text
+        c.expect(200, "SITE CHMOD 600 f")
+    assert sorted(os.listdir(s.home())) == ["f"]

@@ -117,7 +117,7 @@ static enum ftp_result site_run(struct session *s, const char *arg)
 		return FTP_DONE;
 	}
 	v = verb_find_site(word.text, word.len);
-	c = v ? site_find(v->name) : NULL;
+	c = v && verb_offered(v, &s->scope->conf) ? site_find(v->name) : NULL;
 	if (!c && s->quirks & FTP_QUIRK_DATASETS && ftp_profile_datasets(arg)) {
 		session_reply(s, 200, "SITE command accepted, files have no such attributes here");
 		return FTP_DONE;

@@ -299,6 +299,7 @@ static int setup(void **state)
 					   .use_globbing = true,
 					   .facts_advertise = true,
 					   .lang_engine = true,
+					   .site_misc = true,
 					   .ident_on = true,
 					   .server_name = "Test",
 					   .server_admin = "admin@example.org",
