@@ -197,6 +197,10 @@ static void scope_logs(struct ftp_builder *b, struct ftp_scope *s)
 			s->conf.server_log->allow_symlink |= s->conf.allow_log_symlinks;
 		if (s->conf.system_log != NULL && b->l != NULL)
 			s->conf.system_log->allow_symlink |= s->conf.allow_log_symlinks;
+		if (s->conf.wrap_log != NULL && b->l != NULL)
+			s->conf.wrap_log->allow_symlink |= s->conf.allow_log_symlinks;
+		if (s->conf.rewrite_log != NULL && b->l != NULL)
+			s->conf.rewrite_log->allow_symlink |= s->conf.allow_log_symlinks;
 		scope_logs(b, s->anons);
 		scope_logs(b, s->dirs);
 	}

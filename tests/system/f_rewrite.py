@@ -1,4 +1,5 @@
 """RewriteRule and its like: what becomes of the arguments of commands; beside the reference."""
+import os
 import re
 
 import pytest
@@ -159,3 +160,14 @@ def test_what_is_not_done_is_said(start):
     assert "its manual says the opposite" in done.stderr and "RewriteRule: supported" in done.stdout
     s.configure(ON + "RewriteCondition $1 -f\nRewriteRule (.*) x\n")
     assert "before any file is looked at" in s.check().stderr
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("directive", ["RewriteLog", "WrapLog"])
+def test_a_log_is_a_link_only_with_AllowLogSymlinks(start, directive):
+    s = start.prepare()
+    os.symlink(s.path("real.log"), s.path("link.log"))
+    for extra, status in (("", 1), ("AllowLogSymlinks on\n", 0)):
+        s.configure(f"{extra}{directive} @DIR@/link.log\n")
+        done = s.check()
+        assert done.returncode == status and (status == 0 or f"fatal: {directive}: " in done.stderr), done.stderr
