@@ -5,17 +5,17 @@
  * except what a grant says and the DNS name of a client.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
-#include "master/master.h"
+#include "master/own.h"
 
 struct master *master_the;
 
@@ -346,19 +346,27 @@ static bool own_configured(const struct ftp_scope *s, const struct ipc_own *q)
 	return false;
 }
 
-/* UserOwner and GroupOwner: only ids that the session's own configuration names, and only what its user owns: no
- * other name of it, nothing that runs with its owner's rights. */
-static int on_own(struct master *m, struct child *c, const struct ipc_own *q, int fd)
+/* The close of any other asks the file system, which may never answer. */
+static bool is_path_only(int fd)
 {
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_PATH) != 0;
+}
+
+/* UserOwner and GroupOwner: only ids that the session's own configuration names, and only what its user owns: no
+ * other name of it, nothing that runs with its owner's rights (own.c looks at that). */
+static int on_own(struct master *m, struct child *c, struct ipc_msg *msg)
+{
+	const struct ipc_own *q = &msg->own;
 	struct msession *s = own_session(m, c, q->sid);
 	struct arena *a;
 	const struct ftp_scope *scope;
-	struct stat st;
 	bool named;
 
 	if (s == NULL)
 		return 0;
-	if (s->state != MSESSION_ACTIVE || (!q->user && !q->group))
+	if (s->state != MSESSION_ACTIVE || (!q->user && !q->group) || !is_path_only(msg->fd))
 		return -WE_PERMIT;
 	a = arena_new(8192, 0);
 	scope = msession_scope(s, true, a);
@@ -367,15 +375,8 @@ static int on_own(struct master *m, struct child *c, const struct ipc_own *q, in
 	arena_free(a);
 	if (!named)
 		return -WE_PERMIT;
-	if (fstat(fd, &st) < 0 || st.st_uid != s->uid || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) ||
-		(S_ISREG(st.st_mode) && (st.st_nlink != 1 || (st.st_mode & (S_ISUID | S_ISGID)) != 0))) {
-		log_debug(&m->log, 3, "session %u: not given to another owner: not a plain file of its user",
-			s->sid);
-		return 0;
-	}
-	if (fchown(fd, q->user ? q->uid : (uid_t)-1, q->group ? q->gid : (gid_t)-1) < 0)
-		log_warn(&(struct log_ctx){.parent = &m->log, .fd = msession_log_fd(s)},
-			"user '%s': a new file keeps its owner: %s", s->user, strerror(errno));
+	own_start(m, s, q, msg->fd);
+	msg->fd = -1;
 	return 0;
 }
 
@@ -488,7 +489,7 @@ static int dispatch(struct master *m, struct child *c, struct ipc_msg *msg)
 	case IPC_OFFENCE:
 		return on_offence(m, c, &msg->offence);
 	case IPC_OWN:
-		return on_own(m, c, &msg->own, msg->fd);
+		return on_own(m, c, msg);
 	case IPC_REIN:
 		return on_rein(m, c, msg);
 	case IPC_CCC:

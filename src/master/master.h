@@ -8,7 +8,7 @@
  *   admit.c    the session table and the limits counted over it
  *   listen.c   listening sockets     logfile.c  log files     control.c  wherryctl's socket     explain.c  wherryctl explain
  *   certs.c    certificate files that change or expire     staple.c   OCSP responses
- *   ban.c      bans     home.c  CreateHome
+ *   ban.c      bans     home.c  CreateHome     own.c  UserOwner and GroupOwner
  *   mapper.c   files mapped for the session processes
  *   rates.c    new numbers for TransferRate without a reload
  *   shut.c     the shutdown message file     share.c, live.c  `wherryd share`
@@ -36,6 +36,7 @@
 struct child;
 struct certs;    /* certs.c */
 struct mapper;   /* mapper.c */
+struct owners;   /* own.c */
 struct staples;  /* staple.c */
 struct preloads; /* vfs/preload.h */
 
@@ -159,6 +160,7 @@ struct master {
 
 	struct certs *certs;     /* NULL = no TLS */
 	struct staples *staples; /* NULL = no TLSStapling */
+	struct owners *owners;   /* NULL = nothing was given away yet */
 	struct bans *bans;       /* NULL = none yet (tests) */
 	struct control *control; /* wherryctl's socket, NULL = none */
 	struct shut *shut;

@@ -304,6 +304,24 @@ static void store_undo(struct store *st)
 		st->offset = st->size_before;
 }
 
+int store_place(const struct store *st)
+{
+	const char *path = st->hidden[0] ? st->hidden : st->path;
+	struct stat written, named;
+	int fd = vfs_open(st->root, path, O_PATH | O_NOFOLLOW, 0, VFS_NOLINKS), r = 0;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(st->fd, &written) < 0 || fstat(fd, &named) < 0)
+		r = -errno;
+	else if (written.st_dev != named.st_dev || written.st_ino != named.st_ino)
+		r = -ESTALE;
+	if (r == 0)
+		return fd;
+	fd_close(&fd);
+	return r;
+}
+
 int store_end(struct store *st, bool complete, enum store_problem *ret_problem, int64_t *ret_size)
 {
 	struct stat sb;

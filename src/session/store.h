@@ -74,6 +74,9 @@ int store_write(struct store *st, const char *p, size_t n);
  * how much is written says offset, the rest stays in the pipe. -EINVAL, -ENOSYS and others of splice(2) when it cannot
  * be done here. */
 int store_splice(struct store *st, int from_pipe, size_t n);
+/* An O_PATH descriptor of the file that is written, which the caller closes; or -errno, -ESTALE when it has not its name
+ * any more. */
+int store_place(const struct store *st);
 /* Finish and free: complete makes it final, otherwise it is kept, cut back or removed as configured.
  * Returns 0 or -errno with *ret_problem; *ret_size is the size of the file afterwards, -1 = not known. */
 int store_end(struct store *st, bool complete, enum store_problem *ret_problem, int64_t *ret_size);

@@ -116,12 +116,14 @@ static bool closing_may_wait(const struct xfer *x)
 	return x->fd >= 0 && !x->fs->local;
 }
 
-/* The end of the store closes its file: UserOwner and GroupOwner need a descriptor after that. */
+/* The end of the store closes and renames its file: UserOwner and GroupOwner need a descriptor after that. */
 static void owned_keep(struct xfer *x)
 {
 	if (!x->store->regular || !(x->store->user_owner.set || x->store->group_owner.set))
 		return;
-	x->owned_fd = fcntl(x->store->fd, F_DUPFD_CLOEXEC, 3);
+	x->owned_fd = store_place(x->store);
+	if (x->owned_fd < 0)
+		log_warn(&x->s->log, "a new file keeps its owner: %s", strerror(-x->owned_fd));
 	x->user_owner = x->store->user_owner;
 	x->group_owner = x->store->group_owner;
 }

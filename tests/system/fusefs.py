@@ -8,7 +8,7 @@ like to an upload. (For reading, holdfs.py needs no library and holds single pat
         slow.delay("read", 2)                   # every read takes 2 s
         slow.fail("write", errno.EIO)           # every write fails
 
-Operations: open, create, getattr, readdir, read, write, flush, truncate. Needs root, /dev/fuse and python3-fusepy;
+Operations: open, create, getattr, readdir, read, write, flush, truncate, chown. Needs root, /dev/fuse and python3-fusepy;
 reason() says what is missing. The file system is a process of its own (this file run as a program), so that a test
 that fails cannot hang in it. Its end releases everything.
 """
@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 
-OPERATIONS = ("open", "create", "getattr", "readdir", "read", "write", "flush", "truncate")
+OPERATIONS = ("open", "create", "getattr", "readdir", "read", "write", "flush", "truncate", "chown")
 POLL_S = 0.01
 
 
@@ -208,6 +208,7 @@ def serve(base, mount):
             os.chmod(self.at(path), mode)
 
         def chown(self, path, uid, gid):
+            self.wait("chown")
             os.chown(self.at(path), uid, gid, follow_symlinks=False)
 
         def utimens(self, path, times=None):

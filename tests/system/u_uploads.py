@@ -471,13 +471,13 @@ def test_who_sees_the_whole_file_system_is_told_at_once(start):
 # --- a disk that hangs
 
 @pytest.fixture
-def hung(start):
-    """A server and a file system below alice's home whose operations can be held."""
+def hung(start, request):
+    """A server and a file system below alice's home whose operations can be held. Its parameter is configuration."""
     if fusefs.reason():
         pytest.skip(fusefs.reason())
     s = start.prepare()
     with fusefs.SlowFs(s.mkdir("slow")) as slow:
-        s.configure(AllowOverwrite="on", TimeoutLinger="1")
+        s.configure(getattr(request, "param", ""), AllowOverwrite="on", TimeoutLinger="1")
         s.start()
         yield s, slow
         for op in fusefs.OPERATIONS:
@@ -509,6 +509,40 @@ def test_a_write_error_keeps_what_was_written_and_says_its_code(hung, error, cod
         slow.release("write")
         c.write("STOR slow/g", content)
     assert content_of(slow.backing("g")) == content
+
+
+@pytest.mark.root
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("hung", ["<Directory ~/*>\nUserOwner 23456\nGroupOwner 34567\n</Directory>\n"], indirect=True,
+                         ids=["owners"])
+def test_a_disk_that_hangs_when_files_get_other_owners_stops_nobody_else(hung):
+    """UserOwner: neither the change nor any close is something that master waits for, and logins need master. More
+    files hang than processes may for one file system; another one's files get their owners meanwhile."""
+    s, slow = hung
+    s.mkdir("fast")
+
+    def owner(path):
+        return os.stat(path).st_uid, os.stat(path).st_gid
+    slow.hold("chown")
+    with binary(s.port) as c:
+        for i in range(12):
+            c.write(f"STOR slow/{i}", b"x" * 1000)
+            if i < 4:
+                wait_until(lambda n=i + 1: slow.held("chown") == n, "master has it done")
+        c.expect(257, "MKD slow/d")
+        slow.hold("flush")
+        slow.hold("getattr")
+        with binary(s.port) as other:
+            other.write("STOR fast/f", b"y")
+            wait_until(lambda: owner(s.home("alice", "fast/f")) == (23456, 34567), "another file given away")
+        assert slow.held("chown") == 4
+        slow.release("getattr")
+        slow.release("chown")
+        for name in [*map(str, range(12)), "d"]:
+            wait_until(lambda: owner(slow.backing(name)) == (23456, 34567), f"{name} given away")
+        assert slow.held("flush") == 0
+        with binary(s.port) as other:
+            other.expect(200, "NOOP")
 
 
 @pytest.mark.root

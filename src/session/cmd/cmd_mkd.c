@@ -29,7 +29,7 @@ static int mkd_look(struct path_work *w, unsigned flags)
 		return r;
 	r = strcmp(a.real, "/") == 0 ? -EEXIST : vfs_mkdir(w->root, a.real, session_dir_mode(w->s, a.conf));
 	if (r == 0 && owner_wanted(a.conf)) {
-		d->fd = vfs_open(w->root, a.real, O_RDONLY | O_DIRECTORY, 0, VFS_NOLINKS);
+		d->fd = vfs_open(w->root, a.real, O_PATH | O_DIRECTORY, 0, VFS_NOLINKS);
 		d->user_owner = a.conf->user_owner;
 		d->group_owner = a.conf->group_owner;
 		if (d->fd < 0)
