@@ -665,6 +665,10 @@ static void xfer_opened(void *arg, int fd, int error)
 		xfer_say_150(x);
 		if (s->ctrl)
 			ctrl_flush(s->ctrl);
+		if (s->xfer != x || x->state != XFER_OPENING) {
+			session_unref(s); /* the control connection was lost, and with it the transfer */
+			return;
+		}
 		if (s->prot_private)
 			xfer_protect(x);
 		else

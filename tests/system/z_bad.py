@@ -1,7 +1,9 @@
 """Bad input and bad surroundings: each a clear message or reply, nothing lost, others unaffected."""
 import contextlib
+import json
 import os
 import re
+import signal
 import socket
 import struct
 import time
@@ -292,3 +294,33 @@ def test_a_file_that_shrinks_during_its_download(server):
         reply = c.expect((426, 451, 226))
         assert reply.code != 226, "the client was told that it has the whole file"
         c.expect(200, "NOOP")
+
+
+@pytest.mark.ours
+@pytest.mark.root  # a session process of its own for each user
+def test_a_control_connection_lost_as_the_data_connection_comes(start):
+    """Both are seen in one turn of the loop: the 150 finds out that the client is gone."""
+    s = start()
+    s.put("f", b"x" * 1000)
+    with Ftp(s.port, user="alice") as other:
+        pid, = [p for p in s.processes() if status(p).get("Name") == "wherryd-session"]
+        for _ in range(5):
+            c = Ftp(s.port, user="alice")
+            address = c.epsv()
+            c.send("RETR f")
+            time.sleep(0.1)  # it waits for the data connection
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                data = socket.create_connection(address, 10)
+                c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                c.close()
+                time.sleep(0.05)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            with data, contextlib.suppress(ConnectionError):
+                assert read_all(data) == b""
+            other.expect(200, "NOOP")
+        wait_until(lambda: len(json.loads(s.tool("ftpwho", "-f", s.path("run", "scoreboard"), "-o", "json").stdout)
+                               ["connections"]) == 1, "the others are gone")
+        assert other.read("RETR f") == b"x" * 1000
+        assert pid in s.processes()
