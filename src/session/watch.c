@@ -36,6 +36,9 @@ static void watch_event(uv_poll_t *h, int status, int events)
 {
 	struct watch *w = h->data;
 
+	/* libuv has stopped. But the error may be behind bytes that are read first. */
+	if (status < 0)
+		(void)uv_poll_start(h, w->events, watch_event); /* fails only for a handle being closed */
 	w->fn(w->arg, status < 0 ? w->events : events);
 }
 

@@ -1,5 +1,6 @@
 /* Watches: nothing before they are asked, what the loop cannot watch is looked at, none calls after its end. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -78,6 +79,65 @@ static void a_socket_is_told_about(void **state)
 	fd_close(&fd[0]);
 }
 
+/* Two ends of a TCP connection. */
+static void connection_make(int fd[2])
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof a;
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&a, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &len), 0);
+	fd[1] = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(fd[1], (struct sockaddr *)&a, len), 0);
+	fd[0] = accept(listener, NULL, NULL);
+	assert_true(fd[0] >= 0);
+	fd_close(&listener);
+}
+
+struct reader {
+	struct watch *watch;
+	int fd, error;
+	size_t bytes;
+};
+
+static void read_one(void *arg, int events)
+{
+	struct reader *r = arg;
+	char c;
+	ssize_t n = recv(r->fd, &c, 1, MSG_DONTWAIT);
+
+	if (n > 0) {
+		r->bytes++;
+		watch_set(r->watch, UV_READABLE); /* as before */
+		return;
+	}
+	r->error = n < 0 ? errno : 0;
+	watch_free(&r->watch);
+}
+
+static void an_error_behind_bytes_is_told_after_them(void **state)
+{
+	struct linger hard = {.l_onoff = 1};
+	struct reader r = {.error = -1};
+	int fd[2];
+
+	connection_make(fd);
+	assert_int_equal(send(fd[1], "abc", 3, MSG_NOSIGNAL), 3);
+	(void)setsockopt(fd[1], SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+	fd_close(&fd[1]); /* a reset */
+	r.fd = fd[0];
+	r.watch = watch_new(&loop, fd[0], read_one, &r);
+	watch_set(r.watch, UV_READABLE);
+	for (int turn = 0; turn < 100 && r.watch; turn++)
+		(void)uv_run(&loop, UV_RUN_NOWAIT);
+	assert_int_equal(r.bytes, 3);
+	assert_int_equal(r.error, ECONNRESET);
+	assert_null(r.watch);
+	fd_close(&fd[0]);
+}
+
 /* epoll takes no regular files. */
 static void what_the_kernel_does_not_watch_is_looked_at(void **state)
 {
@@ -101,6 +161,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_unused_watch_costs_nothing, loop_setup, loop_teardown),
 		cmocka_unit_test_setup_teardown(a_socket_is_told_about, loop_setup, loop_teardown),
+		cmocka_unit_test_setup_teardown(
+			an_error_behind_bytes_is_told_after_them, loop_setup, loop_teardown),
 		cmocka_unit_test_setup_teardown(
 			what_the_kernel_does_not_watch_is_looked_at, loop_setup, loop_teardown),
 	};
