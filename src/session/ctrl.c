@@ -171,6 +171,7 @@ static int in_read(struct ctrl *c)
 		c->raw_in += (uint64_t)n;
 		if (telnet_filter(&c->telnet, buf, (size_t)n, &c->lines.in, &c->out) < 0)
 			return -ENOMEM;
+		c->converted = c->out.len; /* answers to Telnet commands are no text */
 		if ((size_t)n < room)
 			return 0;
 	}

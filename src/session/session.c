@@ -295,16 +295,16 @@ static enum ftp_result command_run(struct session *s, const struct ftp_verb *v, 
 static bool line_convert(const struct session *s, struct line_cmd *line, struct buf *buf)
 {
 	struct charset *charset = session_charset(s);
-	size_t verb;
+	const char *blank;
 
 	if (!charset)
 		return s->scope->conf.encoding == FTP_ENCODING_OFF || utf8_valid(line->arg, line->arg_len);
 	if (charset_convert(charset, CHARSET_TO_LOCAL, line->raw, line->raw_len, buf) < 0)
 		return false;
-	if (line->has_arg) {
-		verb = (size_t)(line->arg - line->raw); /* is ASCII */
-		line->arg = buf->data + verb;
-		line->arg_len = buf->len - verb;
+	blank = line->has_arg ? memchr(buf->data, ' ', buf->len) : NULL;
+	if (blank) {
+		line->arg = blank + 1;
+		line->arg_len = buf->len - (size_t)(line->arg - buf->data);
 	}
 	line->raw = buf->data;
 	line->raw_len = buf->len;

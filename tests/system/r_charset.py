@@ -104,6 +104,28 @@ def test_a_letter_255_is_no_telnet_command(made, charset):
     assert on_disk(s) == [sent.decode(charset).encode()]
 
 
+@pytest.mark.ours  # the reference says nothing to Telnet commands
+def test_answers_to_Telnet_commands_are_not_converted(made):
+    s = made("UseEncoding ISO-8859-1 UTF-8\n", names=(LATIN,))
+    with Ftp(s.port, user="alice") as c:
+        c.binary()
+        c.send_raw(b"\xff\xfb\x01SIZE " + UTF8 + b"\r\nDELE nosuch\xc3\xa9\r\n")
+        expected = b"\xff\xfe\x01213 7\r\n550 nosuch\xc3\xa9: No such file or directory\r\n"
+        heard = b""
+        while len(heard) < len(expected):
+            more = c.sock.recv(1000)
+            assert more, heard
+            heard += more
+        assert heard == expected
+
+
+def test_a_verb_that_becomes_shorter_is_not_understood(made):
+    s = made("UseEncoding ISO-8859-1 UTF-8\n", names=())
+    with Ftp(s.port, user="alice") as c:
+        c.expect(500, "\u00e9\u00e8".encode() * 8 + b" x")
+        c.expect(257, "PWD")
+
+
 def test_OPTS_UTF8_changes_the_charset_of_the_client(made):
     s = made("UseEncoding UTF-8 ISO-8859-1\n")
     with Ftp(s.port, user="alice") as c:
