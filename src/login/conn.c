@@ -172,6 +172,9 @@ static void hand_over(struct login_conn *c, uint64_t now_ms)
 	};
 
 	m.input.data = line_pending(&c->in, &m.input.len);
+	/* Before the session process shows it: no client is to be there twice. */
+	score_release(c->score);
+	c->score = NULL;
 	if (c->env->ops->master(c->env->arg, c, IPC_HANDOFF, &m) == 0)
 		c->sid = 0; /* the session's now */
 	else

@@ -18,6 +18,7 @@
 #include "login/commands.h"
 #include "login/conn.h"
 #include "login/record.h"
+#include "score/score.h"
 
 #define SID 7
 
@@ -49,6 +50,7 @@ static uint64_t now;
 static char events[4096]; /* what was sent to master and auth */
 static bool auth_there;
 static int master_result;
+static bool shown_at_hand_over;
 
 static void event(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static void event(const char *fmt, ...)
@@ -71,10 +73,12 @@ static int fake_master(void *arg, const struct login_conn *c, enum ipc_type type
 		event("DISCONNECT %u;", ((const struct ipc_disconnect *)msg)->sid);
 	else if (type == IPC_HOST)
 		event("HOST %u;", ((const struct ipc_host *)msg)->server);
-	else
+	else {
+		shown_at_hand_over = c->score != NULL;
 		event("HANDOFF %u %s%s%s clnt=%s in=%.*s;", h->sid, h->type_ascii ? "A" : "I",
 			h->utf8_on ? " utf8" : "", h->quiet ? " quiet" : "", h->clnt, (int)h->input.len,
 			(const char *)h->input.data);
+	}
 	return master_result;
 }
 
@@ -507,6 +511,28 @@ static void a_login_is_handed_over_with_what_the_client_set(void **state)
 	assert_null(strstr(events, "DISCONNECT"));
 }
 
+/* The session process shows the client from then on. */
+static void the_scoreboard_forgets_a_client_before_the_hand_over(void **state)
+{
+	struct score_info info = {.program = "wherryd", .server = SCORE_STANDALONE};
+	struct score_region *region;
+	struct score_board *board;
+
+	assert_int_equal(score_create(NULL, &info, &board, NULL), 0);
+	assert_int_equal(score_region_new(board, SCORE_LOGIN, 4, &region, NULL), 0);
+	conn.score = score_claim(region, SID);
+	assert_non_null(conn.score);
+	say("USER alice\r\nPASS x\r\n");
+	(void)heard();
+	shown_at_hand_over = true;
+	result(1, IPC_OK, "");
+	assert_non_null(strstr(events, "HANDOFF"));
+	assert_false(shown_at_hand_over);
+	assert_null(conn.score);
+	score_region_drop(region);
+	score_close(board, false);
+}
+
 static void pipelined_replies_leave_before_the_hand_over(void **state)
 {
 	say("USER alice\r\nPASS -x\r\n");
@@ -861,6 +887,7 @@ int main(void)
 		T(unusable_lines_are_answered_and_skipped),
 		T(host_chooses_a_server_of_the_same_address),
 		T(a_login_is_handed_over_with_what_the_client_set),
+		T(the_scoreboard_forgets_a_client_before_the_hand_over),
 		T(pipelined_replies_leave_before_the_hand_over),
 		T(a_failure_is_told_in_steps_of_time),
 		T(a_failure_forgets_the_user),

@@ -560,8 +560,8 @@ def test_ftpwho_says_which_connections_are_protected(common):
         last = max(c["session"] for c in seen["connections"])
         assert protected(last - 1) == [(None, None)]
         with Ftps(common.port) as ftp:
+            ftp.expect(200, "PBSZ 0")  # with TLS 1.3 the handshake ends for the client before the server has seen its end
             assert protected(last) == [(True, None)]
-            ftp.expect(200, "PBSZ 0")
             ftp.expect(200, "PROT P")
             assert protected(last) == [(True, True)]
             ftp.login("alice")
