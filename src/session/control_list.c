@@ -29,9 +29,12 @@ static void list_fill(void *arg, const atomic_bool *cancel)
 	l->n = l->src->fill(l->src, l->piece, sizeof l->piece, cancel);
 }
 
-static void list_free_all(struct control_list *l)
+static void list_free_all(struct session *s, struct control_list *l)
 {
-	l->src->free(l->src);
+	if (l->n == 0)
+		l->src->free(l->src);
+	else
+		session_free_source(s, l->src);
 	free(l->last);
 	free(l);
 }
@@ -50,7 +53,7 @@ static enum ftp_result list_filled(struct session *s, void *arg)
 	if (l->n < 0 && l->n != -ECANCELED)
 		log_info(&s->log, "listing cut short: %s", err_text((int)l->n));
 	session_reply(s, l->code, "%s", l->last);
-	list_free_all(l);
+	list_free_all(s, l);
 	return FTP_DONE;
 }
 
@@ -78,6 +81,6 @@ void xfer_control_list_drop(struct session *s)
 {
 	if (!s->listing)
 		return;
-	list_free_all(s->listing);
+	list_free_all(s, s->listing);
 	s->listing = NULL;
 }

@@ -8,6 +8,7 @@
 #include "session/pool.h"
 #include "session/proc.h"
 #include "session/session_priv.h"
+#include "session/xfer.h"
 #include "vfs/fstype.h"
 
 #define LONG_MS 1000
@@ -161,4 +162,44 @@ void session_close_fd(struct session *s, int *fd, dev_t dev)
 	*fd = -1;
 	session_ref(s);
 	pool_add(s->proc->pool, &c->task);
+}
+
+struct source_end {
+	struct pool_task task;
+	struct session *s;
+	struct xfer_source *src;
+};
+
+static uint64_t source_end_place(const struct pool_task *t)
+{
+	const struct source_end *e = t->arg;
+
+	return session_place(e->s);
+}
+
+static void source_end_work(struct pool_task *t)
+{
+	struct source_end *e = t->arg;
+
+	e->src->free(e->src);
+}
+
+static void source_end_done(struct pool_task *t)
+{
+	struct source_end *e = t->arg;
+
+	session_unref(e->s);
+	free(e);
+}
+
+void session_free_source(struct session *s, struct xfer_source *src)
+{
+	struct source_end *e = xcalloc(1, sizeof *e);
+
+	e->s = s;
+	e->src = src;
+	e->task = (struct pool_task){
+		.work = source_end_work, .done = source_end_done, .place = source_end_place, .arg = e};
+	session_ref(s);
+	pool_add(s->proc->pool, &e->task);
 }

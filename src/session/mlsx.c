@@ -379,10 +379,12 @@ static ssize_t mlsd_fill(struct xfer_source *src, char *buf, size_t size, const 
 			n = put_dots(m, buf + len, size - len, &skip);
 		} else {
 			/* a directory that cannot be read further ends there */
-			if (!m->ent && vfs_dir_next(m->dir, &m->ent) <= 0)
+			if (!m->ent && (!m->dir || vfs_dir_next(m->dir, &m->ent) <= 0))
 				m->ent = NULL;
-			if (!m->ent)
+			if (!m->ent) {
+				vfs_dir_close(&m->dir);
 				return (ssize_t)len;
+			}
 			n = put_entry(m, buf + len, size - len, &skip);
 		}
 		if (n == 0 && !skip)

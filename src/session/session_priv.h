@@ -78,8 +78,12 @@ void command_clear(struct session_command *c);
 bool command_argument_ok(struct session *s, const struct ftp_verb *v, const struct line_cmd *line);
 
 /* job.c */
+struct xfer_source;
 uint64_t session_place(const struct session *s); /* of its command's object, for pool.h */
 void session_job_cancel(struct session *s);      /* no job: nothing */
+/* Free src, which has not come to its end and may have directories open, in a pool thread, for whose time the session is
+ * kept. */
+void session_free_source(struct session *s, struct xfer_source *src);
 
 /* timers.c */
 struct session_timers *timers_new(struct session *s);

@@ -68,8 +68,10 @@ static void xfer_free(struct xfer *x)
 	mapped_close(x);
 	session_close_fd(x->s, &x->fd, x->dev);
 	session_close_fd(x->s, &x->owned_fd, x->dev);
-	if (x->src)
+	if (x->src && x->source_ended)
 		x->src->free(x->src);
+	else if (x->src)
+		session_free_source(x->s, x->src);
 	free(x->pending);
 	zfilter_free(x->z);
 	free(x->display);

@@ -19,7 +19,8 @@ struct xfer_source {
 	 * the end, or -errno: the transfer then ends with the reply for that errno. Runs in a pool thread
 	 * and may block; returns soon, with -ECANCELED, when *cancel becomes true. */
 	ssize_t (*fill)(struct xfer_source *src, char *buf, size_t size, const atomic_bool *cancel);
-	/* The end in any case, on the loop; frees src. */
+	/* The end in any case; frees src. On the loop after the end of fill(), which has closed what was open by then; else
+	 * in a pool thread. */
 	void (*free)(struct xfer_source *src);
 };
 

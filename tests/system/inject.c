@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -33,12 +34,16 @@ struct plan {
 	_Atomic uint32_t cold_calls;     /* of these, for bytes that were not in memory */
 	_Atomic uint32_t preads;
 	struct rule map; /* mmap(2) of files for reading, at least MAP_LEAST bytes */
+	_Atomic uint32_t
+		loop_dirs; /* open directories (not O_PATH) closed in the first thread of a process */
+	_Atomic uint32_t pool_dirs; /* and in others */
 };
 
 static struct plan none, *plan = &none;
 static ssize_t (*real_sendfile)(int, int, off64_t *, size_t);
 static ssize_t (*real_pread)(int, void *, size_t, off64_t);
 static long (*real_syscall)(long, ...);
+static int (*real_close)(int);
 
 __attribute__((constructor)) static void start(void)
 {
@@ -54,6 +59,17 @@ __attribute__((constructor)) static void start(void)
 	if (plan == MAP_FAILED)
 		abort();
 	close(fd);
+}
+
+int close(int fd)
+{
+	struct stat st;
+
+	if (!real_close) /* of a library that starts before this one */
+		real_close = (int (*)(int))dlsym(RTLD_NEXT, "close");
+	if ((fcntl(fd, F_GETFL) & O_PATH) == 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+		atomic_fetch_add(getpid() == gettid() ? &plan->loop_dirs : &plan->pool_dirs, 1);
+	return real_close(fd);
 }
 
 static int down(_Atomic uint32_t *n)

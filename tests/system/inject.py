@@ -14,7 +14,7 @@ import subprocess
 ALWAYS = 0xFFFFFFFF
 HERE = os.path.dirname(os.path.abspath(__file__))
 FIELDS = {"sendfile": 0, "pread": 16, "no_cachestat": 32, "calls": 36, "largest": 40, "loop_calls": 44, "cold_calls": 48,
-          "preads": 52, "map": 56}
+          "preads": 52, "map": 56, "loop_dirs": 72, "pool_dirs": 76}
 
 
 class Inject:
@@ -71,6 +71,16 @@ class Inject:
     @property
     def loop_calls(self):
         return self._get("loop_calls")
+
+    @property
+    def loop_dirs(self):
+        """Directories that were closed in the first thread of a process."""
+        return self._get("loop_dirs")
+
+    @property
+    def pool_dirs(self):
+        """In other threads."""
+        return self._get("pool_dirs")
 
     @property
     def cold_calls(self):

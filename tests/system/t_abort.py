@@ -1,10 +1,13 @@
 """ABOR of a download at any moment, on every path: spec/sendfile.md 4.1."""
 import contextlib
+import os
 import random
+import time
 
 import pytest
 
 from ftpclient import Ftp, read_all
+from inject import Inject
 from servers import wait_until
 
 pytestmark = pytest.mark.ours
@@ -101,3 +104,39 @@ def test_of_a_client_that_does_not_read(start, path):
         record = records(server, "big", 1)[0]
         assert record[-1] == "i" and 0 < int(record[7]) < SIZE
         c.expect(200, "NOOP")
+
+
+@pytest.mark.parametrize("command", ["LIST many", "MLSD many", "STAT many"])
+@pytest.mark.timeout(60)
+def test_the_directory_of_a_listing_is_never_closed_on_the_loop(start, command):
+    """Some file systems ask another machine even then, and the loop has all clients. The client takes everything; then
+    it reads nothing, and aborts or is gone."""
+    s = start.prepare()
+    s.mkdir("many")
+    for i in range(15000):
+        os.close(os.open(s.home("alice", "many", f"{i:0240}"), os.O_CREAT | os.O_WRONLY))
+    s.configure()
+    inject = Inject(s.dir)
+    s.start(env=inject.env())
+    control = command.startswith("STAT")
+    with Ftp(s.port, user="alice", timeout=20) as c:
+        c.expect(200, "TYPE I")
+        inject.reset()
+        assert len(c.cmd(command).lines if control else c.lines(command)) >= 15000
+        assert inject.loop_dirs == 0 and inject.pool_dirs > 0
+    with contextlib.closing(Ftp(s.port, user="alice", timeout=20)) as c:
+        if control:
+            c.send(command)
+        else:
+            data = c.start(command)
+        time.sleep(1)  # all buffers are full
+        inject.reset()
+        if control:
+            c.close()
+        else:
+            c.send("ABOR")
+            c.expect(426)
+            c.expect(226)
+            data.close()
+        wait_until(lambda: inject.loop_dirs + inject.pool_dirs > 0, "the directory is closed")
+        assert inject.loop_dirs == 0
