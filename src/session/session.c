@@ -103,7 +103,11 @@ void session_give_back(struct session *s)
 		.prot_private = s->prot_private};
 
 	q.input.data = line_pending(&s->ctrl->lines, &q.input.len);
+	score_release(s->slot); /* before login shows the client */
+	s->slot = NULL;
 	proc_send_fd(s->proc, IPC_REIN, &q, s->ctrl->fd); /* a copy: ours is closed now */
+	/* The number goes with the client, who may be back in this process before the last file of this session is closed. */
+	s->sid = 0;
 	session_control_lost(s);
 }
 

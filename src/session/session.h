@@ -92,7 +92,7 @@ struct session {
 	struct list link; /* of the process's sessions */
 	struct session_proc *proc;
 	unsigned refs;
-	uint32_t sid;
+	uint32_t sid; /* 0: given back, REIN or AUTH */
 	enum session_state state;
 	struct log_ctx log;
 

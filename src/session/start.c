@@ -379,6 +379,7 @@ void session_free(struct session *s)
 	free(s->display_seen);
 	free(s->end_text);
 	free(s);
-	proc_send(p, IPC_SESSION_END, &gone);
+	if (gone.sid) /* else it was given back */
+		proc_send(p, IPC_SESSION_END, &gone);
 	proc_session_gone(p);
 }

@@ -1,5 +1,6 @@
 """A file system that hangs holds up those who use it, and nobody else, even in the same session process."""
 import contextlib
+import json
 import os
 import time
 
@@ -218,6 +219,27 @@ def test_asking_for_the_room_of_the_root_hangs(start):
         fs.release()
         server.stop()
         fs.unmount()
+
+
+@pytest.mark.timeout(60)
+def test_a_client_goes_back_to_login_while_a_file_is_closed(mounted):
+    """What is left of its session has nothing to do with it any more."""
+    def shown():
+        return json.loads(server.tool("ftpwho", "-o", "json", "-f", server.path("run", "scoreboard")).stdout)["connections"]
+    server, fs = mounted(3600)
+    with Ftp(server.port, user="alice") as c:
+        fs.hold("f0", "flush")
+        c.expect(213, "XCRC slow/f0")
+        fs.wait_held(1)
+        c.expect(220, "REIN")
+        assert len(shown()) == 1
+        c.login("alice")
+        assert len(shown()) == 1
+        fs.release()
+        time.sleep(0.3)  # the session before ends now
+        c.expect(200, "NOOP")
+        c.expect(220, "REIN")
+        c.login("alice")
 
 
 @pytest.mark.timeout(60)
