@@ -408,10 +408,10 @@ struct ftp_conf {
 	struct ftp_socket_options socket_options;
 	bool nodelay_ctrl, nodelay_data;
 	struct ftp_qos qos;
-	uint16_t passive_min, passive_max; /* 0 = system's choice */
-	const char *masquerade_name;       /* as written */
-	struct addr masquerade;            /* as found at the load; sa_family 0 = none */
-	struct ftp_live *masquerade_live;  /* for ftp_live_addr(); NULL: written as an address */
+	uint16_t passive_min, passive_max;      /* 0 = system's choice */
+	const char *masquerade_name;            /* as written */
+	struct addr masquerade;                 /* as found at the load; sa_family 0 = none */
+	const struct ftp_live *masquerade_live; /* for ftp_live_addr(); NULL: written as an address */
 	struct ftp_foreign foreign;
 	enum ftp_root_revoke root_revoke;
 
@@ -557,7 +557,7 @@ struct ftp_conf {
 	struct ftp_logfile *tls_log;     /* NULL = none */
 	const char *tls_masquerade_name; /* TLSMasqueradeAddress: as masquerade, for clients with TLS */
 	struct addr tls_masquerade;
-	struct ftp_live *tls_masquerade_live;
+	const struct ftp_live *tls_masquerade_live;
 
 	struct ftp_env *env;
 };
@@ -692,7 +692,7 @@ struct ftp_config {
 	unsigned scoreboard_scrub_secs;   /* 0 = off */
 	unsigned masquerade_refresh_secs; /* DynMasqRefresh, 0 = never */
 	const struct ftp_live_name *live_names;
-	void *live_pool; /* of their slots; NULL = there are none */
+	struct ftp_live_pool *live_pool; /* of their slots; NULL = there are none */
 	struct tls_cache_config tls_cache;
 	const char *tls_passphrase_program; /* NULL = none */
 

@@ -216,7 +216,7 @@ static bool old_masquerade(const struct ftp_loader *l, const char *name, struct 
 }
 
 int ftp_call_masquerade(
-	struct conf_call *c, const char **ret_name, struct addr *ret_a, struct ftp_live **ret_live)
+	struct conf_call *c, const char **ret_name, struct addr *ret_a, const struct ftp_live **ret_live)
 {
 	struct ftp_loader *l = c->arg;
 	struct addr found[16], literal;
@@ -226,8 +226,11 @@ int ftp_call_masquerade(
 	*ret_live = NULL;
 	if (addr_parse(c->args[0], 0, &literal) < 0 && c->args[0][0] != '[') {
 		*ret_live = ftp_live_slot(l, c->args[0], c->err);
-		if (*ret_live == NULL)
+		if (*ret_live == NULL && l->live_pool != NULL)
 			return c->err->code;
+		if (*ret_live == NULL)
+			conf_warn(c->parser, &c->pos, c->row->name, "'%.200s' is not looked up again: %s",
+				c->args[0], c->err->text);
 	}
 	for (int i = 0; i < n; i++) { /* PASV can tell IPv4 only */
 		if (i == 0 || (addr_is_v4(&found[i]) && !addr_is_v4(ret_a)))

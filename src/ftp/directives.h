@@ -47,7 +47,7 @@ struct ftp_loader {
 	unsigned n_logfiles;
 	struct ftp_env *env;        /* SetEnv so far, newest first, for %{env:NAME} */
 	struct ftp_live_name *live; /* names that are looked up again */
-	struct ftp_live *live_pool;
+	struct ftp_live_pool *live_pool;
 	unsigned n_live;
 	/* RewriteConditions of the section that wait for their rule */
 	const struct conf_section *rewrite_section;
@@ -77,11 +77,11 @@ int ftp_resolve(struct ftp_loader *l, const char *name, struct addr *ret_addrs, 
 /* The same for a name that is no address, outside of a load. */
 int ftp_resolve_name(const char *name, int family, struct addr *ret_addrs, unsigned max);
 /* The slot of a name; NULL with err set. */
-struct ftp_live *ftp_live_slot(struct ftp_loader *l, const char *name, struct err *err);
+const struct ftp_live *ftp_live_slot(struct ftp_loader *l, const char *name, struct err *err);
 /* Address to tell clients instead of the local one, by args[0]. At a reload a name that does not resolve keeps the address it had.
  * ret_live: its slot, NULL for an address. */
 int ftp_call_masquerade(
-	struct conf_call *c, const char **ret_name, struct addr *ret_a, struct ftp_live **ret_live);
+	struct conf_call *c, const char **ret_name, struct addr *ret_a, const struct ftp_live **ret_live);
 /* words from..n joined by blanks, in the arena; NULL without memory. */
 const char *ftp_call_joined(struct conf_call *c, unsigned from);
 /* RETR,STOR,... to FTP_XFER_ bits. */

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/alloc.h"
+#include "base/shown.h"
 #include "base/str.h"
 #include "ftp/directives.h"
 
@@ -14,43 +15,62 @@ struct ftp_live {
 	_Atomic uint32_t v4; /* network order; 0: the address of the load */
 };
 
+struct ftp_live_pool {
+	struct ftp_live *rw; /* to write; only where it was inherited on purpose */
+	const struct ftp_live *ro;
+};
+
 static void pool_end(void *obj)
 {
-	(void)munmap(obj, SLOTS * sizeof(struct ftp_live));
+	struct ftp_live_pool *pool = obj;
+
+	(void)munmap(pool->rw, SLOTS * sizeof(struct ftp_live));
+	(void)munmap((void *)(uintptr_t)pool->ro, SLOTS * sizeof(struct ftp_live));
 }
 
-struct ftp_live *ftp_live_slot(struct ftp_loader *l, const char *name, struct err *err)
+static struct ftp_live_pool *pool_new(struct arena *a, struct err *err)
+{
+	struct ftp_live_pool *pool = arena_alloc(a, sizeof(*pool));
+	const void *ro;
+	void *rw;
+	int r = pool != NULL ? shown_new("wherry-addresses", SLOTS * sizeof(struct ftp_live), &rw, &ro)
+			     : -ENOMEM;
+
+	if (r < 0) {
+		(void)err_set(err, -r, "no memory that others cannot change: %s", err_text(r));
+		return NULL;
+	}
+	*pool = (struct ftp_live_pool){rw, ro};
+	if (arena_defer(a, pool_end, pool))
+		return pool;
+	pool_end(pool);
+	(void)err_set(err, ENOMEM, "out of memory");
+	return NULL;
+}
+
+const struct ftp_live *ftp_live_slot(struct ftp_loader *l, const char *name, struct err *err)
 {
 	struct ftp_live_name *n;
-	void *pool;
 
 	for (n = l->live; n != NULL; n = n->next)
 		if (str_eq_nocase(n->name, name))
-			return n->slot;
-	if (l->live_pool == NULL) {
-		pool = mmap(NULL, SLOTS * sizeof(struct ftp_live), PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		if (pool == MAP_FAILED)
-			goto no_memory;
-		if (!arena_defer(l->arena, pool_end, pool)) {
-			pool_end(pool);
-			goto no_memory;
-		}
-		l->live_pool = pool;
-	}
+			return &l->live_pool->ro[n->slot];
+	if (l->live_pool == NULL)
+		l->live_pool = pool_new(l->arena, err);
+	if (l->live_pool == NULL)
+		return NULL;
 	if (l->n_live == SLOTS) {
 		(void)err_set(err, WE_CONFIG, "there are more than %d names to look up", SLOTS);
 		return NULL;
 	}
 	n = arena_alloc(l->arena, sizeof(*n));
-	if (n == NULL)
-		goto no_memory;
-	*n = (struct ftp_live_name){l->live, name, l->opt->family, &l->live_pool[l->n_live++]};
+	if (n == NULL) {
+		(void)err_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	*n = (struct ftp_live_name){l->live, name, l->opt->family, l->n_live++};
 	l->live = n;
-	return n->slot;
-no_memory:
-	(void)err_set(err, ENOMEM, "out of memory");
-	return NULL;
+	return &l->live_pool->ro[n->slot];
 }
 
 struct addr ftp_live_addr(const struct ftp_live *slot, const struct addr *fallback)
@@ -74,7 +94,8 @@ static const struct addr *first_v4(const struct addr *list, int n)
 	return NULL;
 }
 
-static void name_refresh(const struct ftp_live_name *n, const struct log_ctx *log)
+static void name_refresh(
+	const struct ftp_live_name *n, const struct ftp_live_pool *pool, const struct log_ctx *log)
 {
 	struct addr found[16];
 	const struct addr *a;
@@ -89,18 +110,23 @@ static void name_refresh(const struct ftp_live_name *n, const struct log_ctx *lo
 		return;
 	}
 	v4 = a->in4.sin_addr.s_addr;
-	if (atomic_exchange(&n->slot->v4, v4) != v4)
+	if (atomic_exchange(&pool->rw[n->slot].v4, v4) != v4)
 		log_info(log, "MasqueradeAddress '%s' is %s", n->name, addr_text(a, text));
 }
 
 void ftp_live_refresh(const struct ftp_config *config, const struct log_ctx *log)
 {
 	for (const struct ftp_live_name *n = config->live_names; n != NULL; n = n->next)
-		name_refresh(n, log);
+		name_refresh(n, config->live_pool, log);
 }
 
-void ftp_live_child(const struct ftp_config *config)
+int ftp_live_inherit(const struct ftp_config *config, bool writable)
 {
-	if (config->live_pool != NULL)
-		(void)mprotect(config->live_pool, SLOTS * sizeof(struct ftp_live), PROT_READ);
+	const struct ftp_live_pool *pool = config->live_pool;
+
+	if (pool == NULL)
+		return 0;
+	return madvise(pool->rw, SLOTS * sizeof(struct ftp_live), writable ? MADV_DOFORK : MADV_DONTFORK) < 0
+		       ? -errno
+		       : 0;
 }

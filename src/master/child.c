@@ -93,6 +93,9 @@ static int spawn(struct master *m, enum ipc_role role, struct generation *g, con
 	struct birth b = {.chan_fd = -1};
 	int fds[2], r;
 
+	r = role == IPC_AUTH ? ftp_live_inherit(g->config, true) : 0;
+	if (r < 0)
+		return err_sys(err, -r, "cannot share the addresses that are looked up again");
 	r = ipc_pair(fds);
 	if (r < 0)
 		return err_sys(err, -r, "cannot make a channel");
@@ -107,7 +110,9 @@ static int spawn(struct master *m, enum ipc_role role, struct generation *g, con
 	b.c->pid = fork();
 	if (b.c->pid == 0)
 		newborn_run(m, &b);
-	b.c->identity.create_home = NULL; /* the caller's */
+	if (role == IPC_AUTH)
+		(void)ftp_live_inherit(g->config, false); /* as before */
+	b.c->identity.create_home = NULL;                 /* the caller's */
 	b.c->identity.home = NULL;
 	fd_close(&fds[1]);
 	if (b.c->pid < 0) {

@@ -213,10 +213,8 @@ void newborn_run(struct master *m, const struct birth *b)
 	(void)prctl(PR_SET_NAME, c->role == IPC_SESSION ? "wherryd-session"
 				 : c->role == IPC_LOGIN ? "wherryd-login"
 							: "wherryd-auth");
-	if (c->role != IPC_AUTH) {
-		ftp_live_child(c->gen->config);
+	if (c->role != IPC_AUTH)
 		ftp_config_wipe_secrets(c->gen->config);
-	}
 	if (c->role == IPC_SESSION)
 		limit_resources(&c->gen->config->servers[0]->scope->conf);
 	if (c->identity.create_home != NULL && !c->identity.create_home->as_user)
