@@ -16,18 +16,13 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "master/newborn.h"
+#include "master/staple_answer.h"
 
 #define RUNNING_MAX   4
 #define RETRY_MS      60000 /* after a failure; doubled with each further one */
 #define RETRY_MAX_MS  3600000
 #define OVERTIME_SECS 20 /* beyond TLSStaplingTimeout: name servers */
-
-/* What comes out of the pipe. */
-struct answer {
-	uint32_t failed; /* why is in text */
-	char text[512];
-	struct tls_staple staple;
-};
+#define DEATH_SECS    5  /* from then on until its alarm has ended the process */
 
 struct question {
 	struct staples *all;
@@ -37,10 +32,10 @@ struct question {
 	unsigned failures; /* in a row */
 	bool told;         /* the log has the present state of things */
 	/* while it is asked */
-	int fd; /* -1 = it is not */
-	pid_t pid;
+	int fd;               /* -1 = it is not */
+	uint64_t deadline_ms; /* the process has ended by then, or is not what it was */
 	struct loop_watch watch;
-	struct answer *answer;
+	struct staple_answer *answer;
 	size_t got;
 };
 
@@ -63,7 +58,7 @@ static void ask(struct master *m, const struct question *q, int fd) __attribute_
 static void ask(struct master *m, const struct question *q, int fd)
 {
 	const struct tls_config *conf = &q->server->scope->conf.tls;
-	struct answer *a = xcalloc(1, sizeof(*a));
+	struct staple_answer *a = xcalloc(1, sizeof(*a));
 	struct sandbox_identity id;
 	struct err err = ERR_INIT;
 	sigset_t none;
@@ -106,13 +101,6 @@ static void ask(struct master *m, const struct question *q, int fd)
 }
 
 /* --- what it says --- */
-
-static bool answer_good(const struct answer *a, int64_t now)
-{
-	const struct tls_staple *s = &a->staple;
-
-	return s->n > 0 && s->n <= sizeof(s->der) && s->until > now && s->refresh <= s->until;
-}
 
 /* Does o send what is known for q? Of other generations those that have the same certificate: their sessions go on making data
  * connections. What was taken without a look at its signature does not pass for more. */
@@ -194,8 +182,9 @@ static void question_end(struct question *q)
 static void on_answer(void *arg, uint32_t events)
 {
 	struct question *q = arg;
-	struct answer *a = q->answer;
+	struct staple_answer *a = q->answer;
 	ssize_t n = read(q->fd, (char *)a + q->got, sizeof(*a) - q->got);
+	const char *why;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -204,13 +193,9 @@ static void on_answer(void *arg, uint32_t events)
 		if (q->got < sizeof(*a))
 			return;
 	}
-	a->text[sizeof(a->text) - 1] = '\0';
-	if (q->got < sizeof(*a))
-		failed(q, "the process that asks has ended; the responder did not answer in time");
-	else if (a->failed != 0)
-		failed(q, a->text);
-	else if (!answer_good(a, (int64_t)time(NULL)))
-		failed(q, "the process that asks has said nothing useful");
+	why = staple_answer_check(a, q->got, (int64_t)time(NULL));
+	if (why != NULL)
+		failed(q, why);
 	else
 		succeeded(q, &a->staple);
 	question_end(q);
@@ -220,17 +205,18 @@ static void question_start(struct question *q)
 {
 	struct master *m = q->all->m;
 	int fds[2];
+	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0) {
 		failed(q, strerror(errno));
 		return;
 	}
-	q->pid = fork();
-	if (q->pid == 0)
+	pid = fork();
+	if (pid == 0)
 		ask(m, q, fds[1]);
 	fd_close(&fds[1]);
 	q->watch.fd = -1;
-	if (q->pid < 0 || fd_nonblock(fds[0], true) < 0 ||
+	if (pid < 0 || fd_nonblock(fds[0], true) < 0 ||
 		loop_add(&m->loop, &q->watch, fds[0], EPOLLIN, on_answer, q) < 0) {
 		failed(q, strerror(errno));
 		fd_close(&fds[0]); /* a process that has no reader ends */
@@ -238,6 +224,8 @@ static void question_start(struct question *q)
 	}
 	q->fd = fds[0];
 	q->got = 0;
+	q->deadline_ms = clock_ms() + q->server->scope->conf.tls.staple_timeout_ms +
+			 (OVERTIME_SECS + DEATH_SECS) * 1000;
 	q->answer = xcalloc(1, sizeof(*q->answer));
 	q->all->running++;
 }
@@ -320,8 +308,14 @@ uint64_t staples_tick(struct master *m, uint64_t now)
 	for (unsigned i = 0; all != NULL && i < all->n; i++) {
 		struct question *q = &all->v[i];
 
+		if (q->fd >= 0 && q->deadline_ms <= now) {
+			failed(q, "the process that asks does not end");
+			question_end(q);
+		}
 		if (q->fd < 0 && q->due_ms <= now && all->running < RUNNING_MAX)
 			question_start(q);
+		if (q->fd >= 0 && q->deadline_ms < next)
+			next = q->deadline_ms;
 		if (q->fd < 0 && q->due_ms > now && q->due_ms < next)
 			next = q->due_ms;
 	}

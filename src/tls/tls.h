@@ -171,10 +171,10 @@ int64_t tls_material_expires(const struct tls_material *m);
  * and wait for nothing. */
 
 #define TLS_STAPLE_MAX (16u * 1024)
-struct tls_staple {
-	bool revoked;    /* the certificate; else it is good */
-	int64_t until;   /* the response is out of date then; seconds since 1970 */
-	int64_t refresh; /* when to ask again */
+struct tls_staple {       /* any bytes are a value of each member: it comes through a pipe */
+	uint32_t revoked; /* the certificate; else it is good */
+	int64_t until;    /* the response is out of date then; seconds since 1970 */
+	int64_t refresh;  /* when to ask again */
 	size_t n;
 	uint8_t der[TLS_STAPLE_MAX];
 };
