@@ -592,8 +592,12 @@ static int ask_tables(struct decision *d, const char *name)
 		.sid = d->q->sid,
 		.process = "auth"};
 	struct ftp_subject who;
-	struct ftp_wrap_query q = {
-		.conf = conf, .who = &who, .sent_user = d->q->user, .local = &d->q->local, .log = &log};
+	struct ftp_wrap_query q = {.conf = conf,
+		.who = &who,
+		.sent_user = d->q->user,
+		.local = &d->q->local,
+		.log = &log,
+		.dry = d->explain};
 	bool ok;
 
 	if (ftp_wrap_needs_account(conf) && find_account(d, 0, name)) {

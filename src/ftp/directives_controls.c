@@ -191,7 +191,9 @@ static const struct conf_row rows[] = {
 		.max = "1000",
 		.unit = "clients",
 		.syntax = "<number>",
-		.doc = "Control clients at the same time, root and the account of the daemon not counted."},
+		.doc = "Control clients at the same time, root and the account of the daemon not counted. "
+		       "One user's "
+		       "explain is answered at a time."},
 	{.name = "ControlsSocket",
 		CONF_PATH(struct ftp_config, controls_socket),
 		.scope = CONF_S,

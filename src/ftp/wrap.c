@@ -180,7 +180,7 @@ static void record(const struct ftp_wrap_query *q, bool allowed, const char *why
 		.duration_ms = -1};
 	int r;
 
-	if (file == NULL)
+	if (file == NULL || q->dry)
 		return;
 	(void)snprintf(text, sizeof(text), "%s connection (%s)", allowed ? "allowed" : "refused", why);
 	r = tlslog_write(file->fd, &line);

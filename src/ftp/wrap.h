@@ -14,9 +14,11 @@ struct ftp_wrap_query { /* all borrowed */
 	const char *home; /* of the account, for ~; NULL: not known, such tables are passed over */
 	uid_t uid;        /* who may own tables in it, besides root */
 	const struct log_ctx *log;
+	bool dry; /* only somebody who wants to know: WrapLog gets no line */
 };
 
-/* Do the tables let the client in? why gets the line that says no. Writes WrapLog. May block. */
+/* Do the tables let the client in? why gets the line that says no. Writes WrapLog and, at the levels of
+ * TCPAccessSyslogLevels, the log. May block. */
 bool ftp_wrap_allows(const struct ftp_wrap_query *q, char *why, size_t size);
 /* Is the account needed to find them: its groups, its home? */
 bool ftp_wrap_needs_account(const struct ftp_conf *conf);

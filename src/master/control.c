@@ -43,12 +43,15 @@ struct peer {
 	int fd;
 	struct ftp_controls_peer who;
 	uint32_t *groups;
-	bool trusted; /* root, or our own account */
+	bool trusted;    /* root, or our own account */
+	bool explaining; /* fd is a pipe that ends with the process that answers */
 	uint64_t deadline_ms;
 	size_t in_len;
 	char in[CTL_LINE_MAX];
 	struct buf out;
 };
+
+static void peer_event(void *arg, uint32_t events);
 
 static void peer_free(struct peer *p)
 {
@@ -295,7 +298,7 @@ static void log_nothing(void *arg, const struct log_ctx *ctx, int level, int deb
 }
 
 /* In the process made for it: answer and end. */
-static void explain_run(struct peer *p, const struct ctl_words *w)
+static void explain_run(struct peer *p, const struct ctl_words *w, int life)
 {
 	const struct ftp_config *config = p->m->gen->config;
 	int fd = p->fd;
@@ -304,9 +307,10 @@ static void explain_run(struct peer *p, const struct ctl_words *w)
 	(void)prctl(PR_SET_DUMPABLE, 0); /* it has hashes in memory, and becomes a user */
 	(void)alarm(EXPLAIN_SECS);
 	(void)signal(SIGALRM, SIG_DFL);
-	if (dup2(fd, 3) < 0)
+	life = fcntl(life, F_DUPFD, 5);
+	if (life < 0 || dup2(fd, 3) < 0 || dup2(life, 4) < 0) /* 4: while it is open, we are there */
 		_exit(1);
-	(void)close_range(4, ~0u, 0);
+	(void)close_range(5, ~0u, 0);
 	log_set_sink(log_nothing, NULL);
 	(void)fcntl(3, F_SETFL, 0); /* waiting is no harm here */
 	ftp_config_wipe_secrets(p->m->gen->config);
@@ -314,16 +318,51 @@ static void explain_run(struct peer *p, const struct ctl_words *w)
 	_exit(fd_write_all(3, p->out.data, p->out.len) < 0);
 }
 
-/* Another process answers and closes the connection; true when there is one. */
+/* Each is a process with our rights for as long as a file system or a name server takes. */
+static bool explains_for(const struct control *c, uint32_t uid)
+{
+	for (const struct list *it = c->peers.next; it != &c->peers; it = it->next) {
+		const struct peer *p = LIST_OBJ(it, const struct peer, link);
+
+		if (p->explaining && p->who.uid == uid)
+			return true;
+	}
+	return false;
+}
+
+/* Another process answers and closes the connection; p counts as long as that process is there. False: there is none, p has
+ * the answer. */
 static bool explain_elsewhere(struct peer *p, const struct ctl_words *w)
 {
-	pid_t pid = fork();
+	struct master *m = p->m;
+	int life[2];
+	pid_t pid;
 
+	if (!p->trusted && explains_for(m->control, p->who.uid)) {
+		(void)ctl_reply(&p->out, false, "another explain of uid %u is being answered", p->who.uid);
+		return false;
+	}
+	if (pipe2(life, O_CLOEXEC) < 0) {
+		(void)ctl_reply(&p->out, false, "cannot make a pipe: %s", strerror(errno));
+		return false;
+	}
+	pid = fork();
 	if (pid == 0)
-		explain_run(p, w);
-	if (pid < 0)
+		explain_run(p, w, life[1]);
+	fd_close(&life[1]);
+	if (pid < 0) {
 		(void)ctl_reply(&p->out, false, "cannot fork: %s", strerror(errno));
-	return pid > 0;
+		fd_close(&life[0]);
+		return false;
+	}
+	loop_del(&m->loop, &p->watch);
+	fd_close(&p->fd);
+	p->fd = life[0];
+	p->explaining = true;
+	p->deadline_ms = clock_ms() + EXPLAIN_SECS * 1000 + PEER_TIMEOUT_MS;
+	if (loop_add(&m->loop, &p->watch, p->fd, EPOLLIN, peer_event, p) < 0)
+		peer_free(p);
+	return true;
 }
 
 static void answer(struct master *m, const struct ctl_words *w, struct buf *out)
@@ -395,10 +434,8 @@ static void peer_line(struct peer *p, size_t len)
 		if (!p->trusted)
 			log_notice(&p->m->log, "control socket: uid %u asks for '%s'", p->who.uid,
 				words.word[0]);
-		if (str_eq(words.word[0], "explain") && explain_elsewhere(p, &words)) {
-			peer_free(p);
+		if (str_eq(words.word[0], "explain") && explain_elsewhere(p, &words))
 			return;
-		}
 		if (p->out.len == 0)
 			answer(p->m, &words, &p->out);
 	}
@@ -411,6 +448,10 @@ static void peer_event(void *arg, uint32_t events)
 	const char *end;
 	ssize_t k;
 
+	if (p->explaining) {
+		peer_free(p);
+		return;
+	}
 	if (p->out.len != 0) {
 		peer_write(p);
 		return;

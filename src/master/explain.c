@@ -206,11 +206,17 @@ static struct finding login_finding(struct question *q)
 		.server = q->server->index, .user = q->user, .password = "", .client = q->client};
 	const struct ftp_class *class;
 	struct policy_verdict v;
+	struct addr literal;
 	struct finding f;
 	char *what = arena_alloc(q->arena, 256);
 	int r;
 
-	req.client_name = str_eq(q->host, "") || addr_parse(q->host, 0, &req.local) == 0 ? "" : q->host;
+	req.client_name = str_eq(q->host, "") || addr_parse(q->host, 0, &literal) == 0 ? "" : q->host;
+	if (q->server->n_addrs > 0)
+		req.local = q->server->addrs[0];
+	else
+		(void)addr_parse("0.0.0.0", 0, &req.local); /* it is one */
+	addr_set_port(&req.local, q->server->scope->conf.port);
 	class = ftp_class_find(q->config, &q->client, req.client_name[0] != '\0' ? req.client_name : NULL);
 	say(q, "server", "%s, port %u (%s:%u)", q->server->scope->conf.server_name,
 		(unsigned)q->server->scope->conf.port,
