@@ -554,7 +554,16 @@ static void become(struct decision *d, struct ftp_subject *ret_who)
 	d->scope = ftp_server_scope(d->server, d->anon); /* it is there: the class is the same */
 }
 
-/* RewriteHome */
+/* Does a component of it lead upwards? */
+static bool climbs(const char *path)
+{
+	for (const char *p = path; (p = strstr(p, "/..")) != NULL; p += 3)
+		if (p[3] == '/' || p[3] == '\0')
+			return true;
+	return false;
+}
+
+/* RewriteHome. What a rule makes of names that the client has sent does not lead out of where the rule puts it. */
 static int rewrite_home(struct decision *d, const struct ftp_subject *who)
 {
 	const struct ftp_conf *conf = &d->scope->conf;
@@ -577,7 +586,7 @@ static int rewrite_home(struct decision *d, const struct ftp_subject *who)
 		d->account.home = xstrdup(out.data);
 	}
 	buf_done(&out);
-	if (r < 0 || d->account.home[0] != '/')
+	if (r < 0 || d->account.home[0] != '/' || (r > 0 && climbs(d->account.home)))
 		return refuse(d, IPC_AUTH_INTERNAL, "RewriteHome does not make a path of the home directory");
 	return 0;
 }

@@ -459,6 +459,8 @@ static int put_unescaped(const char *s, struct buf *out)
 	for (; *s != '\0' && r == 0; s++) {
 		int high = *s == '%' ? hex(s[1]) : -1, low = high >= 0 ? hex(s[2]) : -1;
 
+		if (low == 0 && high == 0)
+			return -EINVAL; /* who reads on would not see what is behind it */
 		r = buf_putc(out, low >= 0 ? (char)(high * 16 + low) : *s);
 		s += low >= 0 ? 2 : 0;
 	}

@@ -152,6 +152,10 @@ static void what_cannot_be_an_argument_refuses_the_command(void **state)
 	refuses("RewriteMap m int:unescape\nRewriteRule (.*) ${m:$1}", "x%0dy", -EINVAL);
 	refuses("RewriteMap m int:unescape\nRewriteRule (.*) ${m:$1}", "x%0ay", -EINVAL);
 	refuses("RewriteMap m int:unescape\nRewriteRule (.*) ${m:$1}", "x%00y", -EINVAL);
+	refuses("RewriteMap m int:unescape\nRewriteMap l int:tolower\nRewriteRule (.*) ${l:${m:$1}}", "x%00y",
+		-EINVAL);
+	refuses("RewriteMap m int:unescape\nRewriteCondition ${m:%f} !secret\nRewriteRule (.*) y",
+		"x%00secret", -EINVAL);
 	memset(lots, 'a', sizeof(lots) - 10);
 	refuses("RewriteRule (.*) $1$1", lots, -WE_LIMIT);
 	refuses("RewriteRule ^(a+)+$ x", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", -WE_LIMIT);

@@ -129,6 +129,15 @@ def test_RewriteHome_moves_the_home(start):
 
 
 @pytest.mark.ours
+def test_RewriteHome_does_not_lead_upwards(start):
+    s = prepare(start, "RewriteHome on\nRewriteCondition %m REWRITE_HOME\nRewriteRule ^(.*)/alice$ $1/bob/../bob\n")
+    with Ftp(s.port) as c:
+        c.expect(331, "USER alice")
+        c.expect(530, "PASS alice-pw")
+    assert "RewriteHome does not make a path" in s.text("system.log") + s.output()
+
+
+@pytest.mark.ours
 def test_maps_are_read_again_with_the_configuration(start):
     s = prepare(start, "RewriteMap m txt:@DIR@/map\n" + X + "RewriteRule (.*) ${m:$1|none}\n")
     with open(s.path("map"), "w") as f:
