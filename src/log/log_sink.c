@@ -54,8 +54,13 @@ static void add_text_field(struct log_line *l, bool *open, const char *name, con
 static void add_message(struct log_line *l, const struct log_ctx *ctx, const char *text)
 {
 	bool open = false;
+	size_t begin = l->at;
 
 	log_line_add(l, "%s", text);
+	for (size_t i = begin; i < l->at; i++) { /* names and texts of clients and servers may be in it */
+		if ((unsigned char)l->buf[i] < 0x20 || l->buf[i] == 0x7f)
+			l->buf[i] = '_';
+	}
 	add_text_field(l, &open, "process", ctx->process);
 	add_text_field(l, &open, "user", ctx->user);
 	if (ctx->sid != 0) {

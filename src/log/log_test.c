@@ -190,11 +190,11 @@ static void lines_of_a_server_go_to_its_own_file(void **state)
 	sink.fd = log_file_open(in_dir("main"), 0, 0640, &err);
 	server.fd = log_file_open(in_dir("own"), 0, 0640, &err);
 	log_sink_install(&sink);
-	log_notice(&session, "of the session");
+	log_notice(&session, "of the\n\x1bsession");
 	log_notice(NULL, "of the daemon");
-	assert_non_null(strstr(content("own"), "of the session [process=session sid=7]\n"));
+	assert_non_null(strstr(content("own"), "of the__session [process=session sid=7]\n"));
 	assert_null(strstr(content("own"), "of the daemon"));
-	assert_null(strstr(content("main"), "of the session"));
+	assert_null(strstr(content("main"), "session"));
 	assert_non_null(strstr(content("main"), "of the daemon"));
 	fd_close(&server.fd);
 	server.fd = LOG_NOWHERE;
