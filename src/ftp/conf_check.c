@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "ftp/authfile.h"
@@ -141,6 +142,22 @@ static void wrap_check(struct checker *c, const struct ftp_conf *own)
 	tables_check(c, own->tcp_wrap.all, "TCPAccessFiles", tcp_service);
 }
 
+/* What the processes of all servers share. */
+static void shared_check(struct checker *c, const struct conf_section *s)
+{
+	static const char *const names[] = {"DebugLevel", "SyslogLevel"};
+	struct conf_pos pos;
+
+	for (size_t i = 0; s->kind == CONF_KIND_VHOST && i < ARRAY_LEN(names); i++) {
+		if (said(c, s, names[i], &pos))
+			conf_warn(c->tree->parser, &pos, names[i],
+				"without effect for one virtual host: processes that serve all servers log "
+				"as the "
+				"main server's %s says",
+				names[i]);
+	}
+}
+
 static void section_check(struct checker *c, const struct conf_section *s)
 {
 	const struct ftp_conf *own = s->store[FTP_STORE_CONF];
@@ -148,6 +165,7 @@ static void section_check(struct checker *c, const struct conf_section *s)
 
 	if (own == NULL)
 		return;
+	shared_check(c, s);
 	if (said(c, s, "User", &pos) && getpwnam(own->user) == NULL)
 		conf_fail(c->tree->parser, &pos, "User", "unknown user '%.100s'", own->user);
 	if (said(c, s, "Group", &pos) && getgrnam(own->group) == NULL)

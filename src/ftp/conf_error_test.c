@@ -84,6 +84,10 @@ static void mistakes_are_named(void **state)
 		 "4\n</IfClass>",
 			"warning: MaxLoginAttempts: read before login, <IfGroup> comes too late for it: no "
 			"effect on line 2\n"},
+		{"<IfUser a>\nWrapTables file:/a file:/b\nWrapAllowMsg x\n</IfUser>",
+			"warning: WrapTables: read before login, <IfUser> comes too late for it: no effect "
+			"on "
+			"line 2\n"},
 		{"<IfClass *>\n<IfUser b>\nDisplayConnect /x\n</IfUser>\n</IfClass>",
 			"warning: DisplayConnect: read before login, <IfUser> comes too late for it: no "
 			"effect on line 3\n"},
@@ -356,10 +360,25 @@ static void a_foreign_configuration_with_unknown_modules_loads(void **state)
 	free(p);
 }
 
+static void a_check_says_what_counts_for_all_servers(void **state)
+{
+	char *got = problems("SyslogLevel info\n<Global>\nDebugLevel 1\n</Global>\n<VirtualHost "
+			     "192.0.2.1>\nPort 2121\nDebugLevel 2\nSyslogLevel debug\n</VirtualHost>",
+		true);
+
+	assert_string_equal(got,
+		"warning: DebugLevel: without effect for one virtual host: processes that serve all "
+		"servers log as the main server's DebugLevel says on line 7\n"
+		"warning: SyslogLevel: without effect for one virtual host: processes that serve all "
+		"servers log as the main server's SyslogLevel says on line 8\n");
+	free(got);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mistakes_are_named),
+		cmocka_unit_test(a_check_says_what_counts_for_all_servers),
 		cmocka_unit_test(all_errors_come_in_one_run),
 		cmocka_unit_test(later_errors_stop_at_20_as_well),
 		cmocka_unit_test(a_check_looks_at_users_files_and_logs),

@@ -124,7 +124,9 @@ static const char *const before_login[] = {"AccessDenyMsg", "AllowEmptyPasswords
 	"AnonRequirePassword", "AuthAliasOnly", "AuthFileOptions", "AuthGroupFile", "AuthOrder", "AuthPAM",
 	"AuthPAMConfig", "AuthUserFile", "AuthUsingAlias", "DefaultTransferMode", "DeferWelcome",
 	"DisplayConnect", "MaxConnectionsPerHost", "MaxLoad", "MaxLoginAttempts", "MaxPasswordSize",
-	"ServerIdent", "TimeoutLogin", "UserAlias", "UserPassword", NULL};
+	"ServerIdent", "TCPAccessFiles", "TCPAccessSyslogLevels", "TCPGroupAccessFiles", "TCPServiceName",
+	"TCPUserAccessFiles", "TimeoutLogin", "UserAlias", "UserPassword", "WrapDenyMsg", "WrapEngine",
+	"WrapGroupTables", "WrapLog", "WrapOptions", "WrapServiceName", "WrapTables", "WrapUserTables", NULL};
 
 const char *const *ftp_layer_late_names(unsigned list)
 {

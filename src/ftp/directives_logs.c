@@ -146,7 +146,8 @@ static const struct conf_row rows[] = {
 		.module = "mod_core.c",
 		.dflt = "notice",
 		.syntax = "emerg|alert|crit|error|warn|notice|info|debug",
-		.doc = "Less important messages are not logged."},
+		.doc = "Less important messages are not logged. Without effect in a <VirtualHost>: processes "
+		       "that serve all servers log as the main server's says."},
 	{.name = "SystemLog",
 		.type = CONF_T_CUSTOM,
 		.field = CONF_SPAN(struct ftp_conf, system_log, system_log_none),

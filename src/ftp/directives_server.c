@@ -326,7 +326,9 @@ static const struct conf_row rows[] = {
 		.max = "10",
 		.dflt_text = "that of the option -d",
 		.syntax = "0-10",
-		.doc = "How much is written to the log for finding faults."},
+		.doc = "How much is written to the log for finding faults. Without effect in a "
+		       "<VirtualHost>: processes "
+		       "that serve all servers log as the main server's says."},
 	{.name = "DeferWelcome",
 		CONF_BOOL(struct ftp_conf, defer_welcome),
 		.scope = S_V_G,
