@@ -9,9 +9,9 @@
 #define BUCKETS 4096
 
 struct bans {
-	struct list all;
+	struct list bans, counts;
 	struct ban *bucket[BUCKETS];
-	unsigned n;
+	unsigned n_bans, n_counts;
 };
 
 static const char *const kinds[BAN_KIND_COUNT] = {"host", "user", "class"};
@@ -20,7 +20,8 @@ struct bans *bans_new(void)
 {
 	struct bans *b = xcalloc(1, sizeof(*b));
 
-	list_init(&b->all);
+	list_init(&b->bans);
+	list_init(&b->counts);
 	return b;
 }
 
@@ -41,7 +42,7 @@ static void ban_free(struct bans *b, struct ban *x)
 		p = &(*p)->next;
 	*p = x->next;
 	list_del(&x->link);
-	b->n--;
+	*(x->event == 0 ? &b->n_bans : &b->n_counts) -= 1;
 	free(x->name);
 	free(x->message);
 	free(x->why);
@@ -54,7 +55,9 @@ void bans_free(struct bans **bp)
 
 	if (b == NULL)
 		return;
-	LIST_EACH(it, tmp, &b->all)
+	LIST_EACH(it, tmp, &b->bans)
+	ban_free(b, LIST_OBJ(it, struct ban, link));
+	LIST_EACH(it, tmp, &b->counts)
 	ban_free(b, LIST_OBJ(it, struct ban, link));
 	free(b);
 	*bp = NULL;
@@ -74,12 +77,26 @@ static struct ban *find(struct bans *b, unsigned event, enum ban_kind kind, cons
 	return x;
 }
 
+/* The one that goes first: the oldest, if possible one that would end by itself. */
+static struct ban *oldest(struct list *l)
+{
+	for (struct list *it = l->next; it != l; it = it->next) {
+		struct ban *x = LIST_OBJ(it, struct ban, link);
+
+		if (x->until_ms != UINT64_MAX)
+			return x;
+	}
+	return LIST_OBJ(l->next, struct ban, link);
+}
+
 static struct ban *add(struct bans *b, unsigned event, enum ban_kind kind, const char *name, uint64_t until)
 {
 	struct ban *x = xcalloc(1, sizeof(*x)), **p;
+	struct list *l = event == 0 ? &b->bans : &b->counts;
+	unsigned *n = event == 0 ? &b->n_bans : &b->n_counts;
 
-	if (b->n >= BANS_MAX)
-		ban_free(b, LIST_OBJ(b->all.next, struct ban, link));
+	if (*n >= BANS_MAX)
+		ban_free(b, oldest(l));
 	x->event = (enum ftp_ban_event)event;
 	x->kind = kind;
 	x->name = xstrdup(name);
@@ -87,8 +104,8 @@ static struct ban *add(struct bans *b, unsigned event, enum ban_kind kind, const
 	p = place(b, event, kind, name);
 	x->next = *p;
 	*p = x;
-	list_add(&b->all, &x->link);
-	b->n++;
+	list_add(l, &x->link);
+	*n += 1;
 	return x;
 }
 
@@ -219,30 +236,36 @@ void bans_add(struct bans *b, enum ban_kind kind, const char *name, uint64_t exp
 	ban_start(add(b, 0, kind, name, expiry_ms != 0 ? now + expiry_ms : UINT64_MAX), "wherryctl", NULL);
 }
 
-unsigned bans_lift(struct bans *b, enum ban_kind kind, const char *name)
+static unsigned lift_from(struct bans *b, struct list *l, enum ban_kind kind, const char *name)
 {
 	unsigned n = 0;
 
-	LIST_EACH(it, tmp, &b->all)
+	LIST_EACH(it, tmp, l)
 	{
 		struct ban *x = LIST_OBJ(it, struct ban, link);
 
 		if (x->kind != kind || (name != NULL && !str_eq(x->name, name)))
 			continue;
-		n += x->event == 0;
 		ban_free(b, x);
+		n++;
 	}
 	return n;
 }
 
+unsigned bans_lift(struct bans *b, enum ban_kind kind, const char *name)
+{
+	(void)lift_from(b, &b->counts, kind, name);
+	return lift_from(b, &b->bans, kind, name);
+}
+
 const struct ban *bans_next(const struct bans *b, const struct ban *prev, uint64_t now)
 {
-	const struct list *it = prev != NULL ? prev->link.next : b->all.next;
+	const struct list *it = prev != NULL ? prev->link.next : b->bans.next;
 
-	for (; it != &b->all; it = it->next) {
+	for (; it != &b->bans; it = it->next) {
 		const struct ban *x = LIST_OBJ(it, const struct ban, link);
 
-		if (x->event == 0 && x->until_ms > now)
+		if (x->until_ms > now)
 			return x;
 	}
 	return NULL;

@@ -1,7 +1,8 @@
 /* Bans of client addresses, users and classes, and the counts that lead to them (BanOnEvent). In memory only.
  *
- * Addresses are counted as they are: a client with many addresses is many clients. Bans and counts have a maximum; the
- * oldest goes first, so that somebody with very many addresses cannot fill the memory.
+ * Addresses are counted as they are: a client with many addresses is many clients. Bans and counts have a maximum each;
+ * the oldest goes first, so that somebody with very many addresses cannot fill the memory, and before bans for good those go that end.
+ * Counts, which anybody brings about, by names that nobody has for one, never push out bans.
  */
 #ifndef MASTER_BAN_H
 #define MASTER_BAN_H
@@ -12,12 +13,12 @@
 #include "base/list.h"
 #include "ftp/conf.h"
 
-#define BANS_MAX 16384 /* bans and counts together */
+#define BANS_MAX 16384 /* bans, and as many counts */
 
 enum ban_kind { BAN_HOST, BAN_USER, BAN_CLASS, BAN_KIND_COUNT };
 
 struct ban {
-	struct list link;         /* oldest first */
+	struct list link;         /* of bans, or of counts; oldest first */
 	struct ban *next;         /* of the same bucket */
 	enum ftp_ban_event event; /* 0: a ban; else a count */
 	enum ban_kind kind;

@@ -132,6 +132,36 @@ static void many_addresses_push_out_the_oldest(void **state)
 	assert_int_equal(bans_lift(b, BAN_USER, NULL), BANS_MAX);
 }
 
+/* Names are what strangers send. */
+static void counts_never_push_out_bans(void **state)
+{
+	char name[30];
+
+	conf.ban_rules = &by_user;
+	bans_add(b, BAN_HOST, "192.0.2.1", 0, 0);
+	for (unsigned i = 0; i < 2 * BANS_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "u%u", i);
+		assert_null(bans_event(b, &conf, FTP_BAN_LOGIN_RATE,
+			&(struct ban_subject){.host = &other, .user = name}, 0));
+	}
+	assert_true(banned(&host, 1));
+	assert_non_null(bans_event(
+		b, &conf, FTP_BAN_LOGIN_RATE, &(struct ban_subject){.host = &other, .user = name}, 0));
+}
+
+static void bans_that_end_go_before_those_for_good(void **state)
+{
+	char name[30];
+
+	bans_add(b, BAN_HOST, "192.0.2.1", 0, 0);
+	for (unsigned i = 0; i < BANS_MAX + 10; i++) {
+		(void)snprintf(name, sizeof(name), "u%u", i);
+		bans_add(b, BAN_USER, name, 1000, 0);
+	}
+	assert_true(banned(&host, 1));
+	assert_null(bans_find(b, &(struct ban_subject){.user = "u0"}, 1));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -142,6 +172,8 @@ int main(void)
 		T(without_engine_or_rule_nothing_counts),
 		T(bans_are_made_shown_and_lifted_by_hand),
 		T(many_addresses_push_out_the_oldest),
+		T(counts_never_push_out_bans),
+		T(bans_that_end_go_before_those_for_good),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
