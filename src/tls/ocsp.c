@@ -106,16 +106,20 @@ static int64_t secs_until(const ASN1_GENERALIZEDTIME *t)
 	return ASN1_TIME_diff(&days, &secs, NULL, t) ? (int64_t)days * 86400 + secs : -1;
 }
 
-/* By the authority itself, or by who has its certificate for that. Nobody else is trusted. */
+/* By the authority itself, whose certificate need not be in the response, or by who has its certificate for that. Nobody else is
+ * trusted. */
 static int signature_check(OCSP_BASICRESP *basic, STACK_OF(X509) * chain, X509 *issuer, struct err *err)
 {
+	STACK_OF(X509) *known = chain != NULL ? sk_X509_dup(chain) : sk_X509_new_null();
 	X509_STORE *store = X509_STORE_new();
 	int r = 0;
 
-	if (store == NULL || !X509_STORE_add_cert(store, issuer) ||
+	if (store == NULL || known == NULL || !sk_X509_push(known, issuer) ||
+		!X509_STORE_add_cert(store, issuer) ||
 		!X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) ||
-		OCSP_basic_verify(basic, chain, store, 0) <= 0)
+		OCSP_basic_verify(basic, known, store, 0) <= 0)
 		r = tls_fail(err, EPROTO, "the response is not signed by the authority");
+	sk_X509_free(known); /* its certificates are others' */
 	X509_STORE_free(store);
 	return r;
 }

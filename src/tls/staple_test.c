@@ -45,6 +45,7 @@ struct wish {
 	EVP_PKEY *key;    /* signs; NULL = the authority's */
 	X509 *signer;
 	const char *about; /* file of the certificate */
+	bool bare;         /* without the certificate of who signed it */
 };
 
 static X509 *cert_in(const char *name)
@@ -70,7 +71,8 @@ static size_t response(const struct wish *w, unsigned char **ret_der)
 	assert_non_null(OCSP_basic_add1_status(
 		basic, id, w->status, 0, w->status == V_OCSP_CERTSTATUS_REVOKED ? from : NULL, from, until));
 	assert_int_equal(OCSP_basic_sign(basic, w->signer != NULL ? w->signer : fx_ca_cert(),
-				 w->key != NULL ? w->key : fx_ca_key(), EVP_sha256(), NULL, 0),
+				 w->key != NULL ? w->key : fx_ca_key(), EVP_sha256(), NULL,
+				 w->bare ? OCSP_NOCERTS : 0),
 		1);
 	r = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
 	*ret_der = NULL;
@@ -104,6 +106,7 @@ static void a_response_is_taken_when_it_is_the_authoritys_and_of_today(void **st
 	struct tls_config conf = staple_config();
 	EVP_PKEY *key = fx_key(EVP_PKEY_EC);
 	X509 *stranger = fx_cert("Test Authority", NULL, key, false, 10);
+	const struct wish bare = {V_OCSP_CERTSTATUS_GOOD, -60, 3600, .bare = true};
 	int64_t now = (int64_t)time(NULL);
 	struct tls_staple s;
 	const struct {
@@ -130,6 +133,11 @@ static void a_response_is_taken_when_it_is_the_authoritys_and_of_today(void **st
 	assert_true(s.refresh >= now + 1790 && s.refresh <= now + 1810);
 	assert_int_equal(checked(&conf, &cases[2].wish, &s), 0);
 	assert_true(s.revoked);
+	assert_int_equal(checked(&conf, &bare, &s), 0);
+	conf.ca_file = conf.chain; /* instead of among the certificates that clients get */
+	conf.chain = NULL;
+	assert_int_equal(checked(&conf, &bare, &s), 0);
+	assert_int_equal(checked(&conf, &cases[7].wish, &s), -EPROTO);
 	conf.staple_options = TLS_STAPLE_NO_VERIFY;
 	assert_int_equal(checked(&conf, &cases[7].wish, &s), 0);
 	assert_int_equal(checked(&conf, &cases[8].wish, &s), -EPROTO);
