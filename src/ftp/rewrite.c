@@ -654,6 +654,8 @@ int ftp_rewrite(const struct rewrite_query *q, const char *arg, struct buf *out)
 		if (r > 0)
 			r = buf_puts(out, next.data);
 	}
+	if (next.data != NULL)
+		wipe(next.data, next.cap); /* it may be a password */
 	buf_done(&next);
 	if (r < 0)
 		return r == -EINVAL ? r : -WE_LIMIT;
@@ -751,9 +753,8 @@ int ftp_rewrite_command(struct rewrite_query *q, const struct line_cmd *cmd, boo
 		ret_cmd->arg_len = line->len - strlen(cmd->verb) - 1;
 		ret_cmd->has_arg = true;
 	}
-	if (secret) {
+	if (secret && second.data != NULL)
 		wipe(second.data, second.cap);
-	}
 	buf_done(&first);
 	buf_done(&second);
 	return r;
