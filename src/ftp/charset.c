@@ -162,6 +162,14 @@ static bool holds_ascii(const char *name)
 			good = good && (unsigned char)buf[k] >= 0x20 && buf[k] != '/' && buf[k] != '"' &&
 			       (unsigned char)buf[0] >= 0x80;
 	}
+	for (int byte = 0x80; good && byte <= 0xff; byte++) { /* a second line end, or slash */
+		const char text[] = {(char)byte};
+		char buf[16];
+		size_t n;
+
+		if (run(from, text, 1, buf, sizeof(buf), &n) == 0 && n == 1)
+			good = (unsigned char)buf[0] >= 0x20 && buf[0] != '/' && buf[0] != '"';
+	}
 	if (to != NONE)
 		(void)iconv_close(to);
 	if (from != NONE)

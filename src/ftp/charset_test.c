@@ -131,7 +131,7 @@ static void equal_charsets_need_nothing(void **state)
 static void charsets_that_are_no_ascii_are_refused(void **state)
 {
 	static const char *const bad[] = {"UTF-16", "UTF-16LE", "UTF-32", "UTF-7", "EBCDIC-US", "IBM037",
-		"ISO-2022-JP", "ISO-2022-KR", "UCS-2"};
+		"ISO-2022-JP", "ISO-2022-KR", "UCS-2", "ISIRI-3342" /* a second CR and LF */};
 	struct charset *c;
 
 	(void)state;
