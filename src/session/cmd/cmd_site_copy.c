@@ -140,8 +140,7 @@ static void copy_keep(struct copy *c)
 		vfs_lstat(c->s->root, c->target.real, VFS_NOLINKS, STATX_TYPE, &st) < 0 ||
 		!S_ISREG(st.stx_mode))
 		return;
-	c->owned_fd =
-		vfs_open(c->s->root, c->target.real, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0, VFS_NOLINKS);
+	c->owned_fd = vfs_open(c->s->root, c->target.real, O_PATH | O_NOFOLLOW, 0, VFS_NOLINKS);
 	c->user_owner = c->target.conf->user_owner;
 	c->group_owner = c->target.conf->group_owner;
 	if (c->owned_fd < 0)

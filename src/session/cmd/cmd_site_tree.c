@@ -37,7 +37,7 @@ struct mkdir_work {
 /* Keep a new directory until all are made: in one that belongs to another the next could not be made. */
 static void mkdir_keep(struct mkdir_work *m, const struct session_access *a)
 {
-	int fd = m->n_owned < OWNED_MAX ? vfs_open(m->w.root, a->real, O_RDONLY | O_DIRECTORY, 0, VFS_NOLINKS)
+	int fd = m->n_owned < OWNED_MAX ? vfs_open(m->w.root, a->real, O_PATH | O_DIRECTORY, 0, VFS_NOLINKS)
 					: -EMFILE;
 
 	if (fd < 0) {
