@@ -278,20 +278,25 @@ static unsigned queued_of(const struct owners *all, uid_t user)
 	return n;
 }
 
+/* What may be started now, or NULL. */
+static const struct gift *queue_next(const struct owners *all, bool all_at_once)
+{
+	for (const struct list *it = all->queue.next; it != &all->queue; it = it->next) {
+		const struct gift *q = LIST_OBJ(it, const struct gift, link);
+
+		if (all_at_once || may_start(all, q))
+			return q;
+	}
+	return NULL;
+}
+
+/* From the beginning each time: a process may have taken several of them, and what no process takes is freed. */
 static void queue_run(struct owners *all, bool all_at_once)
 {
-	bool more = true;
+	const struct gift *q;
 
-	while (more) { /* a process may have taken several of them */
-		more = false;
-		for (struct list *it = all->queue.next; it != &all->queue && !more; it = it->next) {
-			const struct gift *q = LIST_OBJ(it, struct gift, link);
-
-			more = all_at_once || may_start(all, q);
-			if (more)
-				giving_start(all, q);
-		}
-	}
+	while ((q = queue_next(all, all_at_once)) != NULL)
+		giving_start(all, q);
 }
 
 void own_start(struct master *m, const struct msession *s, const struct ipc_own *to, int fd)

@@ -1,8 +1,10 @@
 """Directives of other modules: each has its effect, or is accepted or refused with the reason."""
 import os
 import re
+import resource
 import shutil
 import socket
+import time
 
 import pytest
 
@@ -68,6 +70,25 @@ def test_UserOwner_and_GroupOwner_give_new_files_and_directories_away(start):
         # what has another owner by now is not given away again, and the session goes on
         c.expect(200, "NOOP")
     assert "it asked for what it may not" not in s.text("system.log")
+
+
+@pytest.mark.root
+def test_a_file_that_no_process_can_give_away_keeps_its_owner(start):
+    s = start("<Directory ~/drop>\nUserOwner 23456\n</Directory>\n")
+    s.mkdir("drop")
+    master = s.proc.pid
+    with Ftp(s.port, user="alice") as c:
+        time.sleep(0.2)  # the login leaves nothing open there
+        used = {int(n) for n in os.listdir(f"/proc/{master}/fd")}
+        limits = resource.prlimit(master, resource.RLIMIT_NOFILE)
+        free = [n for n in range(len(used) + 2) if n not in used]  # the file takes one, a pipe needs two
+        resource.prlimit(master, resource.RLIMIT_NOFILE, (free[1] + 1, limits[1]))
+        c.write("STOR drop/b", b"x")
+        wait_until(lambda: "a new file keeps its owner: Too many open files" in s.output() + s.text("system.log"), "the warning")
+        resource.prlimit(master, resource.RLIMIT_NOFILE, limits)
+        c.write("STOR drop/c", b"x")
+        wait_until(lambda: os.stat(s.home("alice", "drop/c")).st_uid == 23456, "the next file is given away")
+        assert os.stat(s.home("alice", "drop/b")).st_uid == s.users["alice"][0]
 
 
 @pytest.mark.root
