@@ -238,5 +238,5 @@ void newborn_run(struct master *m, const struct birth *b)
 	else
 		r = session_main(&start);
 	free(listeners);
-	exit(r);
+	_exit(r); /* threads may be there that hang or end just now: what libraries do atexit(3) would free under them */
 }
