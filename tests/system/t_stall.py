@@ -278,3 +278,19 @@ def test_a_session_that_hangs_can_be_left(mounted):
             c.expect(226)
         assert c.read("RETR slow/f1") == CONTENT + b"1"
     assert os.path.isdir(server.home("alice", "slow"))
+
+
+@pytest.mark.parametrize("verb", ["LIST", "NLST", "MLSD"])
+def test_a_kick_while_a_listing_is_being_opened_ends_the_session(mounted, verb):
+    """It must not wait for a client that never comes for the data, with no timeout left to end it."""
+    server, fs = mounted()
+    with Ftp(server.port, user="alice") as c, c.data():
+        fs.hold("dir", "opendir")
+        c.send(f"{verb} slow/dir")
+        fs.wait_held(1)
+        server.tool("wherryctl", "-s", server.path("run", "ctl.sock"), "kick", "user", "alice")
+        time.sleep(0.3)
+        fs.release()
+        c.expect(426)
+        assert c.reply().code == 421
+        assert c.at_eof()

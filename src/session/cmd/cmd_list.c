@@ -8,6 +8,9 @@
 #include "session/list.h"
 #include "session/list_opts.h"
 #include "session/mlsx.h"
+#include "session/session_priv.h"
+
+#define TRANSFER_CANCELLED "Transfer aborted. Data connection closed"
 
 struct list_work {
 	struct listing *l;
@@ -29,7 +32,7 @@ static void list_refuse(struct session *s, const struct listing *l, bool names, 
 	const char *path = *listing_path(l) ? listing_path(l) : ".";
 
 	if (r == -ECANCELED) /* ABOR came before the data connection was asked for */
-		session_reply(s, 426, "Transfer aborted. Data connection closed");
+		session_reply(s, 426, TRANSFER_CANCELLED);
 	else if (r == -EPERM)
 		session_reply_errno(s, 550, path, r);
 	else if (names && r == -ENOENT && listing_is_pattern(l))
@@ -49,6 +52,9 @@ static enum ftp_result list_done(struct session *s, void *arg)
 	if (w->r < 0) {
 		list_refuse(s, w->l, names, w->r);
 		listing_free(w->l);
+	} else if (session_job_cancelled(s)) {
+		list_refuse(s, w->l, names, -ECANCELED);
+		session_free_source(s, listing_source(w->l));
 	} else {
 		result = xfer_start_listing(s, "file list", listing_source(w->l));
 	}
@@ -111,7 +117,10 @@ static enum ftp_result mlsd_done(struct session *s, void *arg)
 	enum ftp_result result = FTP_DONE;
 	const char *path = *mlsd_path(w->mlsd) ? mlsd_path(w->mlsd) : ".";
 
-	if (w->r == 0)
+	if (w->r == 0 && session_job_cancelled(s)) {
+		session_reply(s, 426, TRANSFER_CANCELLED);
+		session_free_source(s, mlsd_source(w->mlsd));
+	} else if (w->r == 0)
 		result = xfer_start_listing(s, "MLSD", mlsd_source(w->mlsd));
 	else if (w->r == -ENOTDIR)
 		session_reply(s, 550, "'%s' is not a directory", path);

@@ -173,6 +173,11 @@ mode_t session_copy_mode(const struct session *s, const struct ftp_conf *conf, m
 	return mode & 0755;
 }
 
+void session_free_source(struct session *s, struct xfer_source *src)
+{
+	src->free(src);
+}
+
 bool session_job_cancelled(const struct session *s)
 {
 	return false;
