@@ -5,11 +5,16 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "master/master.h"
+
+#define PATIENCE_MS 2000
+#define RETRY_US    20000
 
 static bool same(const struct addr *a, const struct addr *b)
 {
@@ -189,7 +194,18 @@ static int listen_on(const struct listener *li, const struct ftp_config *config,
 	return listen(li->fd, (int)backlog) < 0 ? no_listening(li, errno, err) : 0;
 }
 
-static int bind_one(struct listener *li, const struct log_ctx *log, struct err *err)
+/* Until then the processes of a daemon that stops may still be closing theirs. 0 or -errno. */
+static int bind_patiently(int fd, const struct listener *li, uint64_t until_ms)
+{
+	while (bind(fd, &li->addr.sa, addr_len(&li->addr)) < 0) {
+		if (errno != EADDRINUSE || clock_ms() >= until_ms)
+			return -errno;
+		(void)usleep(RETRY_US);
+	}
+	return 0;
+}
+
+static int bind_one(struct listener *li, uint64_t until_ms, const struct log_ctx *log, struct err *err)
 {
 	auto_fd int fd = -1;
 	char text[ADDR_TEXT_MAX];
@@ -202,11 +218,11 @@ static int bind_one(struct listener *li, const struct log_ctx *log, struct err *
 		(li->addr.sa.sa_family == AF_INET6 &&
 			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) < 0))
 		return no_listening(li, errno, err);
-	r = bind(fd, &li->addr.sa, addr_len(&li->addr));
+	r = bind_patiently(fd, li, until_ms);
 	/* It may come later: a lease, or an address that moves between machines. Some have no IPv6 at all. */
-	if (r < 0 && errno == EADDRNOTAVAIL && !addr_is_any(&li->addr) &&
+	if (r == -EADDRNOTAVAIL && !addr_is_any(&li->addr) &&
 		setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &one, sizeof(one)) == 0) {
-		r = bind(fd, &li->addr.sa, addr_len(&li->addr));
+		r = bind_patiently(fd, li, until_ms);
 		if (r == 0)
 			log_warn(log,
 				"address %s is not on this machine: clients are served there as soon as it "
@@ -214,7 +230,7 @@ static int bind_one(struct listener *li, const struct log_ctx *log, struct err *
 				addr_text(&li->addr, text));
 	}
 	if (r < 0)
-		return no_listening(li, errno, err);
+		return no_listening(li, -r, err);
 	li->fd = fd;
 	fd = -1;
 	return 0;
@@ -233,9 +249,12 @@ static void free_all(struct list *l)
 	listener_free(LIST_OBJ(it, struct listener, link));
 }
 
-/* Bind what is new in next; where IPv6 is missing altogether its wildcard is left out. */
+/* Bind what is new in next; where IPv6 is missing altogether its wildcard is left out. A start waits a little for
+ * addresses in use. */
 static int bind_new(const struct list *old, struct list *next, const struct log_ctx *log, struct err *err)
 {
+	uint64_t until_ms = list_empty(old) ? clock_ms() + PATIENCE_MS : 0;
+
 	LIST_EACH(it, tmp, next)
 	{
 		struct listener *li = LIST_OBJ(it, struct listener, link);
@@ -243,7 +262,7 @@ static int bind_new(const struct list *old, struct list *next, const struct log_
 
 		if (li->fd >= 0 || covered(next, li) || find(old, &li->addr) != NULL)
 			continue;
-		r = bind_one(li, log, err);
+		r = bind_one(li, until_ms, log, err);
 		if ((r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL) && addr_is_any(&li->addr) &&
 			li->addr.sa.sa_family == AF_INET6)
 			continue;

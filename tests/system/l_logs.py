@@ -462,6 +462,20 @@ def test_a_stopping_daemon_leaves_the_files_of_the_next_one(start):
     assert not os.path.exists(first.path("run", "pid"))
 
 
+@pytest.mark.ours
+def test_a_start_waits_for_a_port_that_is_about_to_be_free(start):
+    s = start.prepare()
+    s.configure()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", s.port))
+        other.listen()
+        s.start(wait=False)
+        time.sleep(0.5)
+        assert s.proc.poll() is None
+    s.wait_ready()
+
+
 def vhost(s, port, extra):
     """A further server with the accounts of the first."""
     names = ("AuthUserFile", "AuthGroupFile", "AuthOrder", "RequireValidShell", "UseFtpUsers", "DefaultRoot")
