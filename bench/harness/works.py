@@ -39,6 +39,9 @@ def plan(quick):
     def sessions(peer):
         return max(10, peer.idle_sessions // idle)
     return [
+        # First: what other works leave of a process's memory would be used for the sessions.
+        Work("idle", "idle sessions", "plain", "idle", lambda p: [f"-n{sessions(p)}", "-r500", "-d2" if quick else "-d5"], speed=False, once=True,
+             extra={"PSS": ("KiB each", None), "NOOP p99": ("ms", lambda r: r["operation_ms"]["p99"])}),
         Work("get_big", "big download, 1 client", "plain", "get", lambda p: [f"-e{big}"], "big", "GiB"),
         Work("get_foreign", "the same, file of another user", "plain", "get", lambda p: [f"-e{256 * MIB}", "-c2"], "foreign", "GiB"),
         Work("get_many", f"{many} clients × 10 MB", "plain", "get", lambda p: [f"-n{many}", "-e10000000"], "10mb", "GiB"),
@@ -46,8 +49,6 @@ def plan(quick):
         Work("get_small", "10 KiB down, 8 clients", "plain", "get", lambda p: eight + ["-e10240"], "small/%d"),
         Work("put_small", "10 KiB up, 8 clients", "plain", "put", lambda p: ["-n8", f"-c{small // 2}", "-b10240"], "up/%d"),
         Work("login", "login + quit, 16 clients", "plain", "login", lambda p: ["-n16", f"-c{logins}"]),
-        Work("idle", "idle sessions", "plain", "idle", lambda p: [f"-n{sessions(p)}", "-r500", "-d2" if quick else "-d5"], speed=False, once=True,
-             extra={"PSS": ("KiB each", None), "NOOP p99": ("ms", lambda r: r["operation_ms"]["p99"])}),
         Work("mlsd", "MLSD of 100,000", "plain", "mlsd", lambda p: ["-t120"], "many"),
         Work("list", "LIST of 100,000", "plain", "list", lambda p: ["-t120"], "many"),
         Work("nlst", "NLST of 100,000", "plain", "nlst", lambda p: ["-t120"], "many"),
