@@ -37,7 +37,8 @@ const struct conf_language ftp_language = {
 	.known = ftp_known,
 };
 
-struct ftp_logfile *ftp_logfile_get(struct ftp_loader *l, const char *path)
+/* One struct for all who name the path. NULL: out of memory. */
+static struct ftp_logfile *logfile_get(struct ftp_loader *l, const char *path)
 {
 	struct ftp_logfile *lf;
 
@@ -54,6 +55,20 @@ struct ftp_logfile *ftp_logfile_get(struct ftp_loader *l, const char *path)
 	*l->logfiles_end = lf;
 	l->logfiles_end = &lf->next;
 	return lf;
+}
+
+int ftp_call_logfile(struct conf_call *c, const char *path, struct ftp_logfile **ret_lf)
+{
+	if (path[0] != '/')
+		return err_set(c->err, WE_CONFIG, "'%.300s' is not an absolute path", path);
+	*ret_lf = logfile_get(c->arg, path);
+	return *ret_lf != NULL ? 0 : err_set(c->err, ENOMEM, "out of memory");
+}
+
+int ftp_call_logfile_or_none(struct conf_call *c, struct ftp_logfile **ret_lf)
+{
+	*ret_lf = NULL;
+	return str_eq_nocase(c->args[0], "none") ? 0 : ftp_call_logfile(c, c->args[0], ret_lf);
 }
 
 int ftp_call_expr(struct conf_call *c, enum ftp_expr_kind kind, char *const *words, unsigned n,

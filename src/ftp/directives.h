@@ -67,8 +67,10 @@ extern const struct conf_known ftp_known[];
 /* Modules that <IfModule> finds. */
 extern const char *const ftp_modules[];
 
-/* The log file of a path, one struct for all who name it. NULL: out of memory. */
-struct ftp_logfile *ftp_logfile_get(struct ftp_loader *l, const char *path);
+/* The log file of a word, which must be an absolute path; one struct for all who name it. 0, or c->err is set. */
+int ftp_call_logfile(struct conf_call *c, const char *path, struct ftp_logfile **ret_lf);
+/* The same for the only word, which may be "none": NULL then. */
+int ftp_call_logfile_or_none(struct conf_call *c, struct ftp_logfile **ret_lf);
 /* Expression of words as ftp_expr_compile(), owned by the load. */
 int ftp_call_expr(struct conf_call *c, enum ftp_expr_kind kind, char *const *words, unsigned n,
 	const struct ftp_expr **ret_expr);

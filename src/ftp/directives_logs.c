@@ -3,7 +3,6 @@
 #include "ftp/verb.h"
 #include "log/extlog.h"
 
-#include <errno.h>
 #include <string.h>
 #include <syslog.h>
 
@@ -15,14 +14,6 @@ static const struct conf_word levels[] = {{"emerg", LOG_EMERG}, {"alert", LOG_AL
 	{"notice", LOG_NOTICE}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
 
 /* --- parse functions --- */
-
-static int log_file(struct conf_call *c, const char *path, struct ftp_logfile **ret_lf)
-{
-	if (path[0] != '/')
-		return err_set(c->err, WE_CONFIG, "'%.300s' is not an absolute path", path);
-	*ret_lf = ftp_logfile_get(c->arg, path);
-	return *ret_lf != NULL ? 0 : err_set(c->err, ENOMEM, "out of memory");
-}
 
 static bool is_none(const char *s)
 {
@@ -36,7 +27,7 @@ static int transfer_log(struct conf_call *c, void *dst)
 	struct ftp_conf *conf = dst;
 
 	conf->transfer_log = NULL;
-	return is_none(c->args[0]) ? 0 : log_file(c, c->args[0], &conf->transfer_log);
+	return is_none(c->args[0]) ? 0 : ftp_call_logfile(c, c->args[0], &conf->transfer_log);
 }
 
 static int server_log(struct conf_call *c, void *dst)
@@ -45,7 +36,7 @@ static int server_log(struct conf_call *c, void *dst)
 
 	conf->server_log = NULL;
 	conf->server_log_none = is_none(c->args[0]);
-	return conf->server_log_none ? 0 : log_file(c, c->args[0], &conf->server_log);
+	return conf->server_log_none ? 0 : ftp_call_logfile(c, c->args[0], &conf->server_log);
 }
 
 static int system_log(struct conf_call *c, void *dst)
@@ -54,7 +45,7 @@ static int system_log(struct conf_call *c, void *dst)
 
 	conf->system_log = NULL;
 	conf->system_log_none = is_none(c->args[0]);
-	return conf->system_log_none ? 0 : log_file(c, c->args[0], &conf->system_log);
+	return conf->system_log_none ? 0 : ftp_call_logfile(c, c->args[0], &conf->system_log);
 }
 
 static int log_format(struct conf_call *c, void *dst)
@@ -88,7 +79,7 @@ static int extended_log(struct conf_call *c, void *dst)
 	if (level >= 0)
 		e->syslog_level = level;
 	else
-		r = log_file(c, c->args[0], &e->file);
+		r = ftp_call_logfile(c, c->args[0], &e->file);
 	if (r == 0 && c->n_args > 1) {
 		e->classes = c->args[1];
 		r = extlog_mask_parse(e->classes, is_command, &mask, c->err);

@@ -206,15 +206,7 @@ static int user_name(struct conf_call *c, void *dst)
 
 static int log_file(struct conf_call *c, void *dst)
 {
-	struct ftp_conf *conf = dst;
-
-	conf->tls_log = NULL;
-	if (str_eq_nocase(c->args[0], "none"))
-		return 0;
-	if (c->args[0][0] != '/')
-		return err_set(c->err, WE_CONFIG, "'%.300s' is not an absolute path", c->args[0]);
-	conf->tls_log = ftp_logfile_get(c->arg, c->args[0]);
-	return conf->tls_log != NULL ? 0 : err_set(c->err, ENOMEM, "out of memory");
+	return ftp_call_logfile_or_none(c, &((struct ftp_conf *)dst)->tls_log);
 }
 
 static int masquerade(struct conf_call *c, void *dst)

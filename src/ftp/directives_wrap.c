@@ -1,8 +1,6 @@
 /* Access tables: WrapTables and its like (mod_wrap2), TCPAccessFiles and its like (mod_wrap). */
 #include "ftp/directives.h"
 
-#include <errno.h>
-
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -55,20 +53,23 @@ static int all_tables(struct conf_call *c, void *dst)
 	return tables_parse(c, 0, true, dst);
 }
 
+/* Tables of those whom an expression names. */
+static int tables_of(struct conf_call *c, enum ftp_expr_kind kind, char *const *words, unsigned n, bool typed,
+	struct ftp_wrap_tables *t)
+{
+	int r = ftp_call_expr(c, kind, words, n, &t->who);
+
+	return r == 0 ? tables_parse(c, 1, typed, t) : r;
+}
+
 static int user_tables(struct conf_call *c, void *dst)
 {
-	struct ftp_wrap_tables *t = dst;
-	int r = ftp_call_expr(c, FTP_EXPR_USER, c->args, 1, &t->who);
-
-	return r == 0 ? tables_parse(c, 1, true, t) : r;
+	return tables_of(c, FTP_EXPR_USER, c->args, 1, true, dst);
 }
 
 static int group_tables(struct conf_call *c, void *dst)
 {
-	struct ftp_wrap_tables *t = dst;
-	int r = ftp_call_expr(c, FTP_EXPR_GROUP, c->args, 1, &t->who);
-
-	return r == 0 ? tables_parse(c, 1, true, t) : r;
+	return tables_of(c, FTP_EXPR_GROUP, c->args, 1, true, dst);
 }
 
 static int access_files(struct conf_call *c, void *dst)
@@ -79,19 +80,14 @@ static int access_files(struct conf_call *c, void *dst)
 /* Unlike with WrapUserTables all names of the list must hold, which is of use for "!name". */
 static int user_files(struct conf_call *c, void *dst)
 {
-	struct ftp_wrap_tables *t = dst;
 	char all[] = "AND", *words[] = {all, c->args[0]};
-	int r = ftp_call_expr(c, FTP_EXPR_USER, words, 2, &t->who);
 
-	return r == 0 ? tables_parse(c, 1, false, t) : r;
+	return tables_of(c, FTP_EXPR_USER, words, 2, false, dst);
 }
 
 static int group_files(struct conf_call *c, void *dst)
 {
-	struct ftp_wrap_tables *t = dst;
-	int r = ftp_call_expr(c, FTP_EXPR_GROUP, c->args, 1, &t->who);
-
-	return r == 0 ? tables_parse(c, 1, false, t) : r;
+	return tables_of(c, FTP_EXPR_GROUP, c->args, 1, false, dst);
 }
 
 static int options(struct conf_call *c, void *dst)
@@ -113,15 +109,7 @@ static int options(struct conf_call *c, void *dst)
 
 static int log_file(struct conf_call *c, void *dst)
 {
-	struct ftp_conf *conf = dst;
-
-	conf->wrap_log = NULL;
-	if (str_eq_nocase(c->args[0], "none"))
-		return 0;
-	if (c->args[0][0] != '/')
-		return err_set(c->err, WE_CONFIG, "'%.300s' is not an absolute path", c->args[0]);
-	conf->wrap_log = ftp_logfile_get(c->arg, c->args[0]);
-	return conf->wrap_log != NULL ? 0 : err_set(c->err, ENOMEM, "out of memory");
+	return ftp_call_logfile_or_none(c, &((struct ftp_conf *)dst)->wrap_log);
 }
 
 static const struct conf_word levels[] = {{"emerg", LOG_EMERG}, {"alert", LOG_ALERT}, {"crit", LOG_CRIT},
