@@ -325,4 +325,9 @@ int share_options(int argc, char **argv, struct master_options *opt, struct err 
 void title_init(int argc, char **argv);
 void title_set(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* --- helper.c --- */
+/* First in a process that is forked for one question: signals end it, and so do secs seconds. name is for the kernel, at
+ * most 15 bytes, title for ps(1). */
+void helper_begin(const char *name, const char *title, unsigned secs);
+
 #endif

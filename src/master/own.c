@@ -9,11 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -108,17 +106,9 @@ static void give(struct master *m, const struct giving *g, int out) __attribute_
 static void give(struct master *m, const struct giving *g, int out)
 {
 	struct err err = ERR_INIT;
-	sigset_t none;
 	int r;
 
-	(void)signal(SIGCHLD, SIG_DFL);
-	(void)signal(SIGALRM, SIG_DFL);
-	(void)signal(SIGTERM, SIG_DFL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)prctl(PR_SET_NAME, "wherryd-own");
-	title_set("wherryd: new owners");
-	(void)alarm(ANSWER_SECS);
+	helper_begin("wherryd-own", "new owners", ANSWER_SECS);
 	close_others(g, out);
 	if (m->gen != NULL)
 		ftp_config_wipe_secrets(m->gen->config);

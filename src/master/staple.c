@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -61,17 +60,9 @@ static void ask(struct master *m, const struct question *q, int fd)
 	struct staple_answer *a = xcalloc(1, sizeof(*a));
 	struct sandbox_identity id;
 	struct err err = ERR_INIT;
-	sigset_t none;
 	int r;
 
-	(void)signal(SIGCHLD, SIG_DFL);
-	(void)signal(SIGALRM, SIG_DFL);
-	(void)signal(SIGTERM, SIG_DFL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)prctl(PR_SET_NAME, "wherryd-ocsp");
-	title_set("wherryd: OCSP");
-	(void)alarm(conf->staple_timeout_ms / 1000 + OVERTIME_SECS);
+	helper_begin("wherryd-ocsp", "OCSP", conf->staple_timeout_ms / 1000 + OVERTIME_SECS);
 	if (dup2(fd, 3) < 0)
 		_exit(1);
 	(void)close_range(4, ~0u, 0);
