@@ -574,6 +574,23 @@ static void logs_are_shared_and_formats_found(void **state)
 	ftp_config_free(c);
 }
 
+static void logs_of_modules_may_be_none(void **state)
+{
+	struct ftp_config *c = load("TLSLog /l/x\nWrapLog /l/x\nRewriteLog /l/y\n"
+				    "<VirtualHost 192.0.2.1>\nTLSLog none\nWrapLog None\nRewriteLog none\n"
+				    "</VirtualHost>\n");
+	const struct ftp_conf *f = &c->servers[0]->scope->conf, *v = &c->servers[1]->scope->conf;
+
+	assert_int_equal(c->n_logfiles, 2);
+	assert_string_equal(f->tls_log->path, "/l/x");
+	assert_ptr_equal(f->wrap_log, f->tls_log);
+	assert_string_equal(f->rewrite_log->path, "/l/y");
+	assert_null(v->tls_log);
+	assert_null(v->wrap_log);
+	assert_null(v->rewrite_log);
+	ftp_config_free(c);
+}
+
 static void display_files_with_absolute_paths_are_read(void **state)
 {
 	char path[] = "/tmp/wherry-display-XXXXXX", text[300];
@@ -830,6 +847,7 @@ int main(void)
 		cmocka_unit_test(servers_are_found_by_address_then_wildcard_then_default),
 		cmocka_unit_test(the_first_matching_class_counts),
 		cmocka_unit_test(logs_are_shared_and_formats_found),
+		cmocka_unit_test(logs_of_modules_may_be_none),
 		cmocka_unit_test(display_files_with_absolute_paths_are_read),
 		cmocka_unit_test(secrets_can_be_wiped_and_exist_once),
 		cmocka_unit_test(environment_set_above_is_seen_below),
