@@ -107,7 +107,7 @@ def test_one_explain_of_a_user_is_answered_at_a_time(start):
     os.mkdir(s.path("slow"))
     fs = holdfs.HoldFs(s.path("slow"), {"deny": b"ALL: 10.0.0.1\n"})
     try:
-        fs.hold("deny", "read")
+        fs.hold("deny", "open")
         slow = [start_client(s, ALICE, question)]
         fs.wait_held(1)
         assert ask(s, ALICE, question) == f"ERR another explain of uid {ALICE} is being answered"
