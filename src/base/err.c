@@ -61,6 +61,7 @@ const char *err_text(int code)
 		[WE_CLOSED - WE_FIRST] = "connection closed",
 		[WE_PERMIT - WE_FIRST] = "request not permitted for this process",
 		[WE_VERSION - WE_FIRST] = "version mismatch",
+		[WE_TLS_SESSION - WE_FIRST] = "TLS session of the control connection not reused",
 	};
 
 	if (code < 0)

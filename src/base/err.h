@@ -19,6 +19,7 @@ enum {
 	WE_CLOSED,            /* the other side is gone */
 	WE_PERMIT,            /* a process asked for what its role does not allow */
 	WE_VERSION,           /* shared data of another version */
+	WE_TLS_SESSION,       /* a data connection that is not bound to its control connection */
 	WE_LAST
 };
 

@@ -140,7 +140,7 @@ static int binding_check(struct session *s, const struct wire *w)
 		log_warn(&s->log,
 			"data connection refused: neither the TLS session nor the certificate of the control "
 			"connection");
-		return -EPERM;
+		return -WE_TLS_SESSION;
 	}
 	if (tls->binding == TLS_BINDING_REQUIRE && !(tls->options & TLS_OPT_NO_SESSION_REUSE_REQUIRED)) {
 		log_warn(&s->log,
@@ -148,7 +148,7 @@ static int binding_check(struct session *s, const struct wire *w)
 			"connection (TLSDataBinding require; TLSOptions NoSessionReuseRequired or "
 			"TLSDataBinding auto "
 			"would accept it)");
-		return -EPERM;
+		return -WE_TLS_SESSION;
 	}
 	if (tls->binding == TLS_BINDING_AUTO && !s->tls_unbound_logged) {
 		log_notice(&s->log, "the client does not reuse the TLS session of its control connection for "

@@ -346,14 +346,15 @@ def test_a_client_that_does_not_resume(tls, version, binding):
                 ftp.wrap(raw).close()
             except (ssl.SSLError, OSError):
                 raw.close()
-            ftp.expect(425)
+            assert ftp.expect(425).text == "425 Unable to build data connection: TLS session of the control connection not reused"
             ftp.expect(200, "NOOP")
         else:
             assert ftp.read("RETR f") == b"content"
             assert ftp.read("RETR f") == b"content"
             ftp.write("STOR g", b"up")
-    logged = len([line for line in server.text("system.log").splitlines() if "TLSDataBinding" in line])
-    assert logged == {"require": 1, "auto": 1, "off": 0}[binding]
+    logged = [line for line in server.text("system.log").splitlines() if "TLSDataBinding" in line]
+    assert len(logged) == {"require": 1, "auto": 1, "off": 0}[binding]
+    assert all("127.0.0.1" in line and "alice" in line for line in logged), logged
 
 
 def test_no_session_reuse_required_keeps_its_meaning(tls):
