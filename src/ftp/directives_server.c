@@ -510,7 +510,12 @@ static const struct conf_row rows[] = {
 		.syntax = "[maxseg <n>] [rcvbuf <bytes>] [sndbuf <bytes>] [keepalive "
 			  "on|off|<idle>:<count>:<interval>] "
 			  "[reuseport on|off]",
-		.doc = "Options of control and data sockets; buffer sizes are those of the data socket."},
+		.doc = "Options of control and data sockets; buffer sizes are those of the data socket. "
+		       "Without "
+		       "numbers for keepalive a silent control connection is asked after 60 seconds whether "
+		       "the "
+		       "client is there, so that firewalls do not forget it during a long transfer, and data "
+		       "connections have the times of the system."},
 	{.name = "TCPNoDelay",
 		.type = CONF_T_CUSTOM,
 		.field = CONF_SPAN(struct ftp_conf, nodelay_ctrl, nodelay_data),

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "ftp/keepalive.h"
 #include "ftp/qos.h"
 #include "login/secure.h"
 
@@ -263,15 +264,18 @@ static void timer_arm(struct client *cl)
 		&cl->timer, on_timer, due > now ? due - now : 0, 0); /* cannot fail with a callback */
 }
 
-/* HOST and the name in the TLS handshake lead to another server, whose marks count then. */
-static void qos_mark(struct client *cl)
+/* HOST and the name in the TLS handshake lead to another server, whose options count then. */
+static void server_options(struct client *cl)
 {
 	const struct ftp_server *server = cl->conn.server;
 
-	if (server == cl->marked_for)
+	if (server == cl->options_of)
 		return;
-	cl->marked_for = server;
-	if (server != NULL && server->scope->conf.qos.ctrl_set)
+	cl->options_of = server;
+	if (server == NULL)
+		return;
+	ftp_keepalive(cl->fd, &server->scope->conf.socket_options, FTP_KEEPALIVE_CTRL_S);
+	if (server->scope->conf.qos.ctrl_set)
 		ftp_qos_mark(cl->fd, AF_UNSPEC, server->scope->conf.qos.ctrl);
 }
 
@@ -281,7 +285,7 @@ void client_update(struct client *cl)
 
 	if (cl->fd < 0)
 		return;
-	qos_mark(cl);
+	server_options(cl);
 	output_send(cl);
 	if (cl->conn.state == LOGIN_SECURING && cl->conn.out.len == 0)
 		handshake(cl);
@@ -325,8 +329,6 @@ static void socket_options(int fd, const struct ftp_server *server)
 	/* Options are improvements: the connection works without. The urgent mark of an ABOR must not take
 	 * a byte out of the stream (transfer.md 5). */
 	urgent_inline(fd, 1);
-	if (conf == NULL || conf->socket_options.keepalive)
-		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	if (conf == NULL || conf->nodelay_ctrl)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }

@@ -32,9 +32,10 @@ struct client {
 	short tls_waits;       /* POLLIN or POLLOUT that TLS needs before it goes on, 0 = none */
 	int relay_fd; /* our end of the session's control connection, -1 = it got the socket itself */
 	uint32_t relay_sid;
-	const struct ftp_server *marked_for; /* whose QoSOptions the socket has; only compared */
-	bool shut;                           /* our side is closed for writing */
-	unsigned handles;                    /* of libuv, not yet closed */
+	const struct ftp_server
+		*options_of; /* whose SocketOptions and QoSOptions the socket has; only compared */
+	bool shut;           /* our side is closed for writing */
+	unsigned handles;    /* of libuv, not yet closed */
 	uv_poll_t poll;
 	uv_timer_t timer;
 };

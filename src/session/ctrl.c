@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "ftp/keepalive.h"
 #include "ftp/qos.h"
 #include "ipc/message.h"
 #include "session/proc.h"
@@ -25,11 +26,11 @@
  * end of a local socket pair (TLS relay), which knows none of these options; that is fine. */
 static void socket_options(int fd, const struct ftp_conf *conf)
 {
-	int on = 1, nodelay = conf->nodelay_ctrl, keepalive = conf->socket_options.keepalive;
+	int on = 1, nodelay = conf->nodelay_ctrl;
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, sizeof nodelay);
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, sizeof keepalive);
+	ftp_keepalive(fd, &conf->socket_options, FTP_KEEPALIVE_CTRL_S);
 	ftp_qos_mark(fd, AF_UNSPEC, conf->qos.ctrl_set ? conf->qos.ctrl : IPTOS_LOWDELAY);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "ftp/keepalive.h"
 #include "ftp/qos.h"
 
 /* Without PassivePorts. Not the kernel's own choice at first: it passes over ports with connections in
@@ -53,13 +54,7 @@ void data_socket_options(int fd, int family, const struct ftp_conf *conf)
 	if (o->maxseg)
 		option_set(fd, IPPROTO_TCP, TCP_MAXSEG, (int)o->maxseg);
 	option_set(fd, IPPROTO_TCP, TCP_NODELAY, conf->nodelay_data);
-	option_set(fd, SOL_SOCKET, SO_KEEPALIVE, o->keepalive);
-	if (o->keepalive && o->keepalive_idle)
-		option_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)o->keepalive_idle);
-	if (o->keepalive && o->keepalive_count)
-		option_set(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)o->keepalive_count);
-	if (o->keepalive && o->keepalive_interval)
-		option_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)o->keepalive_interval);
+	ftp_keepalive(fd, o, 0);
 	ftp_qos_mark(fd, family, conf->qos.data_set ? conf->qos.data : IPTOS_THROUGHPUT);
 }
 
