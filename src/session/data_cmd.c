@@ -151,6 +151,20 @@ static int listener_open(struct session *s, struct addr *ret_bound)
 	return 0;
 }
 
+/* A server in a container or behind NAT knows its own address only, where a client from outside cannot connect to. */
+static void warn_unreachable(struct session *s, const struct addr *shown)
+{
+	char own[ADDR_TEXT_MAX];
+
+	if (s->unreachable_logged || !addr_is_private(shown) || addr_is_private(&s->peer))
+		return;
+	s->unreachable_logged = true;
+	log_notice(&s->log,
+		"PASV tells the client %s, which cannot be reached from public addresses: "
+		"MasqueradeAddress sets the one to tell",
+		addr_text(shown, own));
+}
+
 static void pasv_run(struct session *s, const char *verb, bool cpsv)
 {
 	const struct addr masquerade = shown_address(s);
@@ -175,6 +189,7 @@ static void pasv_run(struct session *s, const char *verb, bool cpsv)
 	}
 	s->data->cpsv = cpsv;
 	shown = masquerade.sa.sa_family && addr_is_v4(&masquerade) ? masquerade : bound;
+	warn_unreachable(s, &shown);
 	addr_set_port(&shown, addr_port(&bound));
 	(void)pasv_text(&shown, text, sizeof text); /* v4 was checked above */
 	session_reply(s, 227, "Entering Passive Mode (%s).", text);

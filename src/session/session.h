@@ -121,6 +121,7 @@ struct session {
 	bool odd_stru, odd_mode; /* STRU R, MODE B: no transfer until they are taken back */
 	unsigned z_level;        /* OPTS MODE Z LEVEL */
 	bool epsv_all;           /* EPSV ALL was given */
+	bool unreachable_logged; /* PASV told an address that the client cannot reach */
 	bool utf8_on;            /* OPTS UTF8 ON: UTF-8 instead of the charset of UseEncoding */
 	uint64_t allo;           /* ALLO: bytes, consumed by the next upload; 0 = none */
 	uint64_t restart;        /* REST, consumed by the next RETR or STOR; the start of a range as well */

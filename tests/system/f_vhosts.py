@@ -421,6 +421,30 @@ def test_an_address_that_comes_later_is_served(start):
     assert done.returncode == 0 and "later" in done.stderr, done.stderr
 
 
+@pytest.mark.ours
+@pytest.mark.root
+@pytest.mark.needs("ip", "nsenter", "curl")
+def test_a_server_behind_nat_says_which_address_it_tells(start):
+    """The container's own address in the 227 line is of no use to a client from outside: the log names the directive."""
+    s = start.prepare()
+    s.configure(DefaultAddress="0.0.0.0", SocketBindTight="off")
+    s.put("f", b"x")
+    inside = ["unshare", "-n", "sh", "-c", 'ip link set lo up && ip addr add 10.1.2.3/32 dev lo && ip addr add 203.0.113.9/32 dev lo && exec "$0" "$@"']
+    if subprocess.run([*inside, "true"], capture_output=True).returncode:
+        pytest.skip("no network name spaces here")
+    plain = s.argv
+    s.argv = lambda *options: inside + plain(*options)
+    s.start(wait=False)
+    wait_until(lambda: "serving" in s.text("system.log"), "the start")
+    enter = ["nsenter", "-t", str(s.proc.pid), "-n", "curl", "-sS", "--max-time", "20", "--disable-epsv"]
+    for source, lines in (("10.1.2.3", 0), ("203.0.113.9", 1)):
+        done = subprocess.run([*enter, "--interface", source, f"ftp://alice:alice-pw@10.1.2.3:{s.port}/[f-f]", f"ftp://alice:alice-pw@10.1.2.3:{s.port}/f"],
+                              capture_output=True, text=True)
+        assert done.returncode == 0 and done.stdout.endswith("xx"), done.stderr
+        told = [line for line in s.text("system.log").splitlines() if "MasqueradeAddress" in line]
+        assert len(told) == lines and all("PASV tells the client 10.1.2.3" in line for line in told), told
+
+
 def hand_over(s, own):
     """The server is started as a service manager does it: with this socket as descriptor 3."""
     code = f"import os, sys; os.dup2({own.fileno()}, 3); os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid())); os.execv(sys.argv[1], sys.argv[1:])"
