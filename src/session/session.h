@@ -131,7 +131,7 @@ struct session {
 	enum ftp_digest digest;  /* OPTS HASH; ftp_digest_first() at the start */
 	unsigned facts;          /* OPTS MLST: bits of facts.h; verb_facts_start() at the start */
 	int site_umask;          /* SITE UMASK, -1 = as configured */
-	uint32_t idle_ms;        /* TimeoutIdle, or what SITE IDLE made of it; 0 = none */
+	uint32_t idle_ms;        /* TimeoutIdle, or what SITE IDLE made of it: session_set_idle(); 0 = none */
 	char *display_seen;      /* directories where DisplayChdir "once" was shown; owned by its command */
 
 	/* counters of the whole session; raw: network bytes of ended connections, control and data */
@@ -282,6 +282,8 @@ static inline void session_forget_source(struct session *s)
 }
 /* Change the current directory (a vpath that is a directory): also for the scoreboard. */
 void session_set_cwd(struct session *s, const char *vpath);
+/* SITE IDLE: counts from now on. */
+void session_set_idle(struct session *s, uint32_t ms);
 /* The object the running command works on, for ExtendedLog; copied. */
 void session_note_path(struct session *s, const char *vpath);
 /* A DELE record in the xferlog. */

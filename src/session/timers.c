@@ -128,6 +128,12 @@ void timers_arm(struct session *s)
 	alarm_set(t->alarm, next > now ? next - now : 1);
 }
 
+void session_set_idle(struct session *s, uint32_t ms)
+{
+	s->idle_ms = ms;
+	timers_arm(s);
+}
+
 void timers_command(struct session *s)
 {
 	s->timers->command_ms = clock_ms();

@@ -58,7 +58,7 @@ static enum ftp_result site_idle_run(struct session *s, const char *arg)
 			arg, (unsigned long long)(most ? most : UINT32_MAX / 1000));
 		return FTP_DONE;
 	}
-	s->idle_ms = (uint32_t)secs * 1000;
+	session_set_idle(s, (uint32_t)secs * 1000);
 	session_reply(s, 200, "IDLE time limit set to %llu seconds", (unsigned long long)secs);
 	return FTP_DONE;
 }

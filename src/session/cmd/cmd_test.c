@@ -225,6 +225,11 @@ void session_set_cwd(struct session *s, const char *vpath)
 	s->cwd = xstrdup(vpath);
 }
 
+void session_set_idle(struct session *s, uint32_t ms)
+{
+	s->idle_ms = ms;
+}
+
 void session_note_path(struct session *s, const char *vpath)
 {
 }
