@@ -10,7 +10,7 @@ import time
 import pytest
 
 from ftpclient import Closed, Ftp, read_all
-from servers import wait_until
+from servers import free_port, wait_until
 
 BIG = 50_000_000
 
@@ -247,6 +247,24 @@ def test_root_revoke_off_uses_the_port_below(start):
                     assert data.getpeername()[1] == s.port - 1
                     read_all(data)
                 c.expect(226)
+
+
+@pytest.mark.ours
+def test_the_port_below_serves_one_address_again_and_again(start):
+    """The connection before is in TIME_WAIT on the same four numbers; the server waits for it, or says 425, and goes on."""
+    s = start.prepare()
+    while taken(s.port - 1):
+        s.port = free_port()
+    s.configure("RootRevoke on\n")
+    s.start()
+    s.put("f", b"x")
+    with Ftp(s.port, user="alice", timeout=25) as c, c.listen() as listener:
+        for _ in range(4):
+            c.expect(150, "RETR f")
+            with listener.accept()[0] as data:
+                assert data.getpeername()[1] == s.port - 1
+                assert read_all(data) == b"x"
+            c.expect(226)
 
 
 def taken(port):
@@ -750,6 +768,48 @@ def test_timeout_session(start):
     s = start(TimeoutSession="1")
     with Ftp(s.port, user="alice") as c:
         expect_421(c, r"Session Timeout \(1 seconds?\): closing control connection")
+
+
+@pytest.mark.ours
+def test_a_shorter_idle_time_of_the_client_counts_at_once(server):
+    with Ftp(server.port, user="alice") as c:
+        c.expect(200, "SITE IDLE 1")
+        expect_421(c, r"Idle timeout \(1 seconds?\): closing control connection")
+
+
+@pytest.mark.ours
+def test_a_transfer_is_no_idle_time(start):
+    s = start("TransferRate RETR 20\n", TimeoutIdle="2", TimeoutNoTransfer="2")
+    os.truncate(s.put("big"), 1_000_000_000)
+    with Ftp(s.port, user="alice") as c, c.binary().start("RETR big"):
+        with Ftp(s.port, user="alice") as idle:
+            idle.expect(421)  # which had the same limits and came later
+        c.send("ABOR")
+        two_replies(c)
+        c.expect(257, "PWD")
+
+
+def keep_alive_timers(s):
+    """Seconds to the next probe of each control connection of the server, None where there is none."""
+    shown = subprocess.run(["ss", "-Htno", "state", "established", f"( sport = :{s.port} )"], capture_output=True, text=True, check=True).stdout
+    times = [re.search(r"keepalive,(?:(\d+)min)?(?:([\d.]+)sec)?", line) for line in shown.splitlines()]
+    return [found and int(found.group(1) or 0) * 60 + float(found.group(2) or 0) for found in times]
+
+
+@pytest.mark.ours
+@pytest.mark.needs("ss")
+@pytest.mark.parametrize("user", [None, "alice"], ids=["before login", "after login"])
+def test_control_connections_are_kept_alive(start, user):
+    """A firewall that forgets silent connections after five minutes is not to end a long transfer."""
+    s = start()
+    with Ftp(s.port, user=user):
+        wait_until(lambda: (t := keep_alive_timers(s)) and all(x is not None and x <= 60 for x in t), "the keep-alive timer")
+    s = start(SocketOptions="keepalive 40:3:10")
+    with Ftp(s.port, user=user):
+        wait_until(lambda: (t := keep_alive_timers(s)) and all(x is not None and x <= 40 for x in t), "the timer as configured")
+    s = start(SocketOptions="keepalive off")
+    with Ftp(s.port, user=user):
+        wait_until(lambda: keep_alive_timers(s) == [None], "no timer")
 
 
 @pytest.mark.parametrize("command", ["RETR big", "STOR up"])

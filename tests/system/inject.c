@@ -1,5 +1,5 @@
 /* Preloaded into the server by inject.py: lets sendfile(2), pread(2), mmap(2) and cachestat(2) fail as a shared page says,
- * and counts. Never allocates or opens after the start: the processes are confined.
+ * counts, and sets the wall clock wrong. Never allocates or opens after the start: the processes are confined.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NR_CACHESTAT 451
@@ -37,6 +38,7 @@ struct plan {
 	_Atomic uint32_t
 		loop_dirs; /* open directories (not O_PATH) closed in the first thread of a process */
 	_Atomic uint32_t pool_dirs; /* and in others */
+	_Atomic int32_t wall_s;     /* seconds that the wall clock is ahead */
 };
 
 static struct plan none, *plan = &none;
@@ -187,4 +189,27 @@ void *mmap(void *at, size_t n, int prot, int flags, int fd, off_t off)
 void *mmap64(void *at, size_t n, int prot, int flags, int fd, off64_t off)
 {
 	return map(at, n, prot, flags, fd, off);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	static int (*real)(clockid_t, struct timespec *);
+	int r;
+
+	if (!real)
+		real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+	r = real(clock, ts);
+	if (r == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+		ts->tv_sec += atomic_load(&plan->wall_s);
+	return r;
+}
+
+time_t time(time_t *ret)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	if (ret)
+		*ret = ts.tv_sec;
+	return ts.tv_sec;
 }

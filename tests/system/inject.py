@@ -14,7 +14,7 @@ import subprocess
 ALWAYS = 0xFFFFFFFF
 HERE = os.path.dirname(os.path.abspath(__file__))
 FIELDS = {"sendfile": 0, "pread": 16, "no_cachestat": 32, "calls": 36, "largest": 40, "loop_calls": 44, "cold_calls": 48,
-          "preads": 52, "map": 56, "loop_dirs": 72, "pool_dirs": 76}
+          "preads": 52, "map": 56, "loop_dirs": 72, "pool_dirs": 76, "wall_s": 80}
 
 
 class Inject:
@@ -56,6 +56,10 @@ class Inject:
     def map(self, after=0, times=ALWAYS, error=0):
         """Mappings of a MiB or more of files, for reading."""
         self._rule("map", after, times, error, ALWAYS)
+
+    def wall_clock(self, ahead_s):
+        """As if somebody had set the clock of the machine."""
+        struct.pack_into("<i", self.page, FIELDS["wall_s"], ahead_s)
 
     def no_cachestat(self, off=True):
         self._put("no_cachestat", int(off))
