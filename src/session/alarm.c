@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "session/watch.h"
+#include "session/watch_priv.h"
 
 struct alarm {
 	struct alarms *all;
@@ -99,7 +99,8 @@ static void alarms_closed(uv_handle_t *h)
 
 static void alarms_drop(struct alarms *all)
 {
-	all->timer.loop->data = NULL;
+	loop_parts(all->timer.loop)->alarms = NULL;
+	loop_parts_leave(all->timer.loop);
 	free(all->heap);
 	uv_close((uv_handle_t *)&all->timer, alarms_closed);
 }
@@ -126,14 +127,14 @@ static void alarms_fire(uv_timer_t *h)
 
 static struct alarms *alarms_of(uv_loop_t *loop)
 {
-	struct alarms *all = loop->data;
+	struct loop_parts *parts = loop_parts(loop);
+	struct alarms *all = parts->alarms;
 
 	if (!all) {
-		all = xcalloc(1, sizeof *all);
+		parts->alarms = all = xcalloc(1, sizeof *all);
 		all->armed_at = UINT64_MAX;
 		(void)uv_timer_init(loop, &all->timer); /* cannot fail */
 		all->timer.data = all;
-		loop->data = all;
 	}
 	return all;
 }

@@ -1,7 +1,6 @@
 /* Descriptor watches and timers of the loop that may be freed at any moment, also from inside their own
- * callback: after watch_free() or alarm_free() the callback is not called any more. (A libuv handle itself
- * lives until its close callback.) The data field of a loop with alarms belongs to them; their common timer is closed
- * with the last one.
+ * callback: after watch_free() or alarm_free() the callback is not called any more. All watches of a loop share one
+ * handle of it, all alarms another one, which are closed with the last of them. The loop's data field is theirs.
  */
 #ifndef SESSION_WATCH_H
 #define SESSION_WATCH_H

@@ -138,6 +138,34 @@ static void an_error_behind_bytes_is_told_after_them(void **state)
 	fd_close(&fd[0]);
 }
 
+/* Of two whose events came in the same turn each takes the other one away. */
+static struct watch *pair[2];
+
+static void take_the_other(void *arg, int events)
+{
+	unsigned *told = arg;
+
+	++*told;
+	watch_free(&pair[0]);
+	watch_free(&pair[1]);
+}
+
+static void who_is_freed_in_the_same_turn_is_not_told(void **state)
+{
+	unsigned told = 0;
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	for (int i = 0; i < 2; i++) {
+		pair[i] = watch_new(&loop, fd[i], take_the_other, &told);
+		watch_set(pair[i], UV_WRITABLE);
+	}
+	(void)uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(told, 1);
+	for (int i = 0; i < 2; i++)
+		fd_close(&fd[i]);
+}
+
 /* epoll takes no regular files. */
 static void what_the_kernel_does_not_watch_is_looked_at(void **state)
 {
@@ -148,6 +176,7 @@ static void what_the_kernel_does_not_watch_is_looked_at(void **state)
 	s.watch = watch_new(&loop, fileno(f), on_event, &s);
 	watch_set(s.watch, UV_READABLE);
 	watch_set(s.watch, 0);
+	(void)uv_run(&loop, UV_RUN_NOWAIT);
 	assert_false(uv_loop_alive(&loop));
 	watch_set(s.watch, UV_READABLE | UV_PRIORITIZED);
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
@@ -163,6 +192,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_socket_is_told_about, loop_setup, loop_teardown),
 		cmocka_unit_test_setup_teardown(
 			an_error_behind_bytes_is_told_after_them, loop_setup, loop_teardown),
+		cmocka_unit_test_setup_teardown(
+			who_is_freed_in_the_same_turn_is_not_told, loop_setup, loop_teardown),
 		cmocka_unit_test_setup_teardown(
 			what_the_kernel_does_not_watch_is_looked_at, loop_setup, loop_teardown),
 	};
