@@ -113,6 +113,8 @@ static void header_fill(struct score_header *h, const struct score_info *info)
 	h->version = SCORE_VERSION;
 	h->proc_bytes = sizeof(struct score_proc);
 	h->slot_bytes = sizeof(struct score_hot);
+	h->common_bytes = sizeof(struct score_common);
+	h->work_bytes = sizeof(struct score_work);
 	h->over_bytes = sizeof(struct score_over);
 	h->proc_max = SCORE_PROCS_MAX;
 	h->server = info->server;
@@ -293,10 +295,10 @@ static void proc_set(struct score_proc *p, uint32_t state, pid_t pid, uint64_t t
 	atomic_store_explicit(&p->state, state, memory_order_relaxed);
 }
 
-/* Zero the hot slots through a mapping. What the dead process wrote is not asked: all slots. */
+/* Zero the slots and what they name through a mapping. What the dead process wrote is not asked: all slots. */
 static void region_wipe(struct score_board *b, unsigned index, unsigned slots)
 {
-	size_t n = score_over_off(slots);
+	size_t n = score_offsets(slots).over;
 	struct stat st;
 	void *p;
 
@@ -370,10 +372,10 @@ int score_region_new(struct score_board *board, enum score_role role, unsigned s
 	r = xcalloc(1, sizeof(*r));
 	r->board = board;
 	r->index = (unsigned)(p - board->procs);
-	r->slots = slots;
-	r->map_bytes = score_region_bytes(slots);
+	r->map_bytes = score_offsets(slots).end;
 	rc = region_map(board, r, err);
 	if (rc == 0) {
+		r->tables = score_tables(r->map, slots);
 		score_put(p->role, role);
 		score_put(p->slots, slots);
 		proc_set(p, PROC_RESERVED, 0, 0);

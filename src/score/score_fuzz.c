@@ -34,23 +34,29 @@ static void seed(int fd)
 	struct score_header h = {.version = SCORE_VERSION,
 		.proc_bytes = sizeof(struct score_proc),
 		.slot_bytes = sizeof(struct score_hot),
+		.common_bytes = sizeof(struct score_common),
+		.work_bytes = sizeof(struct score_work),
 		.over_bytes = sizeof(struct score_over),
 		.proc_max = SCORE_PROCS_MAX,
 		.proc_used = 2};
 	struct score_proc p = {.state = PROC_LIVE, .pid = getpid(), .slots = 4, .role = SCORE_SESSION};
 	struct score_region_head head = {.used = 3};
-	struct score_hot hot = {.state = SLOT_USED, .flags = FLAG_LOGGED_IN, .user = "u", .cmd = "RETR"};
+	struct score_hot hot = {.state = SLOT_USED, .flags = FLAG_LOGGED_IN, .common = 1, .work = 1};
+	struct score_common common = {.refs = 3, .user = "u"};
+	struct score_work work = {.cmd = "RETR"};
+	struct score_offsets at = score_offsets(4);
 	unsigned i;
 
 	memcpy(h.magic, SCORE_MAGIC, sizeof(h.magic));
-	(void)!ftruncate(fd, (off_t)(SCORE_REGION_OFF + score_region_bytes(4)));
+	(void)!ftruncate(fd, (off_t)(SCORE_REGION_OFF + score_offsets(4).end));
 	(void)!pwrite(fd, &h, sizeof(h), 0);
 	(void)!pwrite(fd, &p, sizeof(p), SCORE_TABLE_OFF);
 	(void)!pwrite(fd, &mapped, sizeof(mapped), SCORE_MAPPED_OFF);
 	(void)!pwrite(fd, &head, sizeof(head), SCORE_REGION_OFF);
 	for (i = 0; i < 3; i++)
-		(void)!pwrite(
-			fd, &hot, sizeof(hot), (off_t)(SCORE_REGION_OFF + SCORE_ALIGN + i * sizeof(hot)));
+		(void)!pwrite(fd, &hot, sizeof(hot), (off_t)(SCORE_REGION_OFF + at.hot + i * sizeof(hot)));
+	(void)!pwrite(fd, &common, sizeof(common), (off_t)(SCORE_REGION_OFF + at.common));
+	(void)!pwrite(fd, &work, sizeof(work), (off_t)(SCORE_REGION_OFF + at.work));
 }
 
 static void patch(int fd, const uint8_t *data, size_t size)
@@ -64,7 +70,7 @@ static void patch(int fd, const uint8_t *data, size_t size)
 		size -= 5;
 		if (n > size)
 			n = size;
-		(void)!pwrite(fd, data, n, off % (SCORE_REGION_OFF + score_region_bytes(4)));
+		(void)!pwrite(fd, data, n, off % (SCORE_REGION_OFF + score_offsets(4).end));
 		data += n;
 		size -= n;
 	}

@@ -6,8 +6,10 @@
  *   MAPPED_OFF  struct score_mapped [100]  files of TransferMMapFile, written by the master
  *   REGION_OFF  region 0, region 1, ...    STRIDE bytes apart; region i belongs to table entry i
  *
- * A region: struct score_region_head (64 KiB, the largest page size there is), the hot slots, the overflow
- * texts. Fixed-width fields, no pointers. */
+ * A region: struct score_region_head (64 KiB, the largest page size there is) and four tables (score_tables()): the
+ * slots, what sessions have in common, the commands that run, the overflow texts. An idle session touches its slot
+ * only. A record of the second and third table belongs to a slot as long as that names it: both change in an update of the slot,
+ * so its counter holds for them too. Fixed-width fields, no pointers. */
 #ifndef SCORE_SCORE_PRIV_H
 #define SCORE_SCORE_PRIV_H
 
@@ -16,7 +18,7 @@
 #include "score/score.h"
 
 #define SCORE_MAGIC   "WHRSCORE" /* 8 bytes, no NUL */
-#define SCORE_VERSION 3u         /* raise with every change of the layout */
+#define SCORE_VERSION 4u         /* raise with every change of the layout */
 
 #define SCORE_ALIGN      65536u
 #define SCORE_TABLE_OFF  4096u
@@ -28,7 +30,7 @@
 struct score_header {
 	char magic[8];
 	uint32_t version;
-	uint32_t proc_bytes, slot_bytes, over_bytes; /* sizes of the records, checked */
+	uint32_t proc_bytes, slot_bytes, common_bytes, work_bytes, over_bytes; /* of the records, checked */
 	uint32_t proc_max;
 	uint32_t server; /* enum score_server */
 	int32_t daemon_pid;
@@ -79,22 +81,35 @@ struct score_hot {
 	_Atomic uint32_t seq;
 	uint32_t state;
 	uint32_t id;
-	uint32_t uid, gid;
-	uint16_t client_port, server_port;
+	uint16_t client_port;
+	uint16_t common; /* number of its score_common and */
+	uint16_t work;   /* of its score_work, counted from 1; 0 = none */
 	uint8_t flags, over, dir, path;
-	uint32_t spare;
+	uint16_t spare;
 	uint64_t begin_ms, since_ms;
 	uint64_t xfer_size, xfer_done, xfer_acked, xfer_elapsed_ms, xfer_updated_ms;
 	uint64_t rate_limit_bps;
-	uint8_t client[16], server[16]; /* IPv6, IPv4 as mapped; all zero = not set */
+	uint8_t client[16]; /* IPv6, IPv4 as mapped; all zero = not set */
+	char name[48];      /* the whole text, or its beginning when the bit in over is set */
+	char cwd[88];       /* the same */
+};
+
+/* Sessions with the same of all these share one record. */
+struct score_common {
+	uint32_t refs; /* slots that name it; for the writer only */
+	uint32_t uid, gid;
+	uint16_t server_port, spare;
+	uint8_t server[16]; /* as score_hot.client */
 	char user[SCORE_USER_MAX];
 	char class_name[SCORE_CLASS_MAX];
 	char label[SCORE_LABEL_MAX];
 	char protocol[SCORE_PROTOCOL_MAX];
+};
+
+/* The command that runs. */
+struct score_work {
 	char cmd[SCORE_CMD_MAX];
-	char name[48]; /* these three: the whole text, or its beginning when the bit in over is set */
-	char cwd[88];
-	char arg[88];
+	char arg[88]; /* as score_hot.cwd */
 };
 
 struct score_over {
@@ -130,13 +145,11 @@ static inline void score_copy_out(void *dst, const void *shared, size_t n)
 
 _Static_assert(sizeof(struct score_header) <= SCORE_TABLE_OFF, "header fits its page");
 _Static_assert(sizeof(struct score_proc) == 64, "process entry");
-_Static_assert(sizeof(struct score_hot) == 512, "hot slot");
-_Static_assert(
-	offsetof(struct score_hot, user) % 4 == 0 && offsetof(struct score_hot, class_name) % 4 == 0 &&
-		offsetof(struct score_hot, label) % 4 == 0 && offsetof(struct score_hot, protocol) % 4 == 0 &&
-		offsetof(struct score_hot, cmd) % 4 == 0 && offsetof(struct score_hot, name) % 4 == 0 &&
-		offsetof(struct score_hot, cwd) % 4 == 0 && offsetof(struct score_hot, arg) % 4 == 0,
-	"texts are copied in words");
+_Static_assert(sizeof(struct score_hot) == 240, "slot");
+_Static_assert(offsetof(struct score_hot, client) % 4 == 0 && offsetof(struct score_hot, name) % 4 == 0 &&
+		       offsetof(struct score_hot, cwd) % 4 == 0 && sizeof(struct score_common) % 4 == 0 &&
+		       offsetof(struct score_work, arg) % 4 == 0 && sizeof(struct score_work) % 4 == 0,
+	"texts and records are copied in words");
 _Static_assert(SCORE_TABLE_OFF + SCORE_PROCS_MAX * 64u <= SCORE_REGION_OFF, "table before regions");
 
 static inline size_t score_align(size_t n)
@@ -144,14 +157,41 @@ static inline size_t score_align(size_t n)
 	return (n + SCORE_ALIGN - 1) & ~(size_t)(SCORE_ALIGN - 1);
 }
 
-static inline size_t score_over_off(unsigned slots)
+/* Where the tables of a region begin, from its own begin. */
+struct score_offsets {
+	size_t hot, common, work, over, end;
+};
+
+static inline struct score_offsets score_offsets(unsigned slots)
 {
-	return SCORE_ALIGN + score_align(slots * sizeof(struct score_hot));
+	struct score_offsets o = {.hot = SCORE_ALIGN};
+
+	o.common = o.hot + score_align(slots * sizeof(struct score_hot));
+	o.work = o.common +
+		 score_align((slots + 1) * sizeof(struct score_common)); /* one while a slot changes it */
+	o.over = o.work + score_align(slots * sizeof(struct score_work));
+	o.end = o.over + score_align(slots * sizeof(struct score_over));
+	return o;
 }
 
-static inline size_t score_region_bytes(unsigned slots)
+/* The tables of a mapped region. */
+struct score_tables {
+	struct score_hot *hot;
+	struct score_common *common;
+	struct score_work *work;
+	struct score_over *over;
+	unsigned slots;
+};
+
+static inline struct score_tables score_tables(char *map, unsigned slots)
 {
-	return score_over_off(slots) + score_align(slots * sizeof(struct score_over));
+	struct score_offsets o = score_offsets(slots);
+
+	return (struct score_tables){.hot = (struct score_hot *)(void *)(map + o.hot),
+		.common = (struct score_common *)(void *)(map + o.common),
+		.work = (struct score_work *)(void *)(map + o.work),
+		.over = (struct score_over *)(void *)(map + o.over),
+		.slots = slots};
 }
 
 static inline uint64_t score_region_off(unsigned index)
@@ -164,16 +204,17 @@ struct score_region {
 	struct score_region *next; /* in board->regions, master only */
 	char *map;
 	size_t map_bytes;
+	struct score_tables tables;
 	unsigned index;
-	unsigned slots;
+	unsigned commons;                     /* writer: records of score_common up to the last one in use */
+	unsigned commons_ready, works_ready;  /* writer: records whose memory is there */
 	uint64_t taken[SCORE_SLOTS_MAX / 64]; /* writer: bit = slot in use */
+	uint64_t busy[SCORE_SLOTS_MAX / 64];  /* writer: the same of score_work */
 };
 
 /* The writer's handle of a slot. */
 struct score_slot {
 	struct score_region *region;
-	struct score_hot *hot;
-	struct score_over *over;
 	unsigned index;
 	bool over_usable; /* its memory is there */
 	bool over_failed;
@@ -190,10 +231,14 @@ bool score_same_boot(const struct score_header *h);
 /* Is this a header that this build can use? file_bytes: size of the file. */
 int score_header_check(const struct score_header *h, uint64_t file_bytes, const char *name, struct err *err);
 
-/* One try for a consistent copy of a slot; false: it was being written. Of over only the texts with a bit in
- * hot->over. */
-bool score_slot_try(const struct score_hot *h, const struct score_over *o, struct score_hot *hot,
-	struct score_over *over);
+struct score_copy {
+	struct score_hot hot;
+	struct score_common common; /* zeros when the slot names none */
+	struct score_work work;     /* the same */
+	struct score_over over;     /* only texts with a bit in hot.over */
+};
+/* One try for a consistent copy of slot i; false: it was being written. */
+bool score_slot_try(const struct score_tables *t, unsigned i, struct score_copy *ret);
 
 /* Tests only. */
 int score_board_fd(const struct score_board *board);

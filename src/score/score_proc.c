@@ -97,7 +97,9 @@ int score_header_check(const struct score_header *h, uint64_t file_bytes, const 
 			"%s: scoreboard version is too %s (%u, this program reads %u)", name,
 			h->version < SCORE_VERSION ? "old" : "new", h->version, SCORE_VERSION);
 	if (h->proc_bytes != sizeof(struct score_proc) || h->slot_bytes != sizeof(struct score_hot) ||
-		h->over_bytes != sizeof(struct score_over) || h->proc_max != SCORE_PROCS_MAX)
+		h->common_bytes != sizeof(struct score_common) ||
+		h->work_bytes != sizeof(struct score_work) || h->over_bytes != sizeof(struct score_over) ||
+		h->proc_max != SCORE_PROCS_MAX)
 		return err_set(
 			err, WE_VERSION, "%s: scoreboard was written by another build of the server", name);
 	if (file_bytes < SCORE_REGION_OFF)

@@ -28,6 +28,7 @@ struct region_view {
 	const struct score_proc *entry;
 	struct score_proc proc; /* copy of the entry */
 	const char *map;
+	struct score_tables tables;
 	unsigned waits_left;
 };
 
@@ -139,19 +140,29 @@ static void take_flags(struct score_session *s, const struct score_hot *h)
 	s->path = h->path < SCORE_PATH_COUNT ? (enum score_path)h->path : SCORE_PATH_NONE;
 }
 
-/* o: copy of the overflow texts; only those with a bit in h->over are valid. */
-static void decode(struct score_session *s, const struct score_proc *p, const struct score_hot *h,
-	const struct score_over *o)
+/* A text of which the whole is elsewhere when over is set. */
+static void take_long(char *dst, size_t size, const char *src, size_t src_size, bool over, const char *whole,
+	size_t whole_size)
 {
+	take_text(dst, size, over ? whole : src, over ? whole_size : src_size);
+}
+
+static void decode(struct score_session *s, const struct score_proc *p, const struct score_copy *copy)
+{
+	const struct score_hot *h = &copy->hot;
+	const struct score_common *c = &copy->common;
+	const struct score_work *w = &copy->work;
+	const struct score_over *o = &copy->over;
+
 	memset(s, 0, offsetof(struct score_session, user));
 	s->pid = p->pid;
 	s->role = (enum score_role)p->role;
 	s->id = h->id;
-	s->uid = h->uid;
-	s->gid = h->gid;
+	s->uid = c->uid;
+	s->gid = c->gid;
 	take_flags(s, h);
 	take_addr(&s->client, h->client, h->client_port);
-	take_addr(&s->server, h->server, h->server_port);
+	take_addr(&s->server, c->server, c->server_port);
 	s->begin_ms = h->begin_ms;
 	s->since_ms = h->since_ms;
 	s->xfer_size = h->xfer_size;
@@ -161,28 +172,20 @@ static void decode(struct score_session *s, const struct score_proc *p, const st
 	s->xfer_updated_ms = h->xfer_updated_ms;
 	s->rate_limit_bps = h->rate_limit_bps;
 	if (s->logged_in)
-		take_text(s->user, sizeof(s->user), h->user, sizeof(h->user));
+		take_text(s->user, sizeof(s->user), c->user, sizeof(c->user));
 	else
 		take_text(s->user, sizeof(s->user), "(none)", 6);
-	take_text(s->class_name, sizeof(s->class_name), h->class_name, sizeof(h->class_name));
-	take_text(s->label, sizeof(s->label), h->label, sizeof(h->label));
-	take_text(s->protocol, sizeof(s->protocol), h->protocol, sizeof(h->protocol));
+	take_text(s->class_name, sizeof(s->class_name), c->class_name, sizeof(c->class_name));
+	take_text(s->label, sizeof(s->label), c->label, sizeof(c->label));
+	take_text(s->protocol, sizeof(s->protocol), c->protocol, sizeof(c->protocol));
 	if (s->idle)
 		take_text(s->cmd, sizeof(s->cmd), "idle", 4);
 	else
-		take_text(s->cmd, sizeof(s->cmd), h->cmd, sizeof(h->cmd));
-	if (h->over & OVER_NAME)
-		take_text(s->client_name, sizeof(s->client_name), o->name, sizeof(o->name));
-	else
-		take_text(s->client_name, sizeof(s->client_name), h->name, sizeof(h->name));
-	if (h->over & OVER_CWD)
-		take_text(s->cwd, sizeof(s->cwd), o->cwd, sizeof(o->cwd));
-	else
-		take_text(s->cwd, sizeof(s->cwd), h->cwd, sizeof(h->cwd));
-	if (h->over & OVER_ARG)
-		take_text(s->arg, sizeof(s->arg), o->arg, sizeof(o->arg));
-	else
-		take_text(s->arg, sizeof(s->arg), h->arg, sizeof(h->arg));
+		take_text(s->cmd, sizeof(s->cmd), w->cmd, sizeof(w->cmd));
+	take_long(s->client_name, sizeof(s->client_name), h->name, sizeof(h->name), h->over & OVER_NAME,
+		o->name, sizeof(o->name));
+	take_long(s->cwd, sizeof(s->cwd), h->cwd, sizeof(h->cwd), h->over & OVER_CWD, o->cwd, sizeof(o->cwd));
+	take_long(s->arg, sizeof(s->arg), w->arg, sizeof(w->arg), h->over & OVER_ARG, o->arg, sizeof(o->arg));
 }
 
 static void copy_over(struct score_over *dst, const struct score_over *src, uint8_t which)
@@ -202,31 +205,42 @@ static bool entry_same(const struct region_view *v)
 	return atomic_load_explicit(&v->entry->seq, memory_order_relaxed) == v->proc.seq;
 }
 
-bool score_slot_try(
-	const struct score_hot *h, const struct score_over *o, struct score_hot *hot, struct score_over *over)
+/* What the slot names; a number that is out of range is of a writer that cannot be trusted. */
+static void copy_named(const struct score_tables *t, struct score_copy *c)
 {
+	if (c->hot.common > 0 && c->hot.common <= t->slots + 1)
+		score_copy_out(&c->common, &t->common[c->hot.common - 1], sizeof(c->common));
+	else
+		memset(&c->common, 0, sizeof(c->common));
+	if (c->hot.work > 0 && c->hot.work <= t->slots)
+		score_copy_out(&c->work, &t->work[c->hot.work - 1], sizeof(c->work));
+	else
+		memset(&c->work, 0, sizeof(c->work));
+}
+
+bool score_slot_try(const struct score_tables *t, unsigned i, struct score_copy *ret)
+{
+	const struct score_hot *h = &t->hot[i];
 	uint32_t seq = atomic_load_explicit(&h->seq, memory_order_acquire);
 
 	if (seq & 1)
 		return false;
-	score_copy_out(hot, h, sizeof(*hot));
-	copy_over(over, o, hot->over);
+	score_copy_out(&ret->hot, h, sizeof(ret->hot));
+	copy_named(t, ret);
+	copy_over(&ret->over, &t->over[i], ret->hot.over);
 	atomic_thread_fence(memory_order_acquire); /* the copy is done before the counter is read again */
 	return atomic_load_explicit(&h->seq, memory_order_relaxed) == seq;
 }
 
-static bool slot_copy(struct region_view *v, unsigned i, struct score_hot *hot, struct score_over *over)
+static bool slot_copy(struct region_view *v, unsigned i, struct score_copy *ret)
 {
-	const struct score_hot *h = (const struct score_hot *)(const void *)(v->map + SCORE_ALIGN) + i;
-	const struct score_over *o =
-		(const struct score_over *)(const void *)(v->map + score_over_off(v->proc.slots)) + i;
 	const struct timespec ms = {.tv_nsec = 1000000};
 
 	for (;;) {
 		int tries;
 
 		for (tries = 0; tries < SPIN_TRIES; tries++) {
-			if (score_slot_try(h, o, hot, over))
+			if (score_slot_try(&v->tables, i, ret))
 				return true;
 		}
 		if (v->waits_left == 0)
@@ -241,22 +255,21 @@ static int region_walk(struct region_view *v, score_session_fn *fn, void *arg, s
 	const struct score_region_head *head = (const struct score_region_head *)(const void *)v->map;
 	uint32_t i, used = atomic_load_explicit(&head->used, memory_order_acquire);
 	struct score_session s;
-	struct score_over over;
-	struct score_hot hot;
+	struct score_copy copy;
 	int r = 0;
 
 	if (used > v->proc.slots)
 		used = v->proc.slots;
 	for (i = 0; i < used && r == 0; i++) {
-		if (!slot_copy(v, i, &hot, &over)) {
+		if (!slot_copy(v, i, &copy)) {
 			st->busy++;
 			continue;
 		}
-		if (hot.state != SLOT_USED)
+		if (copy.hot.state != SLOT_USED)
 			continue;
 		if (!entry_same(v))
 			break; /* reaped meanwhile: the slot may be another's */
-		decode(&s, &v->proc, &hot, &over);
+		decode(&s, &v->proc, &copy);
 		st->sessions++;
 		r = fn(arg, &s);
 	}
@@ -284,7 +297,7 @@ static bool entry_copy(const struct score_proc *e, struct score_proc *p)
 static int region_read(struct score_reader *reader, unsigned index, struct region_view *v,
 	score_session_fn *fn, void *arg, struct score_stats *st)
 {
-	size_t bytes = score_region_bytes(v->proc.slots);
+	size_t bytes = score_offsets(v->proc.slots).end;
 	uint64_t off = score_region_off(index);
 	struct stat file;
 	void *map;
@@ -298,6 +311,7 @@ static int region_read(struct score_reader *reader, unsigned index, struct regio
 	if (map == MAP_FAILED)
 		return -errno;
 	v->map = map;
+	v->tables = score_tables(map, v->proc.slots);
 	v->waits_left = WAITS_MAX;
 	r = region_walk(v, fn, arg, st);
 	(void)munmap(map, bytes); /* of mmap(), cannot fail */

@@ -160,8 +160,9 @@ struct watched {
 	unsigned tries, odd;
 };
 
-static void decode_hot(struct seen *t, const struct score_hot *h, const struct score_over *o)
+static void decode_copy(struct seen *t, const struct score_copy *c)
 {
+	const struct score_hot *h = &c->hot;
 	struct score_session s = {.id = h->id,
 		.idle = h->flags & FLAG_IDLE,
 		.xfer_size = h->xfer_size,
@@ -169,24 +170,23 @@ static void decode_hot(struct seen *t, const struct score_hot *h, const struct s
 		.xfer_acked = h->xfer_acked,
 		.xfer_elapsed_ms = h->xfer_elapsed_ms};
 
-	memcpy(s.cmd, h->cmd, sizeof(s.cmd));
+	memcpy(s.cmd, c->work.cmd, sizeof(s.cmd));
 	if (h->over & OVER_ARG)
-		memcpy(s.arg, o->arg, sizeof(s.arg));
+		memcpy(s.arg, c->over.arg, sizeof(s.arg));
 	else
-		memcpy(s.arg, h->arg, sizeof(h->arg));
+		memcpy(s.arg, c->work.arg, sizeof(c->work.arg));
 	check_record(t, &s);
 }
 
 static void *watch(void *arg)
 {
 	struct watched *w = arg;
-	struct score_over over;
-	struct score_hot hot;
+	struct score_copy copy;
 
 	while (!atomic_load(&w->stop)) {
 		w->tries++;
-		if (score_slot_try(w->slot->hot, w->slot->over, &hot, &over))
-			decode_hot(&w->seen, &hot, &over);
+		if (score_slot_try(&w->slot->region->tables, w->slot->index, &copy))
+			decode_copy(&w->seen, &copy);
 		else
 			w->odd++;
 	}
