@@ -133,6 +133,26 @@ static void text_is_cut_and_escaped_safely(void **state)
 	assert_true(utf8_valid("\xf0\x9f\x98\x80", 4));
 }
 
+static void control_characters_are_found_at_each_place(void **state)
+{
+	char s[40];
+
+	for (size_t n = 0; n < sizeof(s); n++) {
+		memset(s, ' ', sizeof(s));
+		s[n] = '\n'; /* not one of the n */
+		assert_false(str_has_control(s, n));
+		memset(s, '\xff', n);
+		assert_false(str_has_control(s, n));
+		for (size_t i = 0; i < n; i++) {
+			char old = s[i];
+
+			s[i] = i % 2 ? 0x1f : 0;
+			assert_true(str_has_control(s, n));
+			s[i] = old;
+		}
+	}
+}
+
 static void numbers_are_whole_and_bounded(void **state)
 {
 	uint64_t v = 5;
@@ -161,6 +181,7 @@ int main(void)
 		cmocka_unit_test(civil_time_round_trips),
 		cmocka_unit_test(addresses_compare_as_hosts),
 		cmocka_unit_test(text_is_cut_and_escaped_safely),
+		cmocka_unit_test(control_characters_are_found_at_each_place),
 		cmocka_unit_test(numbers_are_whole_and_bounded),
 	};
 

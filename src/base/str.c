@@ -4,6 +4,48 @@
 #include <stdio.h>
 #include <string.h>
 
+#define EACH(byte) (UINT64_MAX / 255 * (byte))
+
+/* Does one of eight bytes have a value below ' '? */
+static bool word_has_control(uint64_t x)
+{
+	return ((x - EACH(' ')) & ~x & EACH(0x80)) != 0;
+}
+
+static uint64_t load_8(const char *s)
+{
+	uint64_t x;
+
+	memcpy(&x, s, sizeof x);
+	return x;
+}
+
+static uint64_t load_4(const char *s)
+{
+	uint32_t x;
+
+	memcpy(&x, s, sizeof x);
+	return x;
+}
+
+bool str_has_control(const char *s, size_t n)
+{
+	const char *end = s + n;
+
+	if (n >= 8) {
+		for (; end - s > 8; s += 8)
+			if (word_has_control(load_8(s)))
+				return true;
+		return word_has_control(load_8(end - 8));
+	}
+	if (n >= 4)
+		return word_has_control(load_4(s) << 32 | load_4(end - 4));
+	while (s < end)
+		if ((unsigned char)*s++ < ' ')
+			return true;
+	return false;
+}
+
 char ascii_upper(char c)
 {
 	return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;

@@ -11,6 +11,8 @@ bool str_eq_nocase(const char *a, const char *b);
 int str_cmp_nocase(const char *a, const char *b);
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
+/* Is any of the n bytes a control character, below ' '? */
+bool str_has_control(const char *s, size_t n);
 char ascii_upper(char c);
 char ascii_lower(char c);
 

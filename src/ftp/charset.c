@@ -75,9 +75,9 @@ int charset_convert(struct charset *c, enum charset_way way, const char *s, size
 
 const char *charset_name(struct charset *c, const char *name, struct buf *scratch)
 {
-	size_t n = strlen(name);
+	size_t n = c != NULL ? strlen(name) : 0;
 
-	if (c == NULL || is_ascii(name, n))
+	if (n == 0 || is_ascii(name, n))
 		return name;
 	buf_clear(scratch);
 	return charset_convert(c, CHARSET_TO_CLIENT, name, n, scratch) == 0 ? scratch->data : name;

@@ -13,35 +13,19 @@ enum { MASK = STATX_TYPE | STATX_MODE | STATX_NLINK | STATX_UID | STATX_GID | ST
 
 /* --- the buffer --- */
 
-char *list_line_begin(struct listing *l, size_t need, int *ret_failure)
+char *list_spill_begin(struct listing *l, size_t need, int *ret_failure)
 {
-	char *p = l->buf + l->len;
-
 	*ret_failure = LIST_FULL;
-	need++; /* STAT's blank */
-	if (l->size - l->len < need) {
-		if (l->len > 0)
-			return NULL;
-		p = l->spill = malloc(need);
-		if (!p) {
-			*ret_failure = -ENOMEM;
-			return NULL;
-		}
-	}
-	if (l->opts.kind == LIST_KIND_STAT)
-		*p++ = ' ';
-	return p;
+	if (l->len > 0)
+		return NULL;
+	l->spill = malloc(need);
+	if (!l->spill)
+		*ret_failure = -ENOMEM;
+	return l->spill;
 }
 
-void list_line_end(struct listing *l, size_t n)
+void list_spill_end(struct listing *l, size_t n)
 {
-	if (l->opts.kind == LIST_KIND_STAT)
-		n++;
-	l->written = true;
-	if (!l->spill) {
-		l->len += n;
-		return;
-	}
 	l->spill_len = n;
 	l->spill_off = 0;
 	list_spill(l);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 
 enum {
 	DAY = 86400,
@@ -19,25 +20,23 @@ size_t list_line_room(const char *name, const char *target)
 }
 
 /* Line ends in a name would be lines of their own. */
-static size_t put_plain(char *dst, const char *name)
+static size_t put_plain(char *dst, const char *name, size_t n)
 {
-	size_t n = strlen(name);
-
 	memcpy(dst, name, n);
-	for (char *p = memchr(dst, '\n', n); p; p = memchr(p, '\n', (size_t)(dst + n - p)))
-		*p = '?';
-	for (char *p = memchr(dst, '\r', n); p; p = memchr(p, '\r', (size_t)(dst + n - p)))
-		*p = '?';
+	if (str_has_control(name, n))
+		for (char *p = dst; p < dst + n; p++)
+			if (*p == '\n' || *p == '\r')
+				*p = '?';
 	return n;
 }
 
-size_t list_put_name(char *dst, const char *name, bool escape)
+size_t list_put_name(char *dst, const char *name, size_t n, bool escape)
 {
 	char *p = dst;
 
 	if (!escape)
-		return put_plain(dst, name);
-	for (; *name; name++) {
+		return put_plain(dst, name, n);
+	for (const char *end = name + n; name < end; name++) {
 		unsigned char c = (unsigned char)*name;
 
 		if (c < 0x20 || c >= 0x7f) {
@@ -233,11 +232,11 @@ size_t list_format_long(const struct list_style *style, const struct list_line *
 	char *p = style->windows ? long_windows(style, l, dst) : long_unix(style, l, dst);
 	char suffix = style->classify ? list_suffix(l->mode) : 0;
 
-	p += list_put_name(p, l->name, style->escape);
+	p += list_put_name(p, l->name, strlen(l->name), style->escape);
 	if (l->target && !style->windows) {
 		memcpy(p, " -> ", 4);
 		p += 4;
-		p += list_put_name(p, l->target, style->escape);
+		p += list_put_name(p, l->target, strlen(l->target), style->escape);
 	} else if (suffix) {
 		*p++ = suffix;
 	}
@@ -246,7 +245,7 @@ size_t list_format_long(const struct list_style *style, const struct list_line *
 
 size_t list_format_name(const struct list_style *style, const char *name, unsigned mode, char *dst)
 {
-	char *p = dst + list_put_name(dst, name, style->escape);
+	char *p = dst + list_put_name(dst, name, strlen(name), style->escape);
 	char suffix = style->classify ? list_suffix(mode) : 0;
 
 	if (suffix)

@@ -42,9 +42,9 @@ size_t list_format_long(const struct list_style *style, const struct list_line *
 /* Name, with the -F suffix that mode asks for (mode 0: none). */
 size_t list_format_name(const struct list_style *style, const char *name, unsigned mode, char *dst);
 
-/* The name alone without CRLF, CR and LF as '?', with escape other unprintable bytes as \ooo. Returns its
- * length; at most 4 * strlen(name). */
-size_t list_put_name(char *dst, const char *name, bool escape);
+/* The name (n bytes) alone without CRLF, CR and LF as '?', with escape other unprintable bytes as \ooo. Returns its
+ * length; at most 4 * n. */
+size_t list_put_name(char *dst, const char *name, size_t n, bool escape);
 /* -F suffix of a mode: '/', '*', '@' or 0. */
 char list_suffix(unsigned mode);
 /* Seconds of the time that an option chose. */

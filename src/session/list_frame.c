@@ -16,16 +16,30 @@ bool list_has_keys(const struct listing *l)
 	return l->opts.sort == LIST_BY_TIME || l->opts.sort == LIST_BY_SIZE;
 }
 
-bool list_is_full(const struct listing *l)
-{
-	return l->max_files && l->files >= l->max_files;
-}
-
 void list_log_budget(struct listing *l)
 {
 	if (!l->budget_logged)
 		log_notice(&l->s->log, "listing holds more names than can be sorted, the rest is unsorted");
 	l->budget_logged = true;
+}
+
+/* Lines that are names, without anything to be known of the entries, and without a charset that needs paths as a whole, have
+ * the same beginning: it is made once. 0 or -ENOMEM. */
+static int prefix_init(struct listing *l, struct list_frame *f)
+{
+	bool nlst = l->opts.kind == LIST_KIND_NLST;
+
+	if (l->opts.layout != LIST_SHORT || l->opts.classify || l->charset || !(nlst || l->show_links))
+		return 0;
+	f->prefix = malloc(4 * f->shown_len + 1);
+	if (!f->prefix)
+		return -ENOMEM;
+	if (!nlst || l->opts.bare)
+		return 0;
+	f->prefix_len = list_put_name(f->prefix, f->shown, f->shown_len, l->style.escape);
+	if (f->shown_len > 0 && f->shown[f->shown_len - 1] != '/')
+		f->prefix[f->prefix_len++] = '/';
+	return 0;
 }
 
 int list_frame_open(struct listing *l, struct session_access *access, const char *shown, bool header)
@@ -43,10 +57,12 @@ int list_frame_open(struct listing *l, struct session_access *access, const char
 	hide_init(&f->hide, l->s, f->access.conf);
 	f->header = header;
 	f->depth = l->frame ? l->frame->depth + 1 : 0;
-	(void)str_copy(f->shown, sizeof f->shown, shown);
+	f->shown_len = str_copy(f->shown, sizeof f->shown, shown);
 	f->up = l->frame;
 	l->frame = f;
-	r = vfs_dir_open(l->root, f->access.real, VFS_NOLINKS, 0, &f->dir);
+	r = prefix_init(l, f);
+	if (r == 0)
+		r = vfs_dir_open(l->root, f->access.real, VFS_NOLINKS, 0, &f->dir);
 	if (r < 0)
 		list_frame_pop(l);
 	else
@@ -71,6 +87,7 @@ void list_frame_pop(struct listing *l)
 	nameset_done(&f->names);
 	nameset_done(&f->subdirs);
 	session_access_done(&f->access);
+	free(f->prefix);
 	free(f);
 }
 
@@ -88,9 +105,9 @@ static bool entry_shown(struct listing *l, struct list_frame *f, const struct vf
 		return false;
 	if (l->per_entry && !session_entry_allowed(l->s, l->verb, &f->access, ent->name))
 		return false;
-	if (hide_entry(&f->hide, vfs_dir_fd(f->dir), ent->name))
+	if (f->hide.on && hide_entry(&f->hide, vfs_dir_fd(f->dir), ent->name))
 		return false;
-	if (l->opts.kind == LIST_KIND_NLST) {
+	if (l->opts.kind == LIST_KIND_NLST && ent->type != DT_REG && ent->type != DT_DIR) {
 		struct list_spot spot = spot_of(f, ent->name);
 
 		return list_spot_plain(l, &spot, ent->type);
@@ -112,7 +129,7 @@ static bool entry_is_dir(const struct list_frame *f, const struct vfs_dirent *en
 /* Remember a subdirectory for -R. What does not fit in the budget is not gone into. */
 static void note_subdir(struct listing *l, struct list_frame *f, const struct vfs_dirent *ent, int64_t key)
 {
-	if (!l->opts.recursive || !entry_is_dir(f, ent))
+	if (!entry_is_dir(f, ent))
 		return;
 	if (nameset_add(&f->subdirs, ent->name, key) < 0)
 		list_log_budget(l);
@@ -135,18 +152,49 @@ int64_t list_sort_key(struct listing *l, const struct list_spot *spot)
 	return l->opts.reverse ? ~key : key;
 }
 
-static int put_entry(struct listing *l, struct list_frame *f, const char *name)
+/* As NLST names it: with the directory that was asked for. */
+static int put_path(struct listing *l, struct list_frame *f, const char *name)
 {
 	struct list_spot spot = spot_of(f, name);
 	char shown[VFS_PATH_SIZE];
+
+	if (list_join(f->shown, name, shown) < 0)
+		return LIST_MORE; /* longer than any path that could be asked for */
+	return list_put_entry(l, &spot, f->access.conf, shown);
+}
+
+/* A line that is just a name. NLST of a large directory is little more than this and what the kernel does to read it. */
+static int put_name_line(struct listing *l, struct list_frame *f, const char *name, size_t len)
+{
+	char *p, *begin;
+	int failure;
+
+	if (f->shown_len + 1 + len >= VFS_PATH_SIZE)
+		return LIST_MORE;
+	begin = p = list_line_begin(l, f->prefix_len + 4 * len + 2, &failure);
+	if (!p)
+		return failure;
+	p = mempcpy(p, f->prefix, f->prefix_len);
+	p += list_put_name(p, name, len, l->style.escape);
+	*p++ = '\r';
+	*p++ = '\n';
+	list_line_end(l, (size_t)(p - begin));
+	return LIST_MORE;
+}
+
+static int put_entry(struct listing *l, struct list_frame *f, const char *name, size_t len)
+{
 	int r;
 
-	if (l->opts.kind == LIST_KIND_NLST && !l->opts.bare) {
-		if (list_join(f->shown, name, shown) < 0)
-			return LIST_MORE; /* longer than any path that could be asked for */
-		name = shown;
+	if (f->prefix) {
+		r = put_name_line(l, f, name, len);
+	} else if (l->opts.kind == LIST_KIND_NLST && !l->opts.bare) {
+		r = put_path(l, f, name);
+	} else {
+		struct list_spot spot = spot_of(f, name);
+
+		r = list_put_entry(l, &spot, f->access.conf, name);
 	}
-	r = list_put_entry(l, &spot, f->access.conf, name);
 	if (r == LIST_MORE)
 		l->files++;
 	return r;
@@ -211,7 +259,8 @@ static int collect(struct listing *l, struct list_frame *f)
 		key = list_sort_key(l, &spot);
 		r = nameset_add(&f->names, f->ent->name, key);
 		if (r == 0) {
-			note_subdir(l, f, f->ent, key);
+			if (l->opts.recursive)
+				note_subdir(l, f, f->ent, key);
 			r = 1;
 		}
 	}
@@ -246,7 +295,8 @@ static char *put_cell(struct listing *l, struct list_frame *f, size_t i, char *p
 	size_t used = text_width(name);
 	char suffix = 0;
 
-	p += list_put_name(p, list_shown_name(l, name), l->style.escape);
+	name = list_shown_name(l, name);
+	p += list_put_name(p, name, strlen(name), l->style.escape);
 	if (l->style.classify && list_spot_stat(l, &spot, &st, target) == 0)
 		suffix = list_suffix(list_shown_mode(f->access.conf, st.stx_mode));
 	if (suffix) {
@@ -288,7 +338,9 @@ static int names_step(struct listing *l, struct list_frame *f)
 		if (f->next < f->rows)
 			return put_row(l, f);
 	} else if (f->next < f->names.count) {
-		r = put_entry(l, f, list_nth(l, &f->names, f->next));
+		const char *name = list_nth(l, &f->names, f->next);
+
+		r = put_entry(l, f, name, strlen(name));
 		if (r == LIST_MORE)
 			f->next++;
 		return r;
@@ -301,32 +353,44 @@ static int names_step(struct listing *l, struct list_frame *f)
 
 /* --- streamed --- */
 
+static bool goes_on(const struct listing *l)
+{
+	return !l->spill && !list_is_full(l) && !atomic_load(l->cancel);
+}
+
+/* The next entry that is shown into f->ent. False: there is none. A directory that cannot be read further ends there. */
+static bool stream_next(struct listing *l, struct list_frame *f)
+{
+	while (!atomic_load(l->cancel) && vfs_dir_next(f->dir, &f->ent) > 0) {
+		if (!entry_shown(l, f, f->ent))
+			continue;
+		if (l->opts.recursive)
+			note_subdir(l, f, f->ent, 0);
+		return true;
+	}
+	f->ent = NULL;
+	return false;
+}
+
 static int stream_step(struct listing *l, struct list_frame *f)
 {
 	int r;
 
 	if (l->opts.dots == LIST_ALL && f->dots < 2) {
-		r = put_entry(l, f, f->dots ? ".." : ".");
+		r = f->dots ? put_entry(l, f, "..", 2) : put_entry(l, f, ".", 1);
 		if (r == LIST_MORE)
 			f->dots++;
 		return r;
 	}
-	if (!f->ent) {
-		r = vfs_dir_next(f->dir, &f->ent);
-		if (r <= 0) {
-			f->ent = NULL;
+	do {
+		if (!f->ent && !stream_next(l, f)) {
 			f->state = FRAME_SUBDIRS;
-			return LIST_MORE; /* a directory that cannot be read further ends there */
-		}
-		if (!entry_shown(l, f, f->ent)) {
-			f->ent = NULL;
 			return LIST_MORE;
 		}
-		note_subdir(l, f, f->ent, 0);
-	}
-	r = put_entry(l, f, f->ent->name);
-	if (r == LIST_MORE)
-		f->ent = NULL;
+		r = put_entry(l, f, f->ent->name, f->ent->len);
+		if (r == LIST_MORE)
+			f->ent = NULL;
+	} while (r == LIST_MORE && goes_on(l));
 	return r;
 }
 
@@ -368,7 +432,9 @@ static int header_step(struct listing *l, struct list_frame *f)
 		if (l->opts.kind == LIST_KIND_STAT)
 			*end++ = ' ';
 	}
-	end += *shown ? list_put_name(end, shown, l->style.escape) : list_put_name(end, ".", false);
+	if (!*shown)
+		shown = ".";
+	end += list_put_name(end, shown, strlen(shown), l->style.escape);
 	end = mempcpy(end, ":\r\n", 3);
 	list_line_end(l, (size_t)(end - p));
 	f->header = false;

@@ -36,6 +36,9 @@ struct list_frame {
 	size_t next_subdir;
 	char shown
 		[VFS_PATH_SIZE]; /* how a line names this directory; "" = the one that everything is relative to */
+	size_t shown_len;
+	char *prefix; /* where lines are just names: what comes before each; NULL: they are not */
+	size_t prefix_len;
 };
 
 enum list_target { TARGET_NONE, TARGET_FILE, TARGET_DIR, TARGET_MATCHES };
@@ -93,10 +96,35 @@ struct list_spot {
 	const char *name;      /* "." and ".." are allowed */
 };
 
+/* For a line that does not fit: as list_line_begin() and list_line_end(). */
+char *list_spill_begin(struct listing *l, size_t need, int *ret_failure);
+void list_spill_end(struct listing *l, size_t n);
+
 /* Room for a line of need bytes (without STAT's blank), NULL: LIST_FULL, or -ENOMEM when *ret_failure says
- * so. */
-char *list_line_begin(struct listing *l, size_t need, int *ret_failure);
-void list_line_end(struct listing *l, size_t n);
+ * so. Inline, as are all that a name of NLST goes through. */
+static inline char *list_line_begin(struct listing *l, size_t need, int *ret_failure)
+{
+	bool blank = l->opts.kind == LIST_KIND_STAT;
+	char *p = l->buf + l->len;
+
+	if (l->size - l->len < need + blank && !(p = list_spill_begin(l, need + blank, ret_failure)))
+		return NULL;
+	if (blank)
+		*p++ = ' ';
+	return p;
+}
+
+/* n bytes of it were written. */
+static inline void list_line_end(struct listing *l, size_t n)
+{
+	n += l->opts.kind == LIST_KIND_STAT;
+	l->written = true;
+	if (l->spill)
+		list_spill_end(l, n);
+	else
+		l->len += n;
+}
+
 /* Give what is left of a long line to the buffer. */
 void list_spill(struct listing *l);
 
@@ -136,7 +164,10 @@ int64_t list_sort_key(struct listing *l, const struct list_spot *spot);
 /* The i-th name of a sorted set, as -r wants it. */
 const char *list_nth(const struct listing *l, const struct nameset *set, size_t i);
 /* Was a maximum of ListOptions reached? */
-bool list_is_full(const struct listing *l);
+static inline bool list_is_full(const struct listing *l)
+{
+	return l->max_files && l->files >= l->max_files;
+}
 void list_log_budget(struct listing *l);
 
 #endif

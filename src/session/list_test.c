@@ -436,12 +436,12 @@ static void names_beyond_the_budget_are_still_listed(void **state)
 static void line_ends_in_names_are_replaced(void **state)
 {
 	char out[64];
-	size_t n = list_put_name(out, "\ra\r\nb\xff\n", false);
+	size_t n = list_put_name(out, "\ra\r\nb\xff\n", 7, false);
 
 	assert_int_equal(n, 7);
 	assert_memory_equal(out, "?a??b\xff?", n);
-	assert_int_equal(list_put_name(out, "", false), 0);
-	n = list_put_name(out, "a\r\xff", true);
+	assert_int_equal(list_put_name(out, "", 0, false), 0);
+	n = list_put_name(out, "a\r\xff", 3, true);
 	assert_int_equal(n, 9);
 	assert_memory_equal(out, "a\\015\\377", n);
 }

@@ -134,6 +134,7 @@ int vfs_dir_next(struct vfs_dir *dir, const struct vfs_dirent **ret_ent)
 		dir->at += raw->d_reclen;
 	} while (is_dots(raw->d_name));
 	dir->ent.name = raw->d_name;
+	dir->ent.len = strlen(raw->d_name);
 	dir->ent.type = raw->d_type;
 	dir->ent.ino = raw->d_ino;
 	dir->ent.stat_result = -ENODATA;

@@ -16,6 +16,7 @@ enum {
 struct vfs_dirent {
 	const char
 		*name; /* never "." or ".." (".." of a root would show what lies outside), never with '/' */
+	size_t len;    /* of name */
 	unsigned char type; /* DT_REG, DT_DIR, DT_LNK ...; DT_UNKNOWN where the file system does not tell and
 	                       VFS_DIR_STAT was not asked. Of the entry itself, a link is DT_LNK */
 	uint64_t ino;
