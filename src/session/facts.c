@@ -58,6 +58,9 @@ size_t facts_line_room(const char *name, const char *slink)
 	       (slink ? strlen(slink) : 0);
 }
 
+/* The compiler knows how long a literal is. */
+#define PUT(p, literal) ((char *)mempcpy(p, literal, sizeof(literal) - 1))
+
 /* Inline: the base is known in each call. */
 static inline __attribute__((always_inline)) char *put_num(char *p, uint64_t v, unsigned base, unsigned width)
 {
@@ -75,6 +78,13 @@ static inline __attribute__((always_inline)) char *put_num(char *p, uint64_t v, 
 	return p;
 }
 
+static char *put_two(char *p, int v)
+{
+	p[0] = (char)('0' + v / 10);
+	p[1] = (char)('0' + v % 10);
+	return p + 2;
+}
+
 void facts_time(int64_t secs, char dst[15])
 {
 	struct civil c;
@@ -85,12 +95,13 @@ void facts_time(int64_t secs, char dst[15])
 	if (secs > 253402300799) /* 9999-12-31 23:59:59 */
 		secs = 253402300799;
 	clock_utc(secs, &c);
-	p = put_num(p, (uint64_t)c.year, 10, 4);
-	p = put_num(p, (uint64_t)c.month, 10, 2);
-	p = put_num(p, (uint64_t)c.day, 10, 2);
-	p = put_num(p, (uint64_t)c.hour, 10, 2);
-	p = put_num(p, (uint64_t)c.minute, 10, 2);
-	p = put_num(p, (uint64_t)c.second, 10, 2);
+	p = put_two(p, c.year / 100);
+	p = put_two(p, c.year % 100);
+	p = put_two(p, c.month);
+	p = put_two(p, c.day);
+	p = put_two(p, c.hour);
+	p = put_two(p, c.minute);
+	p = put_two(p, c.second);
 	*p = '\0';
 }
 
@@ -146,30 +157,32 @@ static char *put_unique(char *p, const struct statx *st)
 	return put_num(p, st->stx_ino, 16, 1);
 }
 
-static char *put_value(char *p, enum verb_fact f, const struct facts_line *l)
+/* With its name, which is that of verb_fact_name. */
+static char *put_fact(char *p, enum verb_fact f, const struct facts_line *l)
 {
 	switch (f) {
 	case VERB_FACT_MODIFY:
+		p = PUT(p, "modify=");
 		facts_time(l->st->stx_mtime.tv_sec, p);
-		return p + strlen(p);
+		return p + 14;
 	case VERB_FACT_PERM:
-		return put_perm(p, l->perm);
+		return put_perm(PUT(p, "perm="), l->perm);
 	case VERB_FACT_SIZE:
-		return put_num(p, l->st->stx_size, 10, 1);
+		return put_num(PUT(p, "size="), l->st->stx_size, 10, 1);
 	case VERB_FACT_TYPE:
-		return put_type(p, l);
+		return put_type(PUT(p, "type="), l);
 	case VERB_FACT_UNIQUE:
-		return put_unique(p, l->id ? l->id : l->st);
+		return put_unique(PUT(p, "unique="), l->id ? l->id : l->st);
 	case VERB_FACT_UNIX_GROUP:
-		return put_num(p, l->gid, 10, 1);
+		return put_num(PUT(p, "UNIX.group="), l->gid, 10, 1);
 	case VERB_FACT_UNIX_GROUPNAME:
-		return put_safe(p, l->group, "\r\n; ", FACTS_NAME_MAX);
+		return put_safe(PUT(p, "UNIX.groupname="), l->group, "\r\n; ", FACTS_NAME_MAX);
 	case VERB_FACT_UNIX_MODE:
-		return put_num(p, l->mode & 07777, 8, 4);
+		return put_num(PUT(p, "UNIX.mode="), l->mode & 07777, 8, 4);
 	case VERB_FACT_UNIX_OWNER:
-		return put_num(p, l->uid, 10, 1);
+		return put_num(PUT(p, "UNIX.owner="), l->uid, 10, 1);
 	case VERB_FACT_UNIX_OWNERNAME:
-		return put_safe(p, l->owner, "\r\n; ", FACTS_NAME_MAX);
+		return put_safe(PUT(p, "UNIX.ownername="), l->owner, "\r\n; ", FACTS_NAME_MAX);
 	default:
 		return p;
 	}
@@ -177,19 +190,19 @@ static char *put_value(char *p, enum verb_fact f, const struct facts_line *l)
 
 size_t facts_format(unsigned set, const struct facts_line *l, char *dst)
 {
+	size_t n = strlen(l->name);
 	char *p = dst;
 
 	if (S_ISDIR(l->mode))
 		set &= ~(unsigned)VERB_FACT_SIZE;
-	for (unsigned i = 0; i < VERB_FACT_COUNT; i++) {
-		if (!(set & 1u << i))
-			continue;
-		p = put_str(p, verb_fact_name[i]);
-		*p++ = '=';
-		p = put_value(p, (enum verb_fact)(1u << i), l);
+	for (; set; set &= set - 1) {
+		p = put_fact(p, (enum verb_fact)(set & -set), l);
 		*p++ = ';';
 	}
 	*p++ = ' ';
-	p = put_safe(p, l->name, "\r\n", SIZE_MAX);
+	if (str_has_control(l->name, n))
+		p = put_safe(p, l->name, "\r\n", SIZE_MAX);
+	else
+		p = mempcpy(p, l->name, n);
 	return (size_t)(p - dst);
 }

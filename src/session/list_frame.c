@@ -340,6 +340,7 @@ static int names_step(struct listing *l, struct list_frame *f)
 	} else if (f->next < f->names.count) {
 		const char *name = list_nth(l, &f->names, f->next);
 
+		nameset_prefetch(&f->names, f->next);
 		r = put_entry(l, f, name, strlen(name));
 		if (r == LIST_MORE)
 			f->next++;

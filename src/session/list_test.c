@@ -16,8 +16,10 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "session/facts.h"
 #include "session/list.h"
 #include "session/list_priv.h"
+#include "session/mlsx.h"
 #include "vfs/vfs_test_tree.h"
 
 /* --- a session with rules: nothing called "denied" may be seen --- */
@@ -431,6 +433,58 @@ static void names_beyond_the_budget_are_still_listed(void **state)
 	src->free(src);
 }
 
+static void keys_sort_the_largest_first_and_keep_the_order_of_equals(void **state)
+{
+	static const int64_t keys[] = {
+		5, -1, INT64_MAX, 5, INT64_MIN, ~(int64_t)300, 256, ~(int64_t)70000, 255};
+	struct nameset_budget budget = {0};
+	struct nameset set;
+	char name[] = "0", order[16] = "";
+
+	nameset_init(&set, &budget);
+	nameset_sort_keys(&set);
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++, name[0]++)
+		assert_int_equal(nameset_add(&set, name, keys[i]), 0);
+	nameset_sort_keys(&set);
+	for (size_t i = 0; i < set.count; i++) {
+		nameset_prefetch(&set, i);
+		strcat(order, nameset_name(&set, i));
+	}
+	assert_string_equal(order, "268031574");
+	assert_int_equal(nameset_add(&set, "more", 0), 0);
+	nameset_done(&set);
+}
+
+/* Whatever the directory is and how often the names have to be dropped to make room for more. */
+static void mlsd_names_each_entry_once(void **state)
+{
+	static const char *const all[] = {".hidden", "a", "b", "c.txt", "ln", "lnsub", "sub"};
+
+	session.facts = VERB_FACT_TYPE | VERB_FACT_PERM;
+	for (size_t room = 1; room <= 10; room++) {
+		struct mlsd *m = mlsd_new(&session, "d");
+		struct xfer_source *src = mlsd_source(m);
+		char buf[8192], line[64];
+		size_t lines = 0;
+		ssize_t n;
+
+		assert_int_equal(mlsd_open(m), 0);
+		mlsd_budget(m)->names = NAMESET_NAMES_MAX - room;
+		n = src->fill(src, buf, sizeof buf - 1, &go_on);
+		assert_true(n > 0);
+		buf[n] = '\0';
+		for (const char *p = buf; (p = strchr(p, '\n')); p++)
+			lines++;
+		assert_int_equal(lines, 2 + sizeof all / sizeof *all);
+		for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+			(void)snprintf(line, sizeof line, "; %s\r\n", all[i]);
+			assert_non_null(strstr(buf, line));
+		}
+		assert_int_equal(src->fill(src, buf, sizeof buf, &go_on), 0);
+		src->free(src);
+	}
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, tree_teardown)
 
 static void line_ends_in_names_are_replaced(void **state)
@@ -466,6 +520,8 @@ static void paths_are_joined_or_too_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keys_sort_the_largest_first_and_keep_the_order_of_equals),
+		T(mlsd_names_each_entry_once),
 		cmocka_unit_test(line_ends_in_names_are_replaced),
 		cmocka_unit_test(paths_are_joined_or_too_long),
 		T(list_shows_a_directory_sorted),

@@ -32,6 +32,7 @@ struct place {
 	const struct session_access *access;
 	bool writable;      /* entries may be made and removed */
 	bool others_sticky; /* of others only with their owner's rights */
+	bool own_exact;     /* what the mode says of the user's own files is true for writing, too */
 	unsigned allowed;   /* FACTS_MAY_ bits that no rule forbids for its entries */
 };
 
@@ -46,7 +47,10 @@ struct mlsd {
 	struct hide hide;
 	struct vfs_dir *dir;
 	unsigned dots;                /* how many of "." and ".." are written */
-	const struct vfs_dirent *ent; /* read, but not yet written */
+	const struct vfs_dirent *ent; /* read, but not yet among the names */
+	struct nameset_budget budget;
+	struct nameset names; /* read, and in the order in which it is cheap to look at them */
+	size_t next;          /* the first that is not yet written */
 };
 
 static void mlsx_init(struct mlsx *x, struct session *s)
@@ -93,19 +97,37 @@ static unsigned rules_allow(struct mlsx *x, const struct session_access *dir, co
 /* Rights of the directory access->real. fd: kept. */
 static void place_init(struct mlsx *x, struct place *p, int fd, const struct session_access *access)
 {
+	struct statvfs fs;
 	struct statx st;
 
 	*p = (struct place){.fd = fd, .access = access, .others_sticky = true};
 	p->writable = vfs_access(x->s->root, access->real, W_OK | X_OK, 0) == 0;
+	p->own_exact = fstatvfs(fd, &fs) == 0 && !(fs.f_flag & ST_RDONLY);
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_MODE | STATX_UID, &st) == 0)
 		p->others_sticky = st.stx_mode & S_ISVTX && st.stx_uid != x->uid;
 	if (!x->per_entry)
 		p->allowed = rules_allow(x, access, "entry");
 }
 
-/* Which of R_OK, W_OK and X_OK the process has on the object itself, or on what a link leads to. */
-static int rights_of(struct mlsx *x, const struct list_spot *spot, const struct statx *st, bool link)
+#define GID_OVERFLOW                                                                                         \
+	65534 /* also of files whose group has no number here: the kernel lets nobody write to them */
+
+/* Does the owner's part of the mode say what the owner may do? Writing may be refused by the file system, by an attribute of
+ * the file or by what is mounted on it. */
+static bool owner_exact(const struct place *p, const struct statx *st, int how)
 {
+	const uint64_t refusing = STATX_ATTR_IMMUTABLE | STATX_ATTR_MOUNT_ROOT;
+
+	return how != W_OK ||
+	       (p->own_exact && st->stx_gid != GID_OVERFLOW &&
+		       (st->stx_attributes_mask & refusing) == refusing && !(st->stx_attributes & refusing));
+}
+
+/* Which of R_OK, W_OK and X_OK the process has on the object itself, or on what a link leads to. */
+static int rights_of(struct mlsx *x, const struct place *p, const struct list_spot *spot,
+	const struct statx *st, bool link)
+{
+	bool own = st->stx_uid == x->uid && x->uid != 0;
 	unsigned mode = st->stx_mode & 7;
 	char vpath[VFS_PATH_SIZE];
 	int have = 0;
@@ -121,8 +143,7 @@ static int rights_of(struct mlsx *x, const struct list_spot *spot, const struct 
 	for (int how = X_OK; how <= R_OK; how <<= 1) {
 		if (!(mode & (unsigned)how))
 			continue;
-		/* The owner's bits are exact but for read-only file systems. */
-		if ((st->stx_uid == x->uid && x->uid != 0 && how != W_OK) ||
+		if ((own && !(link && how == W_OK) && owner_exact(p, st, how)) ||
 			(link ? vfs_access(x->s->root, vpath, how, 0) == 0
 			      : faccessat(spot->dir_fd, spot->name, how, AT_EACCESS | AT_SYMLINK_NOFOLLOW) ==
 						0))
@@ -136,7 +157,7 @@ static unsigned perm_of(struct mlsx *x, const struct place *p, const struct list
 	const struct statx *st, bool link, uid_t uid)
 {
 	const struct ftp_conf *conf = p->access->conf;
-	int have = rights_of(x, spot, st, link);
+	int have = rights_of(x, p, spot, st, link);
 	unsigned perm = 0;
 
 	if (p->writable && (!p->others_sticky || uid == x->uid))
@@ -270,6 +291,7 @@ struct mlsd *mlsd_new(struct session *s, const char *arg)
 	}
 	m->source = (struct xfer_source){mlsd_fill, mlsd_source_free};
 	mlsx_init(&m->x, s);
+	nameset_init(&m->names, &m->budget);
 	(void)str_copy(m->cwd, sizeof m->cwd, s->cwd);
 	return m;
 }
@@ -279,6 +301,7 @@ void mlsd_free(struct mlsd *m)
 	if (!m)
 		return;
 	vfs_dir_close(&m->dir);
+	nameset_done(&m->names);
 	if (m->has_access)
 		session_access_done(&m->access);
 	buf_done(&m->x.charset_name);
@@ -290,6 +313,11 @@ void mlsd_free(struct mlsd *m)
 const char *mlsd_path(const struct mlsd *m)
 {
 	return m->path;
+}
+
+struct nameset_budget *mlsd_budget(struct mlsd *m)
+{
+	return &m->budget;
 }
 
 struct xfer_source *mlsd_source(struct mlsd *m)
@@ -352,18 +380,41 @@ static size_t put_dots(struct mlsd *m, char *buf, size_t size, bool *ret_skip)
 	return put_line(&m->x, &line, buf, size);
 }
 
-static size_t put_entry(struct mlsd *m, char *buf, size_t size, bool *ret_skip)
+static size_t put_entry(struct mlsd *m, const char *name, char *buf, size_t size, bool *ret_skip)
 {
-	struct list_spot spot = {m->place.fd, m->access.real, m->ent->name};
+	struct list_spot spot = {m->place.fd, m->access.real, name};
 	struct facts_line line;
 	struct entry e;
 
-	*ret_skip = (m->x.per_entry && !session_entry_allowed(m->x.s, "MLSD", &m->access, m->ent->name)) ||
-		    hide_entry(&m->hide, m->place.fd, m->ent->name) || entry_stat(&m->x, &spot, &e) < 0;
+	*ret_skip = (m->x.per_entry && !session_entry_allowed(m->x.s, "MLSD", &m->access, name)) ||
+		    hide_entry(&m->hide, m->place.fd, name) || entry_stat(&m->x, &spot, &e) < 0;
 	if (*ret_skip)
 		return 0;
-	entry_line(&m->x, &m->place, &spot, &e, m->ent->name, &line);
+	entry_line(&m->x, &m->place, &spot, &e, name, &line);
 	return put_line(&m->x, &line, buf, size);
+}
+
+/* Read names until the directory or the budget ends. Many file systems give them in the order of a hash, so that each file looked
+ * at would be somewhere else, on the disk and in memory; the numbers of inodes are neighbours when the files are. A
+ * directory that cannot be read further ends there. 1, 0 at the end, -errno. */
+static int names_read(struct mlsd *m, const atomic_bool *cancel)
+{
+	int r = 0;
+
+	nameset_done(&m->names);
+	m->next = 0;
+	while (m->dir && (m->ent || vfs_dir_next(m->dir, &m->ent) > 0)) {
+		if (atomic_load(cancel))
+			return -ECANCELED;
+		r = nameset_add(&m->names, m->ent->name, ~(int64_t)m->ent->ino);
+		if (r < 0)
+			break;
+		m->ent = NULL;
+	}
+	if (m->names.count == 0)
+		return r;
+	nameset_sort_keys(&m->names);
+	return 1;
 }
 
 static ssize_t mlsd_fill(struct xfer_source *src, char *buf, size_t size, const atomic_bool *cancel)
@@ -371,6 +422,7 @@ static ssize_t mlsd_fill(struct xfer_source *src, char *buf, size_t size, const 
 	struct mlsd *m = (struct mlsd *)src;
 	size_t len = 0, n;
 	bool skip;
+	int r;
 
 	for (;;) {
 		if (atomic_load(cancel))
@@ -378,14 +430,15 @@ static ssize_t mlsd_fill(struct xfer_source *src, char *buf, size_t size, const 
 		if (m->dots < 2) {
 			n = put_dots(m, buf + len, size - len, &skip);
 		} else {
-			/* a directory that cannot be read further ends there */
-			if (!m->ent && (!m->dir || vfs_dir_next(m->dir, &m->ent) <= 0))
-				m->ent = NULL;
-			if (!m->ent) {
+			r = m->next < m->names.count ? 1 : names_read(m, cancel);
+			if (r < 0)
+				return r;
+			if (r == 0) {
 				vfs_dir_close(&m->dir);
 				return (ssize_t)len;
 			}
-			n = put_entry(m, buf + len, size - len, &skip);
+			nameset_prefetch(&m->names, m->next);
+			n = put_entry(m, nameset_name(&m->names, m->next), buf + len, size - len, &skip);
 		}
 		if (n == 0 && !skip)
 			return (ssize_t)len;
@@ -393,7 +446,7 @@ static ssize_t mlsd_fill(struct xfer_source *src, char *buf, size_t size, const 
 		if (m->dots < 2)
 			m->dots++;
 		else
-			m->ent = NULL;
+			m->next++;
 	}
 }
 

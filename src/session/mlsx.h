@@ -5,7 +5,8 @@
  * entries the rights are looked up once; of an entry the mode bits decide where they are exact (own files),
  * else access(2) is asked about what they grant.
  *
- * MLSD writes entries as they are read from the directory: constant memory (about 45 KiB), no sorting.
+ * MLSD reads all names of a directory, as far as they fit into the budget of nameset.h, and looks at the files in the order
+ * of their inodes; then it goes on with the next names. Nothing is sorted for the client.
  */
 #ifndef SESSION_MLSX_H
 #define SESSION_MLSX_H
@@ -15,13 +16,15 @@
 #include "session/xfer.h"
 
 struct mlsd;
+struct nameset_budget;
 
 /* arg: the command's argument, copied; s is kept until mlsd_free(). NULL when memory is out. */
 struct mlsd *mlsd_new(struct session *s, const char *arg);
 void mlsd_free(struct mlsd *m); /* NULL is fine; not after mlsd_source() was given away */
 /* Find the directory. 0, -ENOTDIR, -EPERM (a rule), -errno. May block. */
 int mlsd_open(struct mlsd *m);
-const char *mlsd_path(const struct mlsd *m); /* as typed */
+const char *mlsd_path(const struct mlsd *m);        /* as typed */
+struct nameset_budget *mlsd_budget(struct mlsd *m); /* of the names that it holds at a time */
 struct xfer_source *mlsd_source(struct mlsd *m);
 
 /* What MLST needs of the session, copied on the loop. */

@@ -1,4 +1,4 @@
-/* Names of one directory (or matches of a pattern) that a listing has to sort: a bounded array.
+/* Names of one directory (or matches of a pattern) that a listing has to put in order: a bounded array.
  *
  * Costs 16 bytes and the name with its NUL for each: 100,000 names of 20 bytes are 3.6 MiB. Several sets may
  * share one budget, so that a recursive listing stays bounded as a whole.
@@ -35,7 +35,12 @@ void nameset_done(struct nameset *set); /* gives back to the budget; may be call
 int nameset_add(struct nameset *set, const char *name, int64_t key);
 /* By key, then by name bytewise. */
 void nameset_sort(struct nameset *set);
+/* By key alone, largest first, in linear time. Without memory for it the order stays as it is. */
+void nameset_sort_keys(struct nameset *set);
 /* i < count; valid until the next nameset_add(). */
 const char *nameset_name(const struct nameset *set, size_t i);
+/* For who takes the names one after the other, before the i-th: sorted ones lie anywhere in memory, and to wait for each is
+ * a tenth of a long listing. */
+void nameset_prefetch(const struct nameset *set, size_t i);
 
 #endif

@@ -2,6 +2,8 @@
 import calendar
 import os
 import re
+import shutil
+import subprocess
 import time
 
 import pytest
@@ -266,6 +268,31 @@ def test_perm_is_never_wrong(c):
     assert perm == "r"
     perm = facts(c.expect(250, "MLST ro").lines[1][1:])[1]["perm"]
     assert not set(perm) & set("cmp") and set("el") <= set(perm)
+
+
+@pytest.mark.ours
+def test_perm_of_own_files_is_their_mode(c):
+    for name, mode in (("both", 0o644), ("read", 0o444), ("write", 0o200), ("none", 0o077)):
+        c.server.put("own/" + name, b"", c.name, mode)
+    perms = {name: set(row["perm"]) for name, row in map(facts, c.lines("MLSD own"))}
+    assert {name: perms[name] & set("rw") for name in ("both", "read", "write", "none")} == \
+        {"both": {"r", "w"}, "read": {"r"}, "write": {"w"}, "none": set()}
+
+
+@pytest.mark.root
+@pytest.mark.ours
+def test_perm_of_what_cannot_be_written_although_its_mode_says_so(c):
+    for name in ("plain", "immutable"):
+        c.server.put("own/" + name, b"", c.name, 0o644)
+    path = c.server.home(c.name, "own", "immutable")
+    if not shutil.which("chattr") or subprocess.run(["chattr", "+i", path], stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("no immutable files here")
+    try:
+        perms = {name: set(row["perm"]) for name, row in map(facts, c.lines("MLSD own"))}
+    finally:
+        subprocess.run(["chattr", "-i", path], check=True)
+    assert set("rw") <= perms["plain"]
+    assert perms["immutable"] & set("arw") == {"r"}
 
 
 # --- STAT
