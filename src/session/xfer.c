@@ -41,7 +41,8 @@
 #define SHORT_WAIT_MS 100
 #define MEMORY_TRIES  20
 #define PLACE_WRITING ((uint64_t)1 << 63)
-#define LINGER_TURNS  8 /* reads in one turn of the loop from a client that should be silent */
+#define UNSENT_MAX    (512 * 1024) /* bytes kept in the kernel beside those under way */
+#define LINGER_TURNS  8            /* reads in one turn of the loop from a client that should be silent */
 
 static const char *const state_name[XFER_STATE_COUNT] = {
 	"opening", "securing", "waiting", "moving", "paced", "linger", "finishing"};
@@ -579,6 +580,13 @@ static void packets_choose(struct xfer *x)
 		tcp_option(x, TCP_NODELAY, 0);
 }
 
+/* The socket takes more only when little of what it has is still unsent: docs/performance.md. */
+static void queue_choose(struct xfer *x)
+{
+	if (x->kind == XFER_DOWNLOAD && (!x->size_known || x->end - x->cur > UNSENT_MAX))
+		tcp_option(x, TCP_NOTSENT_LOWAT, UNSENT_MAX);
+}
+
 /* The connection is there and, with PROT P, protected: bytes may move. */
 static void xfer_ready(struct xfer *x)
 {
@@ -586,6 +594,7 @@ static void xfer_ready(struct xfer *x)
 	xfer_show_progress(x); /* the path may be another now */
 	lowat_init(&x->lowat, x->begun_ms);
 	packets_choose(x);
+	queue_choose(x);
 	/* A new socket takes bytes; and what TLS has read already does not make it readable. */
 	xfer_enter(x, XFER_WAITING);
 	if (x->kind != XFER_UPLOAD || x->wire.tls)
