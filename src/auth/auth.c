@@ -157,7 +157,13 @@ static void login_answer(struct auth *a, struct job *j)
 	struct ipc_auth_failed f = {.sid = j->q.sid, .request = j->q.request, .reason = (uint32_t)j->reason};
 	int r;
 
+	uint8_t digest[TLS_FINGERPRINT_BYTES];
+
 	if (j->reason == 0) {
+		if (j->q.certificate.len > 0) {
+			tls_client_cert_digest(j->q.certificate.data, j->q.certificate.len, digest);
+			j->grant.certificate = (struct ipc_bytes){digest, sizeof(digest)};
+		}
 		r = a->master != NULL ? ipc_send(&a->master->chan, IPC_GRANT, &j->grant, -1) : -WE_CLOSED;
 		if (r == 0) {
 			peer_update(a->master);

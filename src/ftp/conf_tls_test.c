@@ -236,9 +236,10 @@ static void mistakes_are_named(void **state)
 		{"TLSDSACertificateFile /x",
 			"fatal: TLSDSACertificateFile: DSA certificates are not supported, no client "
 			"takes them: use ECDSA or RSA on line 1\n"},
-		{"TLSVerifyOrder ocsp crl",
-			"fatal: TLSVerifyOrder: 'ocsp' is not supported: only revocation lists are looked "
-			"at (crl first) on line 1\n"},
+		{"TLSVerifyOrder ocsp ocsp",
+			"fatal: TLSVerifyOrder: expected crl, ocsp, 'crl ocsp' or 'ocsp crl' on line 1\n"},
+		{"TLSVerifyOrder oscp",
+			"fatal: TLSVerifyOrder: expected crl, ocsp, 'crl ocsp' or 'ocsp crl' on line 1\n"},
 		{"TLSUserName mail", "fatal: TLSUserName: 'mail' is neither CommonName nor EmailSubjAltName "
 				     "nor an OID on line "
 				     "1\n"},

@@ -163,6 +163,7 @@ static const struct option {
 	{"NoAutoECDH", TLS_OPT_NO_AUTO_ECDH, "elliptic curves are always negotiated"},
 	{"NoEmptyFragments", TLS_OPT_NO_EMPTY_FRAGMENTS, "it concerns SSL 3 only"},
 	{"NoKTLS", TLS_OPT_NO_KTLS, NULL},
+	{"OCSPSoftFail", TLS_OPT_OCSP_SOFT_FAIL, NULL},
 	{"NoSessionReuseRequired", TLS_OPT_NO_SESSION_REUSE_REQUIRED, NULL},
 	{"StdEnvVars", TLS_OPT_STD_ENV_VARS, NULL},
 	{"StrictSNI", TLS_OPT_STRICT_SNI, NULL},
@@ -277,10 +278,18 @@ static int dsa_refuse(struct conf_call *c, void *dst)
 
 static int verify_order(struct conf_call *c, void *dst)
 {
-	if (str_eq_nocase(c->args[0], "crl"))
-		return 0;
-	return err_set(c->err, WE_CONFIG,
-		"'%.60s' is not supported: only revocation lists are looked at (crl first)", c->args[0]);
+	enum tls_order *order = &((struct ftp_conf *)dst)->tls.order;
+	bool crl = str_eq_nocase(c->args[0], "crl"), ocsp = str_eq_nocase(c->args[0], "ocsp");
+
+	if (c->n_args == 1 && (crl || ocsp))
+		*order = ocsp ? TLS_ORDER_OCSP : TLS_ORDER_CRL;
+	else if (c->n_args == 2 && crl && str_eq_nocase(c->args[1], "ocsp"))
+		*order = TLS_ORDER_CRL_OCSP;
+	else if (c->n_args == 2 && ocsp && str_eq_nocase(c->args[1], "crl"))
+		*order = TLS_ORDER_OCSP_CRL;
+	else
+		return err_set(c->err, WE_CONFIG, "expected crl, ocsp, 'crl ocsp' or 'ocsp crl'");
+	return 0;
 }
 
 static int staple_options(struct conf_call *c, void *dst)
@@ -495,16 +504,16 @@ static const struct conf_row rows[] = {
 		MODULE,
 		.dflt_text = "none",
 		.syntax = "<option> ...",
-		.doc = "AllowDotLogin, AllowPerUser, AllowWeakDH, AllowWeakSecurity, CommonNameRequired, "
-		       "dNSNameRequired, ExportCertData, IgnoreSNI, iPAddressRequired, NoKTLS, "
-		       "NoSessionReuseRequired (as TLSDataBinding off), StdEnvVars, StrictSNI, "
-		       "UseImplicitSSL. "
-		       "With AllowPerUser it is decided after the login whether TLSRequired lets a client go "
-		       "on in clear, and "
-		       "AUTH is possible after the login too: it ends the login, and USER is to be said "
-		       "again in TLS. "
-		       "AllowClientRenegotiations, EnableDiags, NoAutoECDH and NoEmptyFragments are accepted "
-		       "without effect."},
+		.doc = "AllowDotLogin, AllowPerUser, AllowWeakDH, AllowWeakSecurity, "
+		       "CommonNameRequired, dNSNameRequired, ExportCertData, IgnoreSNI, "
+		       "iPAddressRequired, NoKTLS, NoSessionReuseRequired (as TLSDataBinding off), "
+		       "OCSPSoftFail, StdEnvVars, StrictSNI, UseImplicitSSL. With AllowPerUser it is "
+		       "decided after the login whether TLSRequired lets a client go on in clear, and "
+		       "AUTH is possible after the login too: it ends the login, and USER is to be "
+		       "said again in TLS. With OCSPSoftFail a client whose certificate's OCSP "
+		       "responder gives no usable answer is let in, and the log warns; who can keep "
+		       "the answer away can so use a revoked certificate. AllowClientRenegotiations, "
+		       "EnableDiags, NoAutoECDH and NoEmptyFragments are accepted without effect."},
 	{.name = "TLSPKCS12File",
 		FILE_ROW(pkcs12),
 		.doc = "Certificate, key and chain in one file in the form of PKCS #12."},
@@ -643,9 +652,9 @@ static const struct conf_row rows[] = {
 		.min = "1",
 		.max = "300",
 		.syntax = "<seconds>",
-		.doc = "How long to wait for the responder. After a failure it is asked again a minute "
-		       "later, then later and "
-		       "later, up to an hour."},
+		.doc = "How long to wait for a responder, also for that of a client's certificate "
+		       "(TLSVerifyOrder). After a failure the one of TLSStapling is asked again a "
+		       "minute later, then later and later, up to an hour."},
 	{.name = "TLSTimeoutHandshake",
 		CONF_DURATION(struct ftp_conf, tls.handshake_ms),
 		.scope = S_V_G,
@@ -689,13 +698,27 @@ static const struct conf_row rows[] = {
 		.syntax = "<n>",
 		.doc = "Longest chain of authorities of a client's certificate."},
 	{.name = "TLSVerifyOrder",
-		NOEFFECT(2),
+		.type = CONF_T_CUSTOM,
+		.field = CONF_FIELD(struct ftp_conf, tls.order, enum tls_order),
 		.parse = verify_order,
+		.min_args = 1,
+		.max_args = 2,
 		.scope = S_V_G,
-		.syntax = "crl",
-		.reason = "revocation lists are always looked at when there are some; responders (OCSP) are "
-			  "not asked",
-		.doc = "How it is found out whether a client's certificate was revoked."},
+		MODULE,
+		.dflt = "crl",
+		.syntax = "crl|ocsp|crl ocsp|ocsp crl",
+		.doc = "How it is found out whether a client's certificate was revoked. Revocation "
+		       "lists (TLSCARevocationFile, TLSCARevocationPath) count in any case; what they "
+		       "name is refused in the handshake. With ocsp the OCSP responder that the "
+		       "certificate names (http) is asked too, about the client's own certificate: the "
+		       "first command waits for the answer. It must say good; revoked and unknown end "
+		       "the connection with 421, and so does no usable answer within "
+		       "TLSStaplingTimeout, unless TLSOptions has OCSPSoftFail, or with 'ocsp crl' a "
+		       "list in force of the certificate's authority does not name it. A process of "
+		       "its own asks. An answer is remembered until it is out of date, and asked for "
+		       "again after half of that time and within an hour; that there was none, for 15 "
+		       "seconds. TLSStaplingOptions NoNonce and the environment's http_proxy count as "
+		       "for TLSStapling."},
 	{.name = "TLSVerifyServer",
 		CONF_ENUM(struct ftp_conf, tls.verify_server, enum tls_verify_server),
 		.words = verify_server_words,

@@ -44,6 +44,8 @@ struct ipc_msg {
 		struct ipc_xfer_report xfer_report;
 		struct ipc_map_used map_used;
 		struct ipc_own own;
+		struct ipc_cert_check cert_check;
+		struct ipc_cert_status cert_status;
 		struct ipc_offence offence;
 		struct ipc_keys_peer keys_peer;
 		struct ipc_sign_request sign_request;

@@ -24,7 +24,7 @@
 		F(IPC_IDS, type, p groups, IPC_IDS_MAX),                                                     \
 		F(IPC_STR, type, p group_names, IPC_GROUP_NAMES_MAX), F(IPC_STR, type, p home, PATH_BYTES),  \
 		F(IPC_STR, type, p root, PATH_BYTES), F(IPC_STR, type, p chdir, PATH_BYTES),                 \
-		F(IPC_STR, type, p class_name, NAME_MAX_BYTES)
+		F(IPC_STR, type, p class_name, NAME_MAX_BYTES), F(IPC_BYTES, type, p certificate, 32)
 #define HANDOFF_FIELDS(type, p)                                                                              \
 	F(IPC_U32, type, p sid, 0), F(IPC_U32, type, p generation, 0), F(IPC_BOOL, type, p type_ascii, 0),   \
 		F(IPC_BOOL, type, p utf8_on, 0), F(IPC_BOOL, type, p quiet, 0),                              \
@@ -104,6 +104,11 @@ static const struct ipc_field map_used_fields[] = {
 	F(IPC_U32, struct ipc_map_used, index, 0), F(IPC_BOOL, struct ipc_map_used, stale, 0), END};
 static const struct ipc_field offence_fields[] = {F(IPC_U32, struct ipc_offence, sid, 0),
 	F(IPC_U32, struct ipc_offence, event, 0), F(IPC_STR, struct ipc_offence, user, NAME_MAX_BYTES), END};
+static const struct ipc_field cert_check_fields[] = {F(IPC_U32, struct ipc_cert_check, sid, 0),
+	F(IPC_BYTES, struct ipc_cert_check, certificate, 16 * 1024), END};
+static const struct ipc_field cert_status_fields[] = {F(IPC_U32, struct ipc_cert_status, sid, 0),
+	F(IPC_U32, struct ipc_cert_status, verdict, 0),
+	F(IPC_STR, struct ipc_cert_status, text, IPC_CERT_TEXT_MAX), END};
 static const struct ipc_field own_fields[] = {F(IPC_U32, struct ipc_own, sid, 0),
 	F(IPC_BOOL, struct ipc_own, user, 0), F(IPC_BOOL, struct ipc_own, group, 0),
 	F(IPC_U32, struct ipc_own, uid, 0), F(IPC_U32, struct ipc_own, gid, 0), END};
@@ -163,6 +168,8 @@ static const struct ipc_permit permits[IPC_TYPE_COUNT] = {
 	ROW(SIGN_REPLY, A, L | S, IPC_FD_NONE, sign_reply_fields, struct ipc_sign_reply),
 	ROW(MAP_USED, S, M, IPC_FD_NONE, map_used_fields, struct ipc_map_used),
 	ROW(OFFENCE, L | S, M, IPC_FD_NONE, offence_fields, struct ipc_offence),
+	ROW(CERT_CHECK, L, M, IPC_FD_NONE, cert_check_fields, struct ipc_cert_check),
+	ROW(CERT_STATUS, M, L, IPC_FD_NONE, cert_status_fields, struct ipc_cert_status),
 	ROW(OWN, S, M, IPC_FD_NEEDED, own_fields, struct ipc_own),
 };
 

@@ -82,6 +82,9 @@ enum ipc_type {
 	IPC_OFFENCE, /* something that BanOnEvent counts */
 	/* session -> master */
 	IPC_OWN, /* UserOwner, GroupOwner: give this new file or directory away (fd) */
+	/* TLSVerifyOrder with ocsp */
+	IPC_CERT_CHECK,  /* login -> master: has its authority revoked this client's certificate? */
+	IPC_CERT_STATUS, /* master -> login */
 	IPC_TYPE_COUNT
 };
 
@@ -214,6 +217,8 @@ struct ipc_grant {
 	const char *home;
 	const char *root;  /* host path of the session's root, "/" for none */
 	const char *chdir; /* where it starts: host path below root, or "" */
+	struct ipc_bytes
+		certificate; /* a login by it: tls_client_cert_digest() of what was shown; else empty */
 	const char *
 		class_name; /* the client's class, "" = none; decided with its DNS name where that is known */
 };
@@ -276,6 +281,24 @@ struct ipc_offence {
 	uint32_t sid;
 	uint32_t event;   /* enum ftp_ban_event that ftp_ban_tellers() lets the sender tell */
 	const char *user; /* as sent, before login; else "" */
+};
+
+struct ipc_cert_check {
+	uint32_t sid;
+	struct ipc_bytes certificate; /* tls_peer_export(); opaque to master */
+};
+
+enum ipc_cert_verdict {
+	IPC_CERT_GOOD = 0,
+	IPC_CERT_DOUBTFUL, /* nobody knows, and it is let in */
+	IPC_CERT_REFUSED,
+};
+
+#define IPC_CERT_TEXT_MAX 800 /* bytes, with the NUL */
+struct ipc_cert_status {
+	uint32_t sid;
+	uint32_t verdict;
+	const char *text; /* for the log: why */
 };
 
 struct ipc_own {

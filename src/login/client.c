@@ -165,8 +165,9 @@ static void handshake_done(struct client *cl)
 
 	cl->encrypted = true;
 	urgent_inline(cl->fd, 1);
-	(void)tls_peer_export(
-		cl->secure->tls, &cl->conn.cert); /* without room for it the client has shown none */
+	cl->conn.cert_shown = tls_peer_has_cert(cl->secure->tls);
+	(void)tls_peer_export(cl->secure->tls,
+		&cl->conn.cert); /* one for which there is no room is no login (TLSUserName) */
 	login_conn_secured(
 		&cl->conn, tls_describe_text(cl->secure->tls, text, sizeof(text)), env, clock_ms());
 	free(env);

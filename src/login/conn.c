@@ -17,8 +17,8 @@
 
 const char *login_state_name(enum login_state state)
 {
-	static const char *const names[LOGIN_STATE_COUNT] = {"admitting", "resolving", "securing", "commands",
-		"authenticating", "delaying", "handing over", "closing", "lingering", "gone"};
+	static const char *const names[LOGIN_STATE_COUNT] = {"admitting", "resolving", "securing", "checking",
+		"commands", "authenticating", "delaying", "handing over", "closing", "lingering", "gone"};
 
 	return names[state];
 }
@@ -36,6 +36,10 @@ void login_enter(struct login_conn *c, enum login_state state, uint64_t now_ms)
 		c->securing_ms = now_ms;
 		if (c->server->scope->conf.tls.handshake_ms > 0)
 			c->due_ms = now_ms + c->server->scope->conf.tls.handshake_ms;
+		break;
+	case LOGIN_CHECKING:
+		c->due_ms =
+			now_ms + 2 * (uint64_t)c->server->scope->conf.tls.staple_timeout_ms + LOGIN_CHECK_MS;
 		break;
 	case LOGIN_CLOSING:
 		c->due_ms = now_ms + LOGIN_CLOSE_MS;
@@ -373,6 +377,54 @@ static void drop_clear_input(struct login_conn *c)
 	line_drop(&c->in);
 }
 
+/* TLS is on, and the client's certificate is one that lets it in. */
+static void secured(struct login_conn *c, uint64_t now_ms)
+{
+	if (c->implicit)
+		login_greet(c);
+	login_enter(c, LOGIN_COMMANDS, now_ms);
+	advance(c, now_ms);
+}
+
+static void cert_refused(struct login_conn *c, const char *why, uint64_t now_ms)
+{
+	log_notice(&c->log, "client certificate refused: %s", why);
+	ftp_tls_log(&c->server->scope->conf, &c->log, "control", why, -1);
+	login_offence(c, FTP_BAN_TLS_HANDSHAKE);
+	login_conn_end(c, "421 Client certificate not accepted, closing control connection", now_ms);
+}
+
+/* The responder of its authority is asked by a process that may do so; master forks it. */
+static void cert_check(struct login_conn *c, uint64_t now_ms)
+{
+	struct ipc_cert_check m = {.sid = c->sid, .certificate = {c->cert.data, c->cert.len}};
+
+	if (c->cert.len == 0) {
+		cert_refused(c, "it is too large to be asked about", now_ms);
+		return;
+	}
+	login_enter(c, LOGIN_CHECKING, now_ms);
+	if (c->env->ops->master(c->env->arg, c, IPC_CERT_CHECK, &m) < 0)
+		login_enter(c, LOGIN_GONE, now_ms);
+}
+
+void login_conn_cert_status(struct login_conn *c, const struct ipc_cert_status *m, uint64_t now_ms)
+{
+	if (c->state != LOGIN_CHECKING)
+		return;
+	if (m->verdict == IPC_CERT_REFUSED) {
+		cert_refused(c, m->text, now_ms);
+		return;
+	}
+	if (m->verdict == IPC_CERT_GOOD) {
+		log_info(&c->log, "client certificate %s", m->text);
+	} else {
+		log_warn(&c->log, "client certificate: %s", m->text);
+		ftp_tls_log(&c->server->scope->conf, &c->log, "control", m->text, -1);
+	}
+	secured(c, now_ms);
+}
+
 void login_conn_secured(struct login_conn *c, const char *text, const char *env, uint64_t now_ms)
 {
 	drop_clear_input(c);
@@ -385,10 +437,10 @@ void login_conn_secured(struct login_conn *c, const char *text, const char *env,
 	ftp_tls_log(&c->server->scope->conf, &c->log, "control", text, (int64_t)(now_ms - c->securing_ms));
 	score_set_protocol(c->score, "ftps");
 	score_set_tls(c->score, true, c->prot_private);
-	if (c->implicit)
-		login_greet(c);
-	login_enter(c, LOGIN_COMMANDS, now_ms);
-	advance(c, now_ms);
+	if (c->cert_shown && tls_revocation_wanted(&c->server->scope->conf.tls))
+		cert_check(c, now_ms);
+	else
+		secured(c, now_ms);
 }
 
 void login_conn_tls_failed(struct login_conn *c, const char *why, uint64_t now_ms)
@@ -591,6 +643,8 @@ void login_conn_tick(struct login_conn *c, uint64_t now_ms)
 		open_unanswered(c, now_ms);
 	} else if (c->state == LOGIN_SECURING) {
 		login_conn_tls_failed(c, "it took too long", now_ms);
+	} else if (c->state == LOGIN_CHECKING) {
+		cert_refused(c, "nothing is known of it in time", now_ms);
 	} else if (c->state == LOGIN_DELAYING) {
 		login_refuse(c, now_ms);
 		advance(c, now_ms);

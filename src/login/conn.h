@@ -14,6 +14,8 @@
  *         |                  |    +--- DELAYING <---+ AUTH_FAILED
  *         +------------------+------------+---------> CLOSING --flushed--> LINGERING --> GONE
  *
+ * With TLSVerifyOrder ocsp, CHECKING stands between SECURING and COMMANDS for a client that has shown a certificate.
+ *
  * With UseReverseDNS on, RESOLVING stands between ADMITTING and COMMANDS. AUTH TLS leads from COMMANDS to SECURING and
  * back, implicit TLS from ADMITTING (RESOLVING) to SECURING to COMMANDS.
  *
@@ -47,14 +49,16 @@ struct login_conn;
 #define LOGIN_FAIL_MS      500          /* a wrong password is answered no earlier */
 #define LOGIN_FAIL_STEP_MS 250          /* and only at multiples of this, counted from PASS */
 #define LOGIN_RESOLVE_MS   5000         /* then the client goes without a name */
+#define LOGIN_CHECK_MS     20000        /* beyond what master may take to answer in any case */
 #define LOGIN_CLOSE_MS     5000         /* for the last reply to leave */
 #define LOGIN_LINGER_MS    2000         /* for the client to close its side */
 
 enum login_state {
-	LOGIN_ADMITTING,      /* CONNECT is with master; nothing is read */
-	LOGIN_RESOLVING,      /* UseReverseDNS: the client's name is with auth; nothing is read */
-	LOGIN_SECURING,       /* TLS handshake, when what was said before has been sent; nothing is read */
-	LOGIN_COMMANDS,       /* commands are executed */
+	LOGIN_ADMITTING, /* CONNECT is with master; nothing is read */
+	LOGIN_RESOLVING, /* UseReverseDNS: the client's name is with auth; nothing is read */
+	LOGIN_SECURING,  /* TLS handshake, when what was said before has been sent; nothing is read */
+	LOGIN_CHECKING, /* TLS is on; what the certificate's responder says is with master; nothing is read */
+	LOGIN_COMMANDS, /* commands are executed */
 	LOGIN_AUTHENTICATING, /* PASS is with auth (or waits for auth to be there); commands wait */
 	LOGIN_DELAYING,       /* it failed; the answer waits for its time */
 	LOGIN_HANDING_OVER,   /* it succeeded; the last replies leave, then the socket goes to master */
@@ -92,6 +96,7 @@ struct login_conn {
 	enum login_state state;      /* changed by login_enter() alone */
 	struct buf out;              /* to be sent */
 	struct buf cert;             /* tls_peer_export(): filled before login_conn_secured(); empty = none */
+	bool cert_shown;             /* there is one, whether it fits into cert or not; before that too */
 
 	/* private from here on */
 	uint32_t cid, sid; /* sid 0: master has not admitted it */
@@ -158,6 +163,7 @@ void login_conn_sent(struct login_conn *c, size_t n, uint64_t now_ms);
 /* Messages of master and auth about this connection. */
 void login_conn_admit(struct login_conn *c, const struct ipc_admit *m, uint64_t now_ms);
 void login_conn_resolved(struct login_conn *c, const struct ipc_resolved *m, uint64_t now_ms);
+void login_conn_cert_status(struct login_conn *c, const struct ipc_cert_status *m, uint64_t now_ms);
 void login_conn_result(struct login_conn *c, const struct ipc_login_result *m, uint64_t now_ms);
 void login_conn_failed(struct login_conn *c, const struct ipc_auth_failed *m, uint64_t now_ms);
 /* auth is there (again): a waiting request is sent. auth is gone: a request that it had fails. */

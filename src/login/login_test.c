@@ -16,7 +16,7 @@
 #include "ftp/extlogs.h"
 #include "ftp/verb.h"
 #include "login/commands.h"
-#include "login/conn.h"
+#include "login/conn_priv.h"
 #include "login/record.h"
 #include "score/score.h"
 
@@ -73,6 +73,8 @@ static int fake_master(void *arg, const struct login_conn *c, enum ipc_type type
 		event("DISCONNECT %u;", ((const struct ipc_disconnect *)msg)->sid);
 	else if (type == IPC_HOST)
 		event("HOST %u;", ((const struct ipc_host *)msg)->server);
+	else if (type == IPC_CERT_CHECK)
+		event("CERT %u;", ((const struct ipc_cert_check *)msg)->sid);
 	else {
 		shown_at_hand_over = c->score != NULL;
 		event("HANDOFF %u %s%s%s clnt=%s in=%.*s;", h->sid, h->type_ascii ? "A" : "I",
@@ -721,6 +723,77 @@ static void a_failing_master_closes(void **state)
 	assert_int_equal(conn.state, LOGIN_GONE);
 }
 
+/* --- certificates that a responder is asked about --- */
+
+static void secured_with(bool cert_shown, const char *cert)
+{
+	struct tls_config *tls = &config->servers[0]->scope->conf.tls;
+
+	tls->engine = true;
+	tls->verify = TLS_VERIFY_OPTIONAL;
+	tls->order = TLS_ORDER_OCSP;
+	tls->staple_timeout_ms = 5000;
+	login_enter(&conn, LOGIN_SECURING, now);
+	conn.cert_shown = cert_shown;
+	(void)buf_append(&conn.cert, cert, strlen(cert));
+	login_conn_secured(&conn, "TLS", NULL, now);
+	tls->engine = false;
+}
+
+static void cert_status(uint32_t verdict)
+{
+	struct ipc_cert_status m = {.sid = SID, .verdict = verdict, .text = "'CN=x' is something"};
+
+	login_conn_cert_status(&conn, &m, now);
+}
+
+static void commands_wait_for_the_answer_about_a_certificate(void **state)
+{
+	static const uint32_t in[] = {IPC_CERT_GOOD, IPC_CERT_DOUBTFUL};
+
+	for (size_t i = 0; i < ARRAY_LEN(in); i++) {
+		connect_to("127.0.0.1");
+		admit();
+		(void)heard();
+		secured_with(true, "der");
+		assert_true(str_ends(events, "CERT 7;"));
+		assert_int_equal(conn.state, LOGIN_CHECKING);
+		assert_int_equal(login_conn_wants_input(&conn), 0);
+		cert_status(in[i]);
+		assert_string_equal(ask("NOOP"), "200 NOOP command successful");
+		cert_status(IPC_CERT_REFUSED); /* nobody has asked */
+		assert_int_equal(conn.state, LOGIN_COMMANDS);
+	}
+}
+
+static void a_certificate_that_is_refused_ends_the_connection(void **state)
+{
+	static const char told[] = "421 Client certificate not accepted, closing control connection\r\n";
+
+	secured_with(true, "der");
+	cert_status(IPC_CERT_REFUSED);
+	assert_string_equal(heard(), told);
+	assert_int_equal(conn.state, LOGIN_LINGERING);
+	connect_to("127.0.0.1");
+	admit();
+	(void)heard();
+	secured_with(true, "der");
+	pass_time(2 * 5000 + LOGIN_CHECK_MS); /* master does not answer */
+	assert_string_equal(heard(), told);
+	connect_to("127.0.0.1");
+	admit();
+	(void)heard();
+	secured_with(true, ""); /* there was no room for it */
+	assert_string_equal(heard(), told);
+}
+
+static void without_a_certificate_nobody_is_asked(void **state)
+{
+	secured_with(false, "");
+	assert_int_equal(conn.state, LOGIN_COMMANDS);
+	assert_string_equal(events, "");
+}
+
 /* --- records --- */
 
 static const char *recorded(int fd)
@@ -899,6 +972,9 @@ int main(void)
 		T(a_grant_that_comes_too_late_ends_the_connection),
 		T(a_login_waits_for_an_auth_process_that_is_starting),
 		T(a_failing_master_closes),
+		T(commands_wait_for_the_answer_about_a_certificate),
+		T(a_certificate_that_is_refused_ends_the_connection),
+		T(without_a_certificate_nobody_is_asked),
 		T(commands_reach_the_extended_log_without_secrets),
 		T(timeout_login_ends_with_421_in_every_state),
 		T(a_client_that_does_not_read_costs_bounded_memory),

@@ -351,6 +351,13 @@ static void master_message(struct proc *p, struct ipc_msg *m)
 			client_update(cl);
 		} /* else it went away: master has our DISCONNECT */
 		break;
+	case IPC_CERT_STATUS:
+		cl = client_by_sid(&p->clients, m->cert_status.sid);
+		if (cl != NULL) {
+			login_conn_cert_status(&cl->conn, &m->cert_status, clock_ms());
+			client_update(cl);
+		} /* else it went away */
+		break;
 	case IPC_ADOPT:
 		if (!client_adopt(&p->clients, ipc_msg_take_fd(m), &m->adopt))
 			disown(p, m->adopt.sid);

@@ -67,6 +67,8 @@ static void identity_drop(struct msession *s)
 		free(*strings[i]);
 		*strings[i] = NULL;
 	}
+	free(s->cert);
+	s->cert = NULL;
 	free(s->groups);
 	s->groups = NULL;
 	s->n_groups = 0;

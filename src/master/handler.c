@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "master/own.h"
+#include "master/revocation.h"
 
 struct master *master_the;
 
@@ -96,6 +97,13 @@ static int on_offence(struct master *m, struct child *c, const struct ipc_offenc
 	return 0;
 }
 
+static int on_cert_check(struct master *m, struct child *c, const struct ipc_cert_check *q)
+{
+	struct msession *s = own_session(m, c, q->sid);
+
+	return s != NULL ? revocation_asked(m, s, q) : 0;
+}
+
 static int on_host(struct master *m, struct child *c, const struct ipc_host *q)
 {
 	struct msession *s = own_session(m, c, q->sid);
@@ -149,6 +157,8 @@ static void start_forget(struct msession *s)
 	drop(&s->chdir);
 	if (s->anon == 0)
 		drop(&s->sent_user); /* others see the name that was said (live.c) */
+	free(s->cert);
+	s->cert = NULL;
 	free(s->groups);
 	s->groups = NULL;
 	s->n_groups = 0;
@@ -280,6 +290,15 @@ static int on_grant(struct master *m, struct child *c, const struct ipc_grant *g
 	keep_grant(s, g);
 	if (!grant_allowed(m, s))
 		return -WE_PERMIT;
+	if (g->certificate.len > 0 && !revocation_passed(s, s->server, &g->certificate)) {
+		log_err(&m->log,
+			"login of user '%s' refused: its certificate is not the one that was asked about",
+			g->user);
+		res.verdict = IPC_REFUSE_TEXT;
+		res.text = "530 Login incorrect.";
+		(void)child_send(s->owner, IPC_LOGIN_RESULT, &res, -1); /* a dead child is reaped soon */
+		return 0;
+	}
 	s->state = MSESSION_GRANTED; /* check and claim are one step */
 	res.verdict = admit_login(m, s, text, sizeof(text));
 	res.text = text;
@@ -468,6 +487,8 @@ static int dispatch(struct master *m, struct child *c, struct ipc_msg *msg)
 		return 0;
 	case IPC_HOST:
 		return on_host(m, c, &msg->host);
+	case IPC_CERT_CHECK:
+		return on_cert_check(m, c, &msg->cert_check);
 	case IPC_HANDOFF:
 		return on_handoff(m, c, msg);
 	case IPC_GRANT:

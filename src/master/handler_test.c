@@ -15,12 +15,15 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "master/asker.h"
 #include "master/own.h"
+#include "master/revocation.h"
 
 struct end { /* a child and our end of its channel */
 	struct child child;
@@ -36,6 +39,8 @@ static struct generation gen = {.config = &config};
 static struct end login, auth, process;
 static const struct child *killed;
 static struct ipc_scratch scratch;
+static struct asker *asker; /* the process that was forked last for a question */
+static unsigned asked;
 static struct loop_watch *added; /* by a process that gives something away */
 
 /* --- what master has elsewhere --- */
@@ -109,6 +114,24 @@ void child_kill(struct master *mm, struct child *c, const char *why)
 	killed = c;
 }
 
+int asker_start(struct asker *a, struct master *mm, unsigned secs, size_t size, asker_fn *fn, void *fn_arg)
+{
+	asker = a;
+	asked++;
+	a->fd = 99;
+	a->deadline_ms = clock_ms() + secs * UINT64_C(1000);
+	a->answer = xcalloc(1, size);
+	a->size = size;
+	return 0;
+}
+
+void asker_stop(struct asker *a)
+{
+	if (a->fd >= 0)
+		free(a->answer);
+	a->fd = -1;
+}
+
 /* --- the test --- */
 
 static void end_init(struct end *e, enum ipc_role role)
@@ -138,6 +161,8 @@ static int set_up(void **state)
 	server.is_default = true;
 	master_the = &m;
 	killed = NULL;
+	asked = 0;
+	server.tls = NULL;
 	end_init(&login, IPC_LOGIN);
 	end_init(&auth, IPC_AUTH);
 	end_init(&process, IPC_SESSION);
@@ -147,6 +172,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	own_finish(&m);
+	revocation_free(&m);
 	LIST_EACH(it, tmp, &m.sessions)
 	msession_free(&m, LIST_OBJ(it, struct msession, link));
 	end_done(&login);
@@ -191,8 +217,9 @@ static uint32_t connected(uint16_t local_port)
 	return got.admit.sid;
 }
 
-static void grant(uint32_t sid, uid_t uid)
+static void grant_by(uint32_t sid, uid_t uid, const char *certificate)
 {
+	uint8_t digest[TLS_FINGERPRINT_BYTES];
 	uint32_t group = getegid();
 	struct ipc_grant g = {.sid = sid,
 		.request = 1,
@@ -208,7 +235,16 @@ static void grant(uint32_t sid, uid_t uid)
 		.chdir = "",
 		.class_name = ""};
 
+	if (certificate != NULL) {
+		tls_client_cert_digest(certificate, strlen(certificate), digest);
+		g.certificate = (struct ipc_bytes){digest, sizeof(digest)};
+	}
 	say(&auth, IPC_GRANT, &g, -1);
+}
+
+static void grant(uint32_t sid, uid_t uid)
+{
+	grant_by(sid, uid, NULL);
 }
 
 static void hand_off(uint32_t sid)
@@ -476,6 +512,180 @@ static void rein_keeps_the_name_that_login_knew(void **state)
 	ipc_msg_done(&got);
 }
 
+/* --- certificates of clients --- */
+
+/* The server asks responders; nobody looks into its material here. */
+static void responders_on(void)
+{
+	static char material;
+
+	scope.conf.tls.engine = true;
+	scope.conf.tls.verify = TLS_VERIFY_OPTIONAL;
+	scope.conf.tls.order = TLS_ORDER_OCSP;
+	scope.conf.tls.staple_timeout_ms = 5000;
+	scope.conf.root_login = true;
+	server.tls = (struct tls_material *)(void *)&material;
+}
+
+static uint32_t shown(const char *certificate)
+{
+	struct ipc_cert_check q = {
+		.sid = connected(21), .certificate = {(const uint8_t *)certificate, strlen(certificate)}};
+
+	say(&login, IPC_CERT_CHECK, &q, -1);
+	return q.sid;
+}
+
+static void answered(uint32_t status, int64_t secs)
+{
+	struct tls_revocation *a = asker->answer;
+	int64_t now = (int64_t)time(NULL);
+
+	*a = (struct tls_revocation){.status = status,
+		.until = now + secs,
+		.refresh = now + secs,
+		.text = "'CN=x' is this or that"};
+	asker->done(asker->arg, sizeof(*a));
+}
+
+static void told(uint32_t sid, uint32_t verdict)
+{
+	struct ipc_msg got = heard(&login, IPC_CERT_STATUS);
+
+	assert_int_equal(got.cert_status.sid, sid);
+	assert_int_equal(got.cert_status.verdict, verdict);
+	assert_string_not_equal(got.cert_status.text, "");
+}
+
+static void clients_with_one_certificate_share_a_question_and_its_answer(void **state)
+{
+	uint32_t one, two;
+
+	responders_on();
+	one = shown("a");
+	two = shown("a");
+	assert_int_equal(asked, 1);
+	assert_silent(&login);
+	answered(TLS_REVOCATION_GOOD, 1000);
+	told(one, IPC_CERT_GOOD);
+	told(two, IPC_CERT_GOOD);
+	told(shown("a"), IPC_CERT_GOOD);
+	assert_int_equal(asked, 1);
+	one = shown("b");
+	assert_int_equal(asked, 2);
+	answered(TLS_REVOCATION_REVOKED, 1000);
+	told(one, IPC_CERT_REFUSED);
+	told(shown("b"), IPC_CERT_REFUSED);
+	assert_int_equal(asked, 2);
+}
+
+static void a_client_that_has_gone_is_told_nothing(void **state)
+{
+	struct ipc_disconnect gone;
+
+	responders_on();
+	gone.sid = shown("a");
+	say(&login, IPC_DISCONNECT, &gone, -1);
+	answered(TLS_REVOCATION_GOOD, 1000);
+	assert_silent(&login);
+	told(shown("a"), IPC_CERT_GOOD);
+}
+
+static void no_answer_is_as_the_options_say_and_not_asked_for_at_once_again(void **state)
+{
+	uint32_t sid;
+
+	responders_on();
+	sid = shown("a");
+	asker->done(asker->arg, 10);
+	told(sid, IPC_CERT_REFUSED);
+	scope.conf.tls.options = TLS_OPT_OCSP_SOFT_FAIL;
+	told(shown("a"), IPC_CERT_DOUBTFUL);
+	assert_int_equal(asked, 1);
+}
+
+static void an_answer_is_not_asked_for_again_at_once(void **state)
+{
+	struct tls_revocation *a;
+	int64_t now = (int64_t)time(NULL);
+	uint32_t sid;
+
+	responders_on();
+	sid = shown("a");
+	a = asker->answer;
+	*a = (struct tls_revocation){
+		.status = TLS_REVOCATION_GOOD, .until = now + 10, .refresh = now, .text = "'CN=x' is good"};
+	asker->done(asker->arg, sizeof(*a));
+	told(sid, IPC_CERT_GOOD);
+	told(shown("a"), IPC_CERT_GOOD); /* a refresh of now is one in ten seconds */
+	assert_int_equal(asked, 1);
+}
+
+static void too_many_questions_are_not_asked(void **state)
+{
+	uint32_t first = 0, sid = 0;
+	char name[8];
+
+	responders_on();
+	for (unsigned i = 0; i < 64; i++) {
+		(void)snprintf(name, sizeof(name), "%u", i);
+		sid = shown(name);
+		first = i == 0 ? sid : first;
+	}
+	assert_int_equal(asked, 8);
+	assert_silent(&login);
+	told(shown("another"), IPC_CERT_REFUSED);
+	answered(TLS_REVOCATION_GOOD, 1000); /* of the eighth */
+	(void)heard(&login, IPC_CERT_STATUS);
+	(void)revocation_tick(&m, clock_ms());
+	assert_int_equal(asked, 9);
+	(void)revocation_tick(&m, clock_ms() + 6000); /* those that wait for longer than one may take */
+	(void)heard(&login, IPC_CERT_STATUS);
+	(void)revocation_tick(&m, clock_ms() + 60000); /* and processes that do not end */
+	for (unsigned i = 2; i < 64; i++)
+		(void)heard(&login, IPC_CERT_STATUS);
+	assert_silent(&login);
+}
+
+static void only_what_an_honest_login_process_asks_is_answered(void **state)
+{
+	struct ipc_cert_check q = {.certificate = {(const uint8_t *)"a", 1}};
+
+	q.sid = connected(21);
+	say(&login, IPC_CERT_CHECK, &q, -1); /* this server asks nobody */
+	assert_ptr_equal(killed, &login.child);
+	killed = NULL;
+	responders_on();
+	q.sid = shown("a");
+	assert_null(killed);
+	say(&login, IPC_CERT_CHECK, &q, -1); /* it has not waited for the answer */
+	assert_ptr_equal(killed, &login.child);
+}
+
+static void a_login_is_by_the_certificate_that_was_asked_about(void **state)
+{
+	uint32_t sid;
+
+	responders_on();
+	sid = shown("a");
+	answered(TLS_REVOCATION_GOOD, 1000);
+	told(sid, IPC_CERT_GOOD);
+	grant_by(sid, geteuid(), "b");
+	assert_int_equal(heard(&login, IPC_LOGIN_RESULT).login_result.verdict, IPC_REFUSE_TEXT);
+	grant_by(sid, geteuid(), "a");
+	assert_int_equal(heard(&login, IPC_LOGIN_RESULT).login_result.verdict, IPC_OK);
+	grant_by(connected(21), geteuid(), "a"); /* it was not asked for this client */
+	assert_int_equal(heard(&login, IPC_LOGIN_RESULT).login_result.verdict, IPC_REFUSE_TEXT);
+	grant(connected(21), geteuid()); /* by password */
+	assert_int_equal(heard(&login, IPC_LOGIN_RESULT).login_result.verdict, IPC_OK);
+	sid = shown("r");
+	answered(TLS_REVOCATION_REVOKED, 1000);
+	told(sid, IPC_CERT_REFUSED);
+	grant_by(sid, geteuid(), "r");
+	assert_int_equal(heard(&login, IPC_LOGIN_RESULT).login_result.verdict, IPC_REFUSE_TEXT);
+	assert_null(killed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,6 +701,17 @@ int main(void)
 			a_mapping_that_is_not_there_cannot_be_used, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			only_plain_files_of_the_user_get_only_configured_owners, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			clients_with_one_certificate_share_a_question_and_its_answer, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_client_that_has_gone_is_told_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			no_answer_is_as_the_options_say_and_not_asked_for_at_once_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_answer_is_not_asked_for_again_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(too_many_questions_are_not_asked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			only_what_an_honest_login_process_asks_is_answered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_login_is_by_the_certificate_that_was_asked_about, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rein_keeps_the_name_that_login_knew, set_up, tear_down),
 	};
 

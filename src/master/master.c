@@ -1,5 +1,6 @@
 /* Start, reload, stop. */
 #include "master/own.h"
+#include "master/revocation.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -266,7 +267,7 @@ static uint64_t scrub_tick(struct master *m, uint64_t now)
 static uint64_t on_turn(void *arg, uint64_t now)
 {
 	struct master *m = arg;
-	uint64_t next = min_u64(live_tick(m, now), own_tick(m, now));
+	uint64_t next = min_u64(min_u64(live_tick(m, now), own_tick(m, now)), revocation_tick(m, now));
 
 	if (m->stopping)
 		return min_u64(next, stop_tick(m, now));
@@ -390,6 +391,7 @@ static void finish(struct master *m)
 	live_stop(m);
 	certs_forget(m);
 	staples_forget(m);
+	revocation_free(m);
 	own_finish(m);
 	control_close(m);
 	bans_free(&m->bans);

@@ -7,7 +7,8 @@
  *   handler.c  requests of the children: one function each, all in one place to read
  *   admit.c    the session table and the limits counted over it
  *   listen.c   listening sockets     logfile.c  log files     control.c  wherryctl's socket     explain.c  wherryctl explain
- *   certs.c    certificate files that change or expire     staple.c   OCSP responses
+ *   certs.c    certificate files that change or expire
+ *   staple.c   OCSP responses for them     revocation.c   OCSP for certificates of clients     asker.c   who asks for both
  *   ban.c      bans     home.c  CreateHome     own.c  UserOwner and GroupOwner
  *   mapper.c   files mapped for the session processes
  *   rates.c    new numbers for TransferRate without a reload
@@ -34,11 +35,12 @@
 #include "score/score.h"
 
 struct child;
-struct certs;    /* certs.c */
-struct mapper;   /* mapper.c */
-struct owners;   /* own.c */
-struct staples;  /* staple.c */
-struct preloads; /* vfs/preload.h */
+struct certs;       /* certs.c */
+struct mapper;      /* mapper.c */
+struct owners;      /* own.c */
+struct revocations; /* revocation.c */
+struct staples;     /* staple.c */
+struct preloads;    /* vfs/preload.h */
 
 /* One loaded configuration and who still uses it. */
 struct generation {
@@ -84,6 +86,14 @@ struct child {
 	uint64_t idle_since_ms; /* when n_sessions became 0 */
 };
 
+/* The certificate that a client has shown, where responders are asked about it (revocation.c). */
+struct msession_cert {
+	uint8_t digest[32];
+	unsigned server; /* index */
+	bool asking;     /* login waits for an answer */
+	bool passed;     /* the last answer lets it in */
+};
+
 enum msession_state { MSESSION_CONNECTED, MSESSION_GRANTED, MSESSION_ACTIVE };
 
 /* What master knows of one session. */
@@ -101,6 +111,7 @@ struct msession {
 	unsigned relay;        /* id of the login process that carries its TLS, 0 = none */
 	uint32_t xfer_command; /* FTP_XFER_ bit of the counted transfer, 0 = none */
 	char *client_name; /* verified DNS name as login said, for the way back (REIN); owned, NULL = none */
+	struct msession_cert *cert; /* owned; NULL = none was asked about, or the login is over */
 	/* from the grant; strings owned */
 	uint32_t request, anon;
 	char *user, *group_names;
@@ -158,11 +169,12 @@ struct master {
 	bool stopping;
 	uint64_t stop_deadline_ms; /* UINT64_MAX: wait for sessions to end by themselves */
 
-	struct certs *certs;     /* NULL = no TLS */
-	struct staples *staples; /* NULL = no TLSStapling */
-	struct owners *owners;   /* NULL = nothing was given away yet */
-	struct bans *bans;       /* NULL = none yet (tests) */
-	struct control *control; /* wherryctl's socket, NULL = none */
+	struct certs *certs;             /* NULL = no TLS */
+	struct staples *staples;         /* NULL = no TLSStapling */
+	struct revocations *revocations; /* NULL = none was asked for yet */
+	struct owners *owners;           /* NULL = nothing was given away yet */
+	struct bans *bans;               /* NULL = none yet (tests) */
+	struct control *control;         /* wherryctl's socket, NULL = none */
 	struct shut *shut;
 	struct live *live;
 	char *pid_file_made; /* path to remove at the end */

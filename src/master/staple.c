@@ -3,25 +3,20 @@
  * to memory that all processes with that certificate send it from. A responder that does not answer delays nobody.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/str.h"
-#include "master/newborn.h"
+#include "master/asker.h"
 #include "master/staple_answer.h"
 
 #define RUNNING_MAX   4
 #define RETRY_MS      60000 /* after a failure; doubled with each further one */
 #define RETRY_MAX_MS  3600000
 #define OVERTIME_SECS 20 /* beyond TLSStaplingTimeout: name servers */
-#define DEATH_SECS    5  /* from then on until its alarm has ended the process */
 
 struct question {
 	struct staples *all;
@@ -30,12 +25,7 @@ struct question {
 	uint64_t due_ms;
 	unsigned failures; /* in a row */
 	bool told;         /* the log has the present state of things */
-	/* while it is asked */
-	int fd;               /* -1 = it is not */
-	uint64_t deadline_ms; /* the process has ended by then, or is not what it was */
-	struct loop_watch watch;
-	struct staple_answer *answer;
-	size_t got;
+	struct asker asker;
 };
 
 struct staples {
@@ -53,42 +43,19 @@ static const char *slot_name(unsigned slot)
 
 /* --- the process that asks --- */
 
-static void ask(struct master *m, const struct question *q, int fd) __attribute__((noreturn));
-static void ask(struct master *m, const struct question *q, int fd)
+static void ask(void *arg, void *answer, const char *failed)
 {
+	const struct question *q = arg;
 	const struct tls_config *conf = &q->server->scope->conf.tls;
-	struct staple_answer *a = xcalloc(1, sizeof(*a));
-	struct sandbox_identity id;
+	struct staple_answer *a = answer;
 	struct err err = ERR_INIT;
-	int r;
 
-	helper_begin("wherryd-ocsp", "OCSP", conf->staple_timeout_ms / 1000 + OVERTIME_SECS);
-	if (dup2(fd, 3) < 0)
-		_exit(1);
-	(void)close_range(4, ~0u, 0);
-	if (m->opt.announcement != NULL)
-		wipe(m->opt.announcement, strlen(m->opt.announcement));
-	score_forget(m->board);
-	rate_table_free(m->rates);
-	ftp_config_wipe_secrets(m->gen->config);
-	r = login_identity(m->gen->config, &id, &err);
-	sandbox_drop_bounding(0);
-	if (r == 0)
-		r = sandbox_switch(&id, &err);
-	if (r == 0)
-		r = sandbox_drop_caps(0, &err);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-	(void)prctl(PR_SET_DUMPABLE, 0);
-#endif
-	if (r == 0)
-		r = sandbox_confine_asker(&err);
-	if (r == 0)
-		r = tls_staple_ask(conf, q->server->tls, q->slot, &a->staple, &err);
-	if (r < 0) {
+	if (failed == NULL && tls_staple_ask(conf, q->server->tls, q->slot, &a->staple, &err) < 0)
+		failed = err.text;
+	if (failed != NULL) {
 		a->failed = 1;
-		(void)str_copy(a->text, sizeof(a->text), err.text);
+		(void)str_copy(a->text, sizeof(a->text), failed);
 	}
-	_exit(fd_write_all(3, a, sizeof(*a)) < 0);
 }
 
 /* --- what it says --- */
@@ -161,30 +128,17 @@ static void failed(struct question *q, const char *why)
 
 static void question_end(struct question *q)
 {
-	if (q->fd < 0)
-		return;
-	loop_del(&q->all->m->loop, &q->watch);
-	fd_close(&q->fd);
-	free(q->answer);
-	q->answer = NULL;
-	q->all->running--;
+	if (q->asker.fd >= 0)
+		q->all->running--;
+	asker_stop(&q->asker);
 }
 
-static void on_answer(void *arg, uint32_t events)
+static void on_answer(void *arg, size_t got)
 {
 	struct question *q = arg;
-	struct staple_answer *a = q->answer;
-	ssize_t n = read(q->fd, (char *)a + q->got, sizeof(*a) - q->got);
-	const char *why;
+	struct staple_answer *a = q->asker.answer;
+	const char *why = staple_answer_check(a, got, (int64_t)time(NULL));
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n > 0) {
-		q->got += (size_t)n;
-		if (q->got < sizeof(*a))
-			return;
-	}
-	why = staple_answer_check(a, q->got, (int64_t)time(NULL));
 	if (why != NULL)
 		failed(q, why);
 	else
@@ -194,31 +148,13 @@ static void on_answer(void *arg, uint32_t events)
 
 static void question_start(struct question *q)
 {
-	struct master *m = q->all->m;
-	int fds[2];
-	pid_t pid;
+	unsigned secs = q->server->scope->conf.tls.staple_timeout_ms / 1000 + OVERTIME_SECS;
+	int r = asker_start(&q->asker, q->all->m, secs, sizeof(struct staple_answer), ask, q);
 
-	if (pipe2(fds, O_CLOEXEC) < 0) {
-		failed(q, strerror(errno));
-		return;
-	}
-	pid = fork();
-	if (pid == 0)
-		ask(m, q, fds[1]);
-	fd_close(&fds[1]);
-	q->watch.fd = -1;
-	if (pid < 0 || fd_nonblock(fds[0], true) < 0 ||
-		loop_add(&m->loop, &q->watch, fds[0], EPOLLIN, on_answer, q) < 0) {
-		failed(q, strerror(errno));
-		fd_close(&fds[0]); /* a process that has no reader ends */
-		return;
-	}
-	q->fd = fds[0];
-	q->got = 0;
-	q->deadline_ms = clock_ms() + q->server->scope->conf.tls.staple_timeout_ms +
-			 (OVERTIME_SECS + DEATH_SECS) * 1000;
-	q->answer = xcalloc(1, sizeof(*q->answer));
-	q->all->running++;
+	if (r < 0)
+		failed(q, strerror(-r));
+	else
+		q->all->running++;
 }
 
 /* --- what is to be asked --- */
@@ -280,7 +216,8 @@ void staples_watch(struct master *m, const struct ftp_config *config)
 
 			if (!tls_staple_wanted(&o->scope->conf.tls, o->tls, slot))
 				continue;
-			*q = (struct question){.all = all, .server = o, .slot = slot, .fd = -1};
+			*q = (struct question){.all = all, .server = o, .slot = slot};
+			q->asker = (struct asker){.fd = -1, .done = on_answer, .arg = q};
 			q->told = tls_staple_get(o->tls, slot, &s);
 			q->due_ms = q->told ? when_to_refresh(&s) : clock_ms();
 			all->n++;
@@ -299,15 +236,15 @@ uint64_t staples_tick(struct master *m, uint64_t now)
 	for (unsigned i = 0; all != NULL && i < all->n; i++) {
 		struct question *q = &all->v[i];
 
-		if (q->fd >= 0 && q->deadline_ms <= now) {
+		if (q->asker.fd >= 0 && q->asker.deadline_ms <= now) {
 			failed(q, "the process that asks does not end");
 			question_end(q);
 		}
-		if (q->fd < 0 && q->due_ms <= now && all->running < RUNNING_MAX)
+		if (q->asker.fd < 0 && q->due_ms <= now && all->running < RUNNING_MAX)
 			question_start(q);
-		if (q->fd >= 0 && q->deadline_ms < next)
-			next = q->deadline_ms;
-		if (q->fd < 0 && q->due_ms > now && q->due_ms < next)
+		if (q->asker.fd >= 0 && q->asker.deadline_ms < next)
+			next = q->asker.deadline_ms;
+		if (q->asker.fd < 0 && q->due_ms > now && q->due_ms < next)
 			next = q->due_ms;
 	}
 	return next;

@@ -1,15 +1,12 @@
 /* Certificates of clients away from their connection: how one process hands them to another, which looks at them anew. */
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/sha.h>
 #include <openssl/x509_vfy.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "tls/tls_priv.h"
-
-struct tls_client_cert {
-	X509 *leaf;
-};
 
 static int append_der(struct buf *out, X509 *cert)
 {
@@ -54,8 +51,9 @@ static X509 *certs_parse(const unsigned char *p, size_t n, STACK_OF(X509) * chai
 	return leaf;
 }
 
-static int verify(
-	const struct tls_config *conf, X509_STORE *store, X509 *leaf, STACK_OF(X509) * chain, struct err *err)
+/* *ret_issuer: the one that the verification has found; NULL: the leaf is trusted by itself. */
+static int verify(const struct tls_config *conf, X509_STORE *store, X509 *leaf, STACK_OF(X509) * chain,
+	X509 **ret_issuer, struct err *err)
 {
 	X509_STORE_CTX *v = X509_STORE_CTX_new();
 	int r = 0;
@@ -70,6 +68,9 @@ static int verify(
 	if (X509_verify_cert(v) != 1)
 		r = err_set(err, EACCES, "the certificate is not accepted: %s",
 			X509_verify_cert_error_string(X509_STORE_CTX_get_error(v)));
+	else if (sk_X509_num(X509_STORE_CTX_get0_chain(v)) > 1 &&
+		 X509_up_ref(sk_X509_value(X509_STORE_CTX_get0_chain(v), 1)))
+		*ret_issuer = sk_X509_value(X509_STORE_CTX_get0_chain(v), 1);
 	X509_STORE_CTX_free(v);
 	return r;
 }
@@ -79,17 +80,18 @@ int tls_client_cert_check(const struct tls_config *conf, const struct tls_materi
 {
 	STACK_OF(X509) *chain = sk_X509_new_null();
 	X509_STORE *store = X509_STORE_new();
-	X509 *leaf = chain != NULL ? certs_parse(der, n, chain) : NULL;
+	X509 *leaf = chain != NULL ? certs_parse(der, n, chain) : NULL, *issuer = NULL;
 	int r = store != NULL ? tls_store_fill(store, m, err) : err_set(err, ENOMEM, "out of memory");
 
 	if (r == 0 && leaf == NULL)
 		r = err_set(err, EINVAL, "there is no certificate to be read");
 	if (r == 0)
-		r = verify(conf, store, leaf, chain, err);
+		r = verify(conf, store, leaf, chain, &issuer, err);
 	if (r == 0) {
 		*ret_c = xcalloc(1, sizeof(**ret_c));
-		(*ret_c)->leaf = leaf;
+		**ret_c = (struct tls_client_cert){leaf, issuer, chain};
 		leaf = NULL;
+		chain = NULL;
 	}
 	X509_free(leaf);
 	sk_X509_pop_free(chain, X509_free);
@@ -98,10 +100,18 @@ int tls_client_cert_check(const struct tls_config *conf, const struct tls_materi
 	return r;
 }
 
+void tls_client_cert_digest(const void *der, size_t n, uint8_t ret_digest[TLS_FINGERPRINT_BYTES])
+{
+	(void)SHA256(der, n, ret_digest);
+}
+
 void tls_client_cert_free(struct tls_client_cert **cp)
 {
-	if (*cp != NULL)
+	if (*cp != NULL) {
 		X509_free((*cp)->leaf);
+		X509_free((*cp)->issuer);
+		sk_X509_pop_free((*cp)->chain, X509_free);
+	}
 	free(*cp);
 	*cp = NULL;
 }

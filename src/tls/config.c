@@ -26,6 +26,19 @@ bool tls_config_has_cert(const struct tls_config *c)
 	return c->rsa_cert != NULL || c->ec_cert != NULL || c->pkcs12 != NULL;
 }
 
+bool tls_revocation_wanted(const struct tls_config *c)
+{
+	return c->engine && c->verify != TLS_VERIFY_OFF && c->order != TLS_ORDER_CRL;
+}
+
+bool tls_revocation_accepted(const struct tls_config *c, const struct tls_revocation *a)
+{
+	if (a->status != TLS_REVOCATION_NONE)
+		return a->status == TLS_REVOCATION_GOOD;
+	return (c->order == TLS_ORDER_OCSP_CRL && a->listed != 0) ||
+	       (c->options & TLS_OPT_OCSP_SOFT_FAIL) != 0;
+}
+
 static int list_check(
 	int (*set)(SSL_CTX *ctx, const char *list), const char *what, const char *list, struct err *err)
 {

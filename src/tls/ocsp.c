@@ -4,17 +4,21 @@
 #include <openssl/http.h>
 #include <openssl/ocsp.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/str.h"
 #include "tls/tls_priv.h"
 
-#define CLOCK_SECS       300  /* by which the responder's clock may differ */
-#define NO_NEXT_SECS     3600 /* how long a response that names no next one is used */
+#define CLOCK_SECS       300 /* by which the responder's clock may differ */
 #define REFRESH_MIN_SECS 10
 #define REFRESH_MAX_SECS (12 * 3600)
 #define URL_MAX          1024
+/* How long a response that names no next one is used. It says that there is always news; a client is waiting. */
+#define NO_NEXT_SECS        3600
+#define CLIENT_NO_NEXT_SECS 30
+#define CLIENT_REFRESH_SECS 3600 /* who was let in an hour ago may have been revoked */
 
 /* --- whom to ask --- */
 
@@ -124,60 +128,68 @@ static int signature_check(OCSP_BASICRESP *basic, STACK_OF(X509) * chain, X509 *
 	return r;
 }
 
-static int status_check(OCSP_BASICRESP *basic, OCSP_CERTID *id, struct tls_staple *s, struct err *err)
+/* What is asked about, and who may answer. All borrowed. */
+struct about {
+	X509 *leaf, *issuer;
+	STACK_OF(X509) *
+		others; /* certificates that may have signed the response, beside those in it; may be NULL */
+	unsigned options;     /* TLS_STAPLE_ */
+	int64_t no_next_secs; /* how long a response that names no next one is used */
+};
+
+/* What the response says; until in seconds since 1970. */
+struct word {
+	int status; /* V_OCSP_CERTSTATUS_ */
+	int64_t until;
+};
+
+static int status_read(
+	OCSP_BASICRESP *basic, OCSP_CERTID *id, const struct about *a, struct word *ret_w, struct err *err)
 {
 	ASN1_GENERALIZEDTIME *this = NULL, *next = NULL;
 	int status = -1, reason;
-	int64_t left = NO_NEXT_SECS, now = (int64_t)time(NULL);
+	int64_t left = a->no_next_secs;
 
 	if (!OCSP_resp_find_status(basic, id, &status, &reason, NULL, &this, &next))
 		return tls_fail(err, EPROTO, "the response says nothing of this certificate");
-	if (status != V_OCSP_CERTSTATUS_GOOD && status != V_OCSP_CERTSTATUS_REVOKED)
-		return err_set(err, EPROTO, "the responder does not know the certificate");
 	if (!OCSP_check_validity(this, next, CLOCK_SECS, -1))
 		return tls_fail(err, EPROTO, "the response is out of date, or not valid yet");
 	if (next != NULL)
 		left = secs_until(next);
 	if (left <= 0)
 		return err_set(err, EPROTO, "the response is out of date");
-	s->revoked = status == V_OCSP_CERTSTATUS_REVOKED;
-	s->until = now + left;
-	left /= 2;
-	s->refresh = now + (left < REFRESH_MIN_SECS          ? REFRESH_MIN_SECS
-				   : left > REFRESH_MAX_SECS ? REFRESH_MAX_SECS
-							     : left);
+	*ret_w = (struct word){status, (int64_t)time(NULL) + left};
 	return 0;
 }
 
-static int basic_check(const struct tls_config *conf, const struct tls_material *m, unsigned slot,
-	OCSP_REQUEST *request, OCSP_BASICRESP *basic, struct tls_staple *s, struct err *err)
+static int basic_check(const struct about *a, OCSP_REQUEST *request, OCSP_BASICRESP *basic,
+	struct word *ret_w, struct err *err)
 {
-	X509 *leaf = m->certs[slot].leaf, *issuer = issuer_of(m, slot);
 	OCSP_CERTID *id;
 	int r = 0;
 
 	/* One without a nonce was made beforehand, which most responders do; one with another nonce is another's. */
 	if (request != NULL && OCSP_check_nonce(request, basic) == 0)
 		return err_set(err, EPROTO, "the response has another nonce than the request");
-	if ((conf->staple_options & TLS_STAPLE_NO_VERIFY) == 0)
-		r = signature_check(basic, m->certs[slot].chain, issuer, err);
+	if ((a->options & TLS_STAPLE_NO_VERIFY) == 0)
+		r = signature_check(basic, a->others, a->issuer, err);
 	if (r < 0)
 		return r;
-	id = OCSP_cert_to_id(EVP_sha1(), leaf, issuer); /* as it was asked; RFC 5019 2.1.1 */
-	r = id != NULL ? status_check(basic, id, s, err) : err_set(err, ENOMEM, "out of memory");
+	id = OCSP_cert_to_id(EVP_sha1(), a->leaf, a->issuer); /* as it was asked; RFC 5019 2.1.1 */
+	r = id != NULL ? status_read(basic, id, a, ret_w, err) : err_set(err, ENOMEM, "out of memory");
 	OCSP_CERTID_free(id);
 	return r;
 }
 
-int tls_staple_check(const struct tls_config *conf, const struct tls_material *m, unsigned slot,
-	const void *request, const uint8_t *der, size_t n, struct tls_staple *ret_s, struct err *err)
+static int response_check(const struct about *a, OCSP_REQUEST *request, const uint8_t *der, size_t n,
+	struct word *ret_w, struct err *err)
 {
 	const unsigned char *p = der;
 	OCSP_RESPONSE *response;
 	OCSP_BASICRESP *basic = NULL;
 	int r;
 
-	if (n == 0 || n > sizeof(ret_s->der))
+	if (n == 0 || n > TLS_STAPLE_MAX)
 		return err_set(err, EPROTO, "a response of %zu bytes cannot be used", n);
 	response = d2i_OCSP_RESPONSE(NULL, &p, (long)n);
 	if (response == NULL || p != der + n)
@@ -188,30 +200,34 @@ int tls_staple_check(const struct tls_config *conf, const struct tls_material *m
 	else if ((basic = OCSP_response_get1_basic(response)) == NULL)
 		r = tls_fail(err, EPROTO, "the response is of an unknown kind");
 	else
-		r = basic_check(conf, m, slot, (OCSP_REQUEST *)(uintptr_t)request, basic, ret_s, err);
-	if (r == 0) {
-		memcpy(ret_s->der, der, n);
-		ret_s->n = n;
-	}
+		r = basic_check(a, request, basic, ret_w, err);
 	OCSP_BASICRESP_free(basic);
 	OCSP_RESPONSE_free(response);
 	ERR_clear_error();
 	return r;
 }
 
+/* When to ask again. */
+static int64_t refresh_at(int64_t until, int64_t max_secs)
+{
+	int64_t now = (int64_t)time(NULL), left = (until - now) / 2;
+
+	return now + (left < REFRESH_MIN_SECS ? REFRESH_MIN_SECS : left > max_secs ? max_secs : left);
+}
+
 /* --- the question --- */
 
-static OCSP_REQUEST *request_new(const struct tls_config *conf, X509 *leaf, X509 *issuer)
+static OCSP_REQUEST *request_new(const struct about *a)
 {
 	OCSP_REQUEST *q = OCSP_REQUEST_new();
-	OCSP_CERTID *id = OCSP_cert_to_id(EVP_sha1(), leaf, issuer);
+	OCSP_CERTID *id = OCSP_cert_to_id(EVP_sha1(), a->leaf, a->issuer);
 
 	if (q == NULL || id == NULL || OCSP_request_add0_id(q, id) == NULL) {
 		OCSP_CERTID_free(id);
 		OCSP_REQUEST_free(q);
 		return NULL;
 	}
-	if ((conf->staple_options & TLS_STAPLE_NO_NONCE) == 0 && !OCSP_request_add1_nonce(q, NULL, -1)) {
+	if ((a->options & TLS_STAPLE_NO_NONCE) == 0 && !OCSP_request_add1_nonce(q, NULL, -1)) {
 		OCSP_REQUEST_free(q);
 		return NULL;
 	}
@@ -237,32 +253,177 @@ static int post(const char *url, OCSP_REQUEST *q, int secs, BIO **ret_bio, struc
 	return *ret_bio != NULL ? 0 : tls_fail(err, EIO, "no answer of the responder %.200s", url);
 }
 
-int tls_staple_ask(const struct tls_config *conf, const struct tls_material *m, unsigned slot,
-	struct tls_staple *ret_s, struct err *err)
+/* The DER form of the answer is in *ret_bio, also when it says nothing useful, and *ret_der and *ret_n are in it. */
+static int ask(const struct about *a, const char *url, uint32_t timeout_ms, struct word *ret_w, BIO **ret_bio,
+	const uint8_t **ret_der, size_t *ret_n, struct err *err)
 {
-	STACK_OF(OPENSSL_STRING) *list = NULL;
-	X509 *leaf = m->certs[slot].leaf;
-	const char *url = conf->staple_responder;
-	OCSP_REQUEST *q = request_new(conf, leaf, issuer_of(m, slot));
-	int secs = (int)((conf->staple_timeout_ms + 999) / 1000), r;
-	BIO *answer = NULL;
+	OCSP_REQUEST *q = request_new(a);
+	int r = q != NULL ? post(url, q, (int)((timeout_ms + 999) / 1000), ret_bio, err)
+			  : tls_fail(err, ENOMEM, "cannot make a request");
 	char *der;
 	long n;
 
-	if (url == NULL)
-		url = responder_of(leaf, &list);
-	if (q == NULL || url == NULL)
-		r = tls_fail(err, ENOMEM, "cannot make a request");
-	else
-		r = post(url, q, secs, &answer, err);
 	if (r == 0) {
-		n = BIO_get_mem_data(answer, &der);
-		r = tls_staple_check(
-			conf, m, slot, q, (const uint8_t *)der, n > 0 ? (size_t)n : 0, ret_s, err);
+		n = BIO_get_mem_data(*ret_bio, &der);
+		*ret_der = (const uint8_t *)der;
+		*ret_n = n > 0 ? (size_t)n : 0;
+		r = response_check(a, q, *ret_der, *ret_n, ret_w, err);
 	}
-	BIO_free(answer);
 	OCSP_REQUEST_free(q);
-	X509_email_free(list);
 	ERR_clear_error();
 	return r;
+}
+
+/* --- for the server's own certificate --- */
+
+static struct about own_certificate(
+	const struct tls_config *conf, const struct tls_material *m, unsigned slot)
+{
+	return (struct about){m->certs[slot].leaf, issuer_of(m, slot), m->certs[slot].chain,
+		conf->staple_options, NO_NEXT_SECS};
+}
+
+static int staple_fill(
+	const struct word *w, const uint8_t *der, size_t n, struct tls_staple *s, struct err *err)
+{
+	if (w->status != V_OCSP_CERTSTATUS_GOOD && w->status != V_OCSP_CERTSTATUS_REVOKED)
+		return err_set(err, EPROTO, "the responder does not know the certificate");
+	s->revoked = w->status == V_OCSP_CERTSTATUS_REVOKED;
+	s->until = w->until;
+	s->refresh = refresh_at(w->until, REFRESH_MAX_SECS);
+	memcpy(s->der, der, n);
+	s->n = n;
+	return 0;
+}
+
+int tls_staple_check(const struct tls_config *conf, const struct tls_material *m, unsigned slot,
+	const void *request, const uint8_t *der, size_t n, struct tls_staple *ret_s, struct err *err)
+{
+	const struct about a = own_certificate(conf, m, slot);
+	struct word w;
+	int r = response_check(&a, (OCSP_REQUEST *)(uintptr_t)request, der, n, &w, err);
+
+	return r < 0 ? r : staple_fill(&w, der, n, ret_s, err);
+}
+
+int tls_staple_ask(const struct tls_config *conf, const struct tls_material *m, unsigned slot,
+	struct tls_staple *ret_s, struct err *err)
+{
+	const struct about a = own_certificate(conf, m, slot);
+	STACK_OF(OPENSSL_STRING) *list = NULL;
+	const char *url =
+		conf->staple_responder != NULL ? conf->staple_responder : responder_of(a.leaf, &list);
+	const uint8_t *der;
+	BIO *answer = NULL;
+	struct word w;
+	size_t n;
+	int r = url != NULL ? ask(&a, url, conf->staple_timeout_ms, &w, &answer, &der, &n, err)
+			    : err_set(err, ENOENT, "it names no responder");
+
+	if (r == 0)
+		r = staple_fill(&w, der, n, ret_s, err);
+	BIO_free(answer);
+	X509_email_free(list);
+	return r;
+}
+
+/* --- for the certificate of a client --- */
+
+static void subject_text(X509 *cert, char *text, size_t size)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *p = NULL;
+	long n = 0;
+
+	if (bio != NULL && X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0,
+				   XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0)
+		n = BIO_get_mem_data(bio, &p);
+	(void)snprintf(text, size, "%.*s", n < 200 ? (int)n : 200, n > 0 ? p : "");
+	BIO_free(bio);
+}
+
+/* Is there a revocation list in force of the certificate's authority? That it names the certificate, the verification would have
+ * found. */
+static bool listed(const struct tls_material *m, X509 *issuer)
+{
+	for (int i = 0; i < sk_X509_CRL_num(m->crls); i++) { /* -1 for NULL */
+		const X509_CRL *crl = sk_X509_CRL_value(m->crls, i);
+		const ASN1_TIME *end = X509_CRL_get0_nextUpdate(crl);
+
+		if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(issuer)) == 0 &&
+			(end == NULL || secs_until(end) > 0))
+			return true;
+	}
+	return false;
+}
+
+static void word_tell(const struct word *w, const char *subject, const char *url, struct tls_revocation *a)
+{
+	switch (w->status) {
+	case V_OCSP_CERTSTATUS_GOOD:
+		a->status = TLS_REVOCATION_GOOD;
+		(void)snprintf(a->text, sizeof(a->text), "'%s' is good (%.200s)", subject, url);
+		break;
+	case V_OCSP_CERTSTATUS_REVOKED:
+		a->status = TLS_REVOCATION_REVOKED;
+		(void)snprintf(
+			a->text, sizeof(a->text), "'%s' was REVOKED by its authority (%.200s)", subject, url);
+		break;
+	default:
+		a->status = TLS_REVOCATION_UNKNOWN;
+		(void)snprintf(
+			a->text, sizeof(a->text), "'%s' is unknown to its authority (%.200s)", subject, url);
+		break;
+	}
+	a->until = w->until;
+	a->refresh = refresh_at(w->until, CLIENT_REFRESH_SECS);
+}
+
+int tls_revocation_prepare(const struct tls_config *conf, const struct tls_material *m, const void *der,
+	size_t n, struct tls_client_cert **ret_c, struct tls_revocation *a)
+{
+	struct err err = ERR_INIT;
+	char subject[256];
+
+	memset(a, 0, sizeof(*a));
+	if (tls_client_cert_check(conf, m, der, n, ret_c, &err) < 0) {
+		(void)str_copy(a->text, sizeof(a->text), err.text);
+		return -EACCES;
+	}
+	subject_text((*ret_c)->leaf, subject, sizeof(subject));
+	(void)snprintf(a->text, sizeof(a->text),
+		"nothing is known of '%s': the responder did not answer in time", subject);
+	a->listed = (*ret_c)->issuer != NULL && listed(m, (*ret_c)->issuer);
+	return 0;
+}
+
+void tls_revocation_ask(
+	const struct tls_config *conf, const struct tls_client_cert *c, struct tls_revocation *ret_a)
+{
+	const struct about a = {c->leaf, c->issuer, c->chain, conf->staple_options & TLS_STAPLE_NO_NONCE,
+		CLIENT_NO_NEXT_SECS};
+	STACK_OF(OPENSSL_STRING) *list = NULL;
+	const char *url = responder_of(c->leaf, &list);
+	struct err err = ERR_INIT;
+	BIO *answer = NULL;
+	const uint8_t *der;
+	char subject[256];
+	struct word w;
+	size_t n;
+	int r;
+
+	subject_text(c->leaf, subject, sizeof(subject));
+	if (c->issuer == NULL)
+		r = err_set(&err, ENOENT, "it is signed by itself");
+	else if (url == NULL)
+		r = err_set(&err, ENOENT, "it names no responder (http)");
+	else
+		r = ask(&a, url, conf->staple_timeout_ms, &w, &answer, &der, &n, &err);
+	if (r == 0)
+		word_tell(&w, subject, url, ret_a);
+	else
+		(void)snprintf(ret_a->text, sizeof(ret_a->text), "nothing is known of '%s': %.300s", subject,
+			err.text);
+	BIO_free(answer);
+	X509_email_free(list);
 }

@@ -60,9 +60,12 @@ enum {                                          /* TLSOptions: bits of tls_confi
 	TLS_OPT_IP_ADDRESS_REQUIRED = 1 << 15,
 	TLS_OPT_STRICT_SNI = 1 << 16, /* an unknown name ends the handshake with unrecognized_name */
 	TLS_OPT_NO_KTLS = 1 << 17,
+	TLS_OPT_OCSP_SOFT_FAIL = 1 << 18, /* TLSVerifyOrder: no answer is a good one */
 };
 
-enum tls_verify { TLS_VERIFY_OFF, TLS_VERIFY_OPTIONAL, TLS_VERIFY_ON };      /* TLSVerifyClient */
+enum tls_verify { TLS_VERIFY_OFF, TLS_VERIFY_OPTIONAL, TLS_VERIFY_ON }; /* TLSVerifyClient */
+/* TLSVerifyOrder. Revocation lists that there are always count. */
+enum tls_order { TLS_ORDER_CRL, TLS_ORDER_OCSP, TLS_ORDER_CRL_OCSP, TLS_ORDER_OCSP_CRL };
 enum tls_binding { TLS_BINDING_AUTO, TLS_BINDING_REQUIRE, TLS_BINDING_OFF }; /* TLSDataBinding */
 enum tls_offload {
 	TLS_OFFLOAD_ON,
@@ -105,6 +108,7 @@ struct tls_config {
 	const char *dh_file;
 	enum tls_verify verify;
 	unsigned verify_depth;
+	enum tls_order order;
 	enum tls_verify_server verify_server;
 	uint32_t handshake_ms; /* TLSTimeoutHandshake; 0 = none. The caller's to enforce */
 	bool alpn;             /* TLSNextProtocol */
@@ -115,7 +119,7 @@ struct tls_config {
 	bool staple;                /* TLSStapling */
 	unsigned staple_options;
 	const char *staple_responder; /* http URL; NULL = what the certificate names */
-	uint32_t staple_timeout_ms;   /* > 0 */
+	uint32_t staple_timeout_ms;   /* > 0; for questions about certificates of clients too */
 };
 
 /* TLSSessionCache, of the whole daemon. */
@@ -416,5 +420,39 @@ void tls_client_cert_free(struct tls_client_cert **c); /* NULL inside is fine */
 /* Does the field that TLSUserName names say user? which: as tls_config.user_name. */
 bool tls_client_cert_is_user(const struct tls_client_cert *c, const char *which, const char *user);
 bool tls_client_cert_in_pem(const struct tls_client_cert *c, const char *pem, size_t len);
+/* SHA-256 of exported certificates, by which processes that have them find out that they mean the same. */
+void tls_client_cert_digest(const void *der, size_t n, uint8_t ret_digest[TLS_FINGERPRINT_BYTES]);
+
+/* --- has its authority revoked it? (TLSVerifyOrder with ocsp, RFC 6960) --- */
+
+enum tls_revocation_status { /* NONE: nothing is known, for whatever reason */
+	TLS_REVOCATION_NONE,
+	TLS_REVOCATION_GOOD,
+	TLS_REVOCATION_REVOKED,
+	TLS_REVOCATION_UNKNOWN, /* to the responder of its authority */
+	TLS_REVOCATION_STATUS_COUNT
+};
+#define TLS_REVOCATION_TEXT_MAX 640
+struct tls_revocation { /* any bytes are a value of each member: it comes through a pipe */
+	uint32_t status;
+	uint32_t listed; /* a revocation list of its authority is in force, and does not name it */
+	int64_t until;   /* out of date then; seconds since 1970; not with NONE */
+	int64_t refresh; /* worth another question from then on */
+	char text
+		[TLS_REVOCATION_TEXT_MAX]; /* for the log: "'CN=x' is ..."; not with a refused certificate: why */
+};
+
+/* Verify exported certificates as tls_client_cert_check() does: nobody is asked about others. 0 with *ret_c returned and ret_a as
+ * it is as long as there is no answer; or negative, with why in ret_a. */
+int tls_revocation_prepare(const struct tls_config *conf, const struct tls_material *m, const void *der,
+	size_t n, struct tls_client_cert **ret_c, struct tls_revocation *ret_a);
+/* Ask the responder that the certificate names. Blocks, for TLSStaplingTimeout at most, but for what name servers need beyond that.
+ * ret_a: of tls_revocation_prepare(). */
+void tls_revocation_ask(
+	const struct tls_config *conf, const struct tls_client_cert *c, struct tls_revocation *ret_a);
+/* Is a client with that answer let in? */
+bool tls_revocation_accepted(const struct tls_config *conf, const struct tls_revocation *a);
+/* Are responders asked about certificates of clients? */
+bool tls_revocation_wanted(const struct tls_config *conf);
 
 #endif

@@ -105,7 +105,12 @@ int tls_store_fill(X509_STORE *store, const struct tls_material *m, struct err *
 /* For X509_STORE_CTX: an authority without a revocation list is as good as one that has revoked nothing. */
 int tls_cert_verified(int ok, X509_STORE_CTX *store);
 
-/* --- certificates of peers (peer.c) --- */
+/* --- certificates of peers (peer.c, client_cert.c) --- */
+
+struct tls_client_cert {
+	X509 *leaf, *issuer;    /* issuer NULL: the leaf is trusted by itself */
+	STACK_OF(X509) * chain; /* what the client has shown beside it, not verified */
+};
 
 bool tls_cert_is_user(X509 *cert, const char *which, const char *user);
 bool tls_cert_fingerprint(X509 *cert, uint8_t ret_fp[TLS_FINGERPRINT_BYTES]);
