@@ -251,6 +251,28 @@ def test_the_end_of_a_download_is_told(common, version):
         ftp.expect(226)
 
 
+@pytest.mark.parametrize("version", [None, "1.2", "1.3"])
+def test_a_client_that_keeps_its_data_connection_gets_the_226(start, pki, version):
+    """Some wait for the reply before they close: after a download for TimeoutLinger, after close_notify of an upload not at all."""
+    server = start(tls_conf(*pki["rsa"]), TimeoutLinger="1")
+    content = octets(300000)
+    server.put("f", content)
+    with (Ftps(server.port, "alice", version=version) if version else Ftp(server.port, user="alice").binary()) as ftp:
+        with ftp.start("RETR f") as data:
+            assert (strict_read if version else read_all)(data) == content
+            ftp.expect(226)
+        data = ftp.start("STOR g")
+        data.sendall(content)
+        raw = data.unwrap() if version else data  # the answer has come as well
+        if not version:
+            raw.shutdown(socket.SHUT_WR)
+        ftp.expect(226)
+        assert raw.recv(1) == b""  # the end, and no reset
+        raw.close()
+        with open(server.home("alice", "g"), "rb") as f:
+            assert f.read() == content
+
+
 def test_an_upload_that_is_cut_off_is_no_upload(tls):
     server = tls("TLSDataShutdown strict\n")
     with Ftps(server.port, "alice") as ftp:
