@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "tools/ftpload.h"
+#include "tools/ftpload_tls.h"
 #include "tools/ftpload_place.h"
 #include "tools/tool.h"
 
@@ -16,7 +17,7 @@ static const struct tool_option options[] = {
 	{'b', "size", "BYTES", "put: size of each file (K, M, G)"},
 	{'c', "count", "N", "operations of all sessions together (default: one each)"},
 	{'d', "seconds", "S", "begin no operation after this time (idle, rate: how long; default 5, 10)"},
-	{'e', "expect", "BYTES", "a download of another size is an error (K, M, G)"},
+	{'e', "expect", "BYTES", "a download or listing of another size is an error (K, M, G)"},
 	{'f', "files", "N", "%d in the path goes from 0 to N - 1 and around"},
 	{'h', "help", NULL, "show this help"},
 	{'i', "implicit", NULL, "TLS from the first byte"},
@@ -153,6 +154,14 @@ static bool complete(struct load_options *o, const struct given *g)
 	if (o->mode_z && (o->mode == LOAD_PUT || o->mode == LOAD_LOGIN || o->mode == LOAD_IDLE)) {
 		tool_error(&tool, "MODE Z is for downloads and listings");
 		return false;
+	if (o->expect_bytes != UINT64_MAX && (timed || o->mode == LOAD_PUT || o->mode == LOAD_LOGIN)) {
+		tool_error(&tool, "-e is for get and listings");
+		return false;
+	}
+	if (!o->tls && (o->tls_version != NULL || o->ciphers != NULL || o->no_resume || o->resume_login)) {
+		tool_error(&tool, "-v, -x, -N and -R are about TLS: -s or -i is missing");
+		return false;
+	}
 	}
 	if (timed && o->seconds == 0)
 		o->seconds = o->mode == LOAD_IDLE ? 5 : 10;
@@ -178,7 +187,12 @@ static bool take_mode(struct load_options *o, const char *word)
 
 static int run(struct load_options *o)
 {
+	struct err err = ERR_INIT;
 	struct load l = {.opt = o};
+	if (o->tls && (l.ctx = load_tls_context(o->tls_version, o->ciphers, &err)) == NULL) {
+		tool_error(&tool, "%s", err.text);
+		return 2;
+	}
 
 	(void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
 	return load_run(&l);

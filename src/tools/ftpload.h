@@ -1,10 +1,14 @@
 /* ftpload: many sessions with an FTP server at once, on one epoll(7) loop, and what they took.
  *
- *   ftpload.c          options, barriers, the end
- *   ftpload_run.c      the loop, phases, who does what next
+ *   ftpload.c          options
+ *   ftpload_place.c    the server, user and path that they name; sizes
+ *   ftpload_run.c      the loop, phases, barriers, who does what next
  *   ftpload_session.c  a session: login, commands, replies
  *   ftpload_ctrl.c     its control connection: bytes, TLS, lines
+ *   ftpload_reply.c    replies, as any server may write them
  *   ftpload_data.c     its data connection: discarding, sending, inflating
+ *   ftpload_tls.c      TLS of both
+ *   ftpload_stat.c     samples
  *   ftpload_report.c   text and JSON
  *
  * Sessions live from start to end of the program; their connections come and go. Nothing blocks but the barriers. */
@@ -57,7 +61,8 @@ struct load_options {
 	uint64_t errors_max; /* failed operations that do not end the run */
 };
 
-#define LOAD_BIN_MS 100 /* bins of LOAD_RATE */
+#define LOAD_BIN_MS        100        /* bins of LOAD_RATE */
+#define LOAD_PATTERN_BYTES (4u << 20) /* of the file that uploads repeat */
 
 /* Something with a descriptor in the loop. */
 struct load_source {
@@ -94,6 +99,7 @@ struct load_data {
 	uint64_t wire_bytes, file_bytes;
 	char problem[1000]; /* what broke it, until the server's reply says more */
 	z_stream *inflate;  /* MODE Z; kept from transfer to transfer */
+	bool inflated;      /* its end has come */
 };
 
 struct load_session {
@@ -122,7 +128,7 @@ enum load_phase { LOAD_PHASE_LOGIN, LOAD_PHASE_RUN, LOAD_PHASE_END };
 struct load {
 	const struct load_options *opt;
 	struct addr addr;
-	SSL_CTX *ctx;
+	SSL_CTX *ctx; /* with opt->tls; given by load_run()'s caller */
 	int epoll_fd, timer_fd, pattern_fd;
 	struct load_session *sessions;
 	enum load_phase phase;

@@ -15,7 +15,6 @@
 #include "tools/ftpload_tls.h"
 
 #define DISCARD_BYTES  (1u << 20)
-#define PATTERN_BYTES  (4u << 20) /* of the file that uploads repeat */
 #define RECORDS_BYTES  (256u << 10)
 #define CALLS_PER_TURN 16
 
@@ -69,7 +68,9 @@ static bool unpack(struct load_session *s, const unsigned char *data, size_t n)
 		z->avail_out = sizeof(out);
 		r = inflate(z, Z_NO_FLUSH);
 		account(s, sizeof(out) - z->avail_out);
-		if (r == Z_STREAM_END)
+		if (r == Z_STREAM_END) {
+			s->data.inflated = true;
+		}
 			break;
 		if (r != Z_OK && r != Z_BUF_ERROR) {
 			load_fail(s, "MODE Z: %s", z->msg != NULL ? z->msg : "bad data");
@@ -89,7 +90,14 @@ static void broken(struct load_session *s, const char *what, const char *why)
 
 static void finish(struct load_session *s)
 {
-	s->data.open = false;
+	struct load_data *d = &s->data;
+
+	/* No byte at all is what some servers make of an empty file. */
+	if (s->load->opt->mode_z && d->wire_bytes > 0 && !d->inflated) {
+		broken(s, "", "the compressed stream has no end");
+		return;
+	}
+	d->open = false;
 	load_session_data_end(s);
 }
 
@@ -147,8 +155,8 @@ static ssize_t send_piece(struct load_session *s, uint64_t left)
 {
 	struct load_data *d = &s->data;
 	struct err err = ERR_INIT;
-	off_t off = (off_t)(d->file_bytes % PATTERN_BYTES);
-	uint64_t room = PATTERN_BYTES - (uint64_t)off, n = left < room ? left : room;
+	off_t off = (off_t)(d->file_bytes % LOAD_PATTERN_BYTES);
+	uint64_t room = LOAD_PATTERN_BYTES - (uint64_t)off, n = left < room ? left : room;
 	int r, want;
 
 	if (d->ssl == NULL) {
@@ -295,7 +303,7 @@ int load_data_open(struct load_session *s, uint16_t port)
 		(void)setsockopt(
 			fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof(lowat)); /* the kernel may take less */
 	d->source = (struct load_source){.fd = fd, .ready = ready, .session = s};
-	d->connected = d->secured = false;
+	d->connected = d->secured = d->inflated = false;
 	d->problem[0] = '\0';
 	d->open = true;
 	d->wire_bytes = d->file_bytes = 0;

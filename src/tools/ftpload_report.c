@@ -1,7 +1,8 @@
 /* What the run took: text for people, JSON for programs. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "tools/ftpload.h"
@@ -186,10 +187,15 @@ void load_report(struct load *l)
 		buf_init(&out, 256u << 20);
 		if (report_json(l, &out) == 0)
 			(void)printf("%s\n", out.data);
-		else
+		else {
+			(void)fprintf(stderr,
+				"ftpload: the report is too large: fewer sessions or seconds are wanted\n");
 			l->failed = true;
+		}
 		buf_done(&out);
 	}
-	if (fflush(stdout) != 0)
+	if (fflush(stdout) != 0) {
+		(void)fprintf(stderr, "ftpload: the report cannot be written: %s\n", strerror(errno));
 		l->failed = true;
+	}
 }

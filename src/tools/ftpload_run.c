@@ -12,12 +12,13 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/fd.h"
+#include "base/str.h"
 #include "tools/ftpload.h"
 #include "tools/ftpload_tls.h"
 
 #define EVENTS         256
-#define PATTERN_BYTES  (4u << 20)
 #define MESSAGES_MAX   10 /* of tolerated errors */
 #define NOOPS_PER_TURN 64
 
@@ -126,7 +127,7 @@ void load_session_closed(struct load_session *s)
 void load_fail(struct load_session *s, const char *fmt, ...)
 {
 	struct load *l = s->load;
-	char text[LOAD_LINE_MAX + 200];
+	char text[LOAD_LINE_MAX + 200], shown[2 * sizeof(text)];
 	va_list ap;
 
 	if (l->failed || s->state == LOAD_CLOSED)
@@ -137,7 +138,7 @@ void load_fail(struct load_session *s, const char *fmt, ...)
 	l->errors++;
 	if (l->phase != LOAD_PHASE_END && (l->errors <= MESSAGES_MAX || l->errors > l->opt->errors_max))
 		(void)fprintf(stderr, "ftpload: %s port %s: session %u: %s\n", l->opt->host, l->opt->port,
-			s->number, text);
+			s->number, str_escape(text, shown, sizeof(shown))); /* a server wrote it */
 	load_data_close(s);
 	load_ctrl_close(s);
 	s->state = LOAD_CLOSED;
@@ -366,14 +367,14 @@ static int make_pattern(void)
 
 	if (fd < 0)
 		return -1;
-	words = xmalloc(PATTERN_BYTES);
-	for (size_t i = 0; i < PATTERN_BYTES / sizeof(*words); i++) {
+	words = xmalloc(LOAD_PATTERN_BYTES);
+	for (size_t i = 0; i < LOAD_PATTERN_BYTES / sizeof(*words); i++) {
 		x ^= x << 13;
 		x ^= x >> 7;
 		x ^= x << 17;
 		words[i] = x;
 	}
-	r = fd_write_all(fd, words, PATTERN_BYTES);
+	r = fd_write_all(fd, words, LOAD_PATTERN_BYTES);
 	free(words);
 	if (r < 0)
 		fd_close(&fd);
@@ -384,7 +385,6 @@ static int prepare(struct load *l)
 {
 	const struct load_options *o = l->opt;
 	struct rlimit limit;
-	struct err err = ERR_INIT;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
@@ -392,10 +392,6 @@ static int prepare(struct load *l)
 	}
 	if (resolve(l) < 0)
 		return -1;
-	if (o->tls && (l->ctx = load_tls_context(o->tls_version, o->ciphers, &err)) == NULL) {
-		(void)fprintf(stderr, "ftpload: %s\n", err.text);
-		return -1;
-	}
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (o->mode == LOAD_PUT)
 		l->pattern_fd = make_pattern();

@@ -75,17 +75,19 @@ static void next_parameter(struct load_session *s)
 	}
 }
 
-/* The path with %d and %s filled in, behind a blank; "" without a path. */
-static void put_path(struct load_session *s, char *out, size_t size)
+/* The path with %d and %s filled in, behind a blank; "" without a path. False: it is too long. */
+static bool put_path(struct load_session *s, char *out, size_t size)
 {
 	const struct load_options *o = s->load->opt;
 	size_t n = 0;
 
 	out[0] = '\0';
 	if (o->path == NULL)
-		return;
+		return true;
 	out[n++] = ' ';
-	for (const char *p = o->path; *p != '\0' && n + 24 < size; p++) {
+	for (const char *p = o->path; *p != '\0'; p++) {
+		if (n + 24 >= size)
+			return false;
 		if (p[0] == '%' && p[1] == 'd')
 			n += (size_t)snprintf(
 				out + n, size - n, "%" PRIu64, o->files > 0 ? s->op % o->files : s->op);
@@ -100,6 +102,7 @@ static void put_path(struct load_session *s, char *out, size_t size)
 		p++;
 	}
 	out[n] = '\0';
+	return true;
 }
 
 static void send_passive(struct load_session *s)
@@ -140,6 +143,10 @@ static void transfer(struct load_session *s, int port)
 		load_fail(s, "no port in the reply to %s", s->command);
 		return;
 	}
+	if (!put_path(s, path, sizeof(path))) {
+		load_fail(s, "the path is too long with its numbers filled in");
+		return;
+	}
 	s->began = s->ended = false;
 	s->state = LOAD_TRANSFER;
 	r = load_data_open(s, (uint16_t)port);
@@ -147,7 +154,6 @@ static void transfer(struct load_session *s, int port)
 		load_fail(s, "data connection: %s", err_text(r));
 		return;
 	}
-	put_path(s, path, sizeof(path));
 	load_ctrl_send(s, "%s%s", verbs[s->load->opt->mode], path);
 }
 
@@ -161,7 +167,7 @@ static void transfer_over(struct load_session *s)
 		load_fail(s, "%s: %s", s->command, s->data.problem);
 		return;
 	}
-	if (o->expect_bytes != UINT64_MAX && bytes != o->expect_bytes && o->mode != LOAD_RATE) {
+	if (o->expect_bytes != UINT64_MAX && bytes != o->expect_bytes) {
 		load_fail(s, "%s: %" PRIu64 " bytes instead of %" PRIu64, s->command, bytes, o->expect_bytes);
 		return;
 	}

@@ -1,7 +1,10 @@
 """The load generator against our server, and against proftpd where it is unpacked: what it says must be what has happened."""
 import json
 import os
+import socket
 import subprocess
+import threading
+import zlib
 
 import pytest
 
@@ -118,6 +121,57 @@ def test_mode_z_inflates(load, plain):
     assert seen["bytes"] == 3 * len(TEXT) and 0 < seen["wire_bytes"] < len(TEXT)
 
 
+class OneSession(threading.Thread):
+    """A server for one client and one download: what it sends, and what it says of it."""
+
+    def __init__(self, sends, says=b"226 done"):
+        super().__init__(daemon=True)
+        self.sends, self.says = sends, says
+        self.listener, self.passive = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+
+    def run(self):
+        replies = {b"USER": b"331 ?", b"PASS": b"230 in", b"EPSV": b"229 (|||%d|)" % self.passive.getsockname()[1], b"QUIT": b"221 bye"}
+        with self.listener, self.passive, self.listener.accept()[0] as control, control.makefile("rwb", buffering=0) as lines:
+            lines.write(b"220 hello\r\n")
+            for line in lines:
+                if line.startswith(b"RETR"):
+                    lines.write(b"150 here it comes\r\n")
+                    with self.passive.accept()[0] as data:
+                        data.sendall(self.sends)
+                    lines.write(self.says + b"\r\n")
+                else:
+                    lines.write(replies.get(line[:4], b"200 fine") + b"\r\n")
+
+
+@pytest.mark.parametrize("cut", [1, 100])
+def test_a_compressed_stream_without_its_end_is_an_error(load, cut):
+    server = OneSession(zlib.compress(TEXT)[:-cut])
+    server.start()
+    done = load.run(server, "-z", "get", path="text")
+    server.join()
+    assert done.returncode == 1 and "the compressed stream has no end" in done.stderr, done
+
+
+def test_what_a_server_says_cannot_drive_the_terminal(load):
+    server = OneSession(b"", b"550 \x1b]0;mine\x07\x1b[2J")
+    server.start()
+    done = load.run(server, "get", path="x")
+    server.join()
+    assert done.returncode == 1 and "RETR x: 550 " in done.stderr and not any(c < " " for c in done.stderr.rstrip("\n")), done
+
+
+def test_a_path_that_becomes_too_long_is_an_error(load, plain):
+    done = load.run(plain, "-k100", "-c150", "get", path="%d" * 1000)  # the operation of number 100 has three digits
+    assert done.returncode == 1 and "too long" in done.stderr.splitlines()[-1], done
+
+
+def test_a_report_that_cannot_be_written_is_an_error(load, plain):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([load.program, "get", f"alice:alice-pw@127.0.0.1:{plain.port}", "big"], text=True, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and "cannot be written" in done.stderr, done
+
+
 def test_pauses_tell_where_it_is(load, plain):
     done = load.run(plain, "-p", "get", path="big", stdin="\n\n")
     assert done.returncode == 0 and done.stdout.splitlines()[:2] == ["ready", "done"]
@@ -139,7 +193,9 @@ def test_so_many_errors_are_tolerated(load, plain):
 
 
 def test_wrong_command_lines_end_with_2(load, plain):
-    for options, path in ((["get"], None), (["put"], "x"), (["login"], "x"), (["fetch"], "x"), (["-n0", "get"], "x"), (["-z", "login"], None)):
+    for options, path in ((["get"], None), (["put"], "x"), (["login"], "x"), (["fetch"], "x"), (["-n0", "get"], "x"), (["-z", "login"], None),
+                          (["-s", "-v1.1", "login"], None), (["-s", "-xNOSUCH", "login"], None), (["-v1.3", "login"], None), (["-R", "login"], None),
+                          (["-e1", "-b1", "put"], "x"), (["-e1", "rate"], "x")):
         done = load.run(plain, *options, path=path)
         assert done.returncode == 2 and done.stderr.startswith("ftpload: "), done
 
