@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,7 @@ struct who {
 	struct who_style style;
 	bool as_json;
 	struct who_classes classes;
+	bool unwritten; /* standard output takes no more */
 	struct buf out;
 	struct json json;
 };
@@ -32,8 +34,10 @@ static int flush(struct who *w)
 {
 	size_t n = w->out.len;
 
-	if (n > 0 && fwrite(w->out.data, 1, n, stdout) != n)
-		return -1;
+	if (n > 0 && fwrite(w->out.data, 1, n, stdout) != n) {
+		w->unwritten = true;
+		return -EIO;
+	}
 	buf_clear(&w->out);
 	return 0;
 }
@@ -110,9 +114,13 @@ static int run(struct who *w)
 		r = flush(w);
 	score_reader_free(reader);
 	who_classes_done(&w->classes);
+	if (r < 0 && !w->unwritten) {
+		tool_error(&tool, "cannot show the sessions: %s", err_text(r));
+		return 1;
+	}
 	buf_done(&w->out);
 	if (r < 0 || fflush(stdout) != 0) {
-		tool_error(&tool, "cannot write: %s", r < -1 ? err_text(r) : "output error");
+		tool_error(&tool, "cannot write: output error");
 		return 1;
 	}
 	return 0;
