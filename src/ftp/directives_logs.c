@@ -65,7 +65,7 @@ static int log_format(struct conf_call *c, void *dst)
 
 static bool is_command(const char *name)
 {
-	return verb_find_limit(name) != NULL || str_eq(name, "SITE") || str_starts(name, "OPTS_");
+	return verb_find_limit(name) != NULL || str_starts(name, "OPTS_");
 }
 
 static int extended_log(struct conf_call *c, void *dst)
@@ -109,7 +109,8 @@ static const struct conf_row rows[] = {
 		.syntax = "<path>|syslog:<level> [<classes> [<format>]]",
 		.doc = "Log of commands. The classes are NONE ALL AUTH INFO DIRS READ WRITE MISC SEC EXIT, "
 		       "separated by commas, with "
-		       "! to leave one out; the format is the name of a LogFormat."},
+		       "! to leave one out; names of commands (SITE_CHMOD) may stand among them; the format "
+		       "is the name of a LogFormat."},
 	{.name = "LogFormat",
 		CONF_LIST(struct ftp_conf, log_formats, struct ftp_log_format),
 		.parse = log_format,

@@ -50,11 +50,6 @@ static const struct ftp_extlog *row_next(const struct ftp_extlog *row)
 	return (const struct ftp_extlog *)(const void *)row->item.next;
 }
 
-static bool command_known(const char *name)
-{
-	return verb_find(name) != NULL || verb_find_limit(name) != NULL;
-}
-
 static void use_syslog(struct extlogs *l, struct extlog *log, int level)
 {
 	if (!l->syslog_open)
@@ -75,7 +70,7 @@ static struct ready *make_ready(struct extlogs *l, const struct ftp_extlog *row)
 	if (row->file == NULL)
 		use_syslog(l, &e->log, row->syslog_level);
 	/* Both were checked when the configuration was loaded. */
-	if (extlog_mask_parse(row->classes, command_known, &e->log.mask, &err) < 0 ||
+	if (extlog_mask_parse(row->classes, NULL, &e->log.mask, &err) < 0 ||
 		logfmt_compile(row->format, &e->fmt, &err) < 0)
 		log_warn(NULL, "ExtendedLog is not written: %s", err.text);
 	e->log.fmt = e->fmt;

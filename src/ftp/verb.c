@@ -1,9 +1,11 @@
 #include "ftp/verb.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "ftp/line.h"
 #include "ftp/verb_priv.h"
 
 #define LIMIT_R (VERB_LIMIT_READ | VERB_LIMIT_ALL)
@@ -1087,6 +1089,21 @@ const struct ftp_verb *verb_find_limit(const char *name)
 	if (str_starts(name, "SITE_"))
 		return verb_find_site(name + 5, strlen(name + 5));
 	return verb_find(name);
+}
+
+const char *verb_log_name(const char *verb, const char *args, char out[VERB_LOG_NAME_SIZE])
+{
+	struct line_word word;
+	size_t n;
+
+	if ((!str_eq(verb, "SITE") && !str_eq(verb, "OPTS")) || args == NULL ||
+		line_words(args, &word, 1) == 0)
+		return verb;
+	n = (size_t)snprintf(out, VERB_LOG_NAME_SIZE, "%s_", verb);
+	for (size_t i = 0; i < word.len && n < VERB_LOG_NAME_SIZE - 1; i++)
+		out[n++] = ascii_upper(word.text[i]);
+	out[n] = '\0';
+	return out;
 }
 
 bool verb_offered(const struct ftp_verb *v, const struct ftp_conf *conf)

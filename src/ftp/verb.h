@@ -119,6 +119,10 @@ const struct ftp_verb *verb_find(const char *name);
 const struct ftp_verb *verb_find_site(const char *name, size_t len);
 /* The row by the name used in <Limit>: "RETR", "SITE_CHMOD"; or NULL. */
 const struct ftp_verb *verb_find_limit(const char *name);
+/* The name by which ExtendedLog knows a command: SITE and OPTS with their first argument are "SITE_CHMOD", "OPTS_MLST" (written
+ * to out), others are the verb. args may be NULL. */
+#define VERB_LOG_NAME_SIZE 32
+const char *verb_log_name(const char *verb, const char *args, char out[VERB_LOG_NAME_SIZE]);
 /* Does a server with this configuration have the command? One it has not is answered like an unknown one. */
 bool verb_offered(const struct ftp_verb *v, const struct ftp_conf *conf);
 

@@ -121,6 +121,20 @@ static void replies_are_those_of_rfc_959(void **state)
 
 static void x_forms_are_like_the_others(void **state)
 {
+static void logs_know_subcommands_by_name(void **state)
+{
+	static const struct {
+		const char *verb, *args, *name;
+	} cases[] = {{"RETR", "chmod", "RETR"}, {"SITE", "chmod 644 x", "SITE_CHMOD"}, {"SITE", NULL, "SITE"},
+		{"SITE", "", "SITE"}, {"SITE", "Help", "SITE_HELP"}, {"OPTS", "mlst Type;", "OPTS_MLST"},
+		{"SITE", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "SITE_AAAAAAAAAAAAAAAAAAAAAAAAAA"}};
+	char out[VERB_LOG_NAME_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_string_equal(verb_log_name(cases[i].verb, cases[i].args, out), cases[i].name);
+}
+
 	static const char *const pairs[][2] = {
 		{"XCWD", "CWD"}, {"XCUP", "CDUP"}, {"XMKD", "MKD"}, {"XRMD", "RMD"}, {"XPWD", "PWD"}};
 
@@ -266,6 +280,7 @@ int main(void)
 		cmocka_unit_test(replies_are_those_of_rfc_959),
 		cmocka_unit_test(x_forms_are_like_the_others),
 		cmocka_unit_test(the_list_before_login_is_the_one_of_the_specification),
+		cmocka_unit_test(logs_know_subcommands_by_name),
 		cmocka_unit_test(secrets_are_marked),
 		cmocka_unit_test(feat_promises_what_is_switched_on),
 		cmocka_unit_test(help_comes_from_the_table),

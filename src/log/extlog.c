@@ -107,13 +107,14 @@ int extlog_mask_parse(
 	return r;
 }
 
-/* Does an entry of the mask mean this command? "SITE" means all its subcommands. */
+/* Does an entry of the mask mean this command? "SITE" and "OPTS" mean all that follow them. */
 static bool command_match(const char *entry, const char *command)
 {
 	size_t n = strlen(entry);
 
 	return strncmp(entry, command, n) == 0 &&
-	       (command[n] == '\0' || (command[n] == '_' && str_eq(entry, "SITE")));
+	       (command[n] == '\0' ||
+		       (command[n] == '_' && (str_eq(entry, "SITE") || str_eq(entry, "OPTS"))));
 }
 
 bool extlog_mask_match(const struct extlog_mask *mask, unsigned classes, const char *command)

@@ -250,7 +250,7 @@ static void long_lines_are_cut_at_the_maximum(void **state)
 static bool known(const char *command)
 {
 	return str_eq(command, "RETR") || str_eq(command, "SIZE") || str_eq(command, "SITE") ||
-	       str_eq(command, "SITE_CHMOD");
+	       str_eq(command, "OPTS") || str_eq(command, "SITE_CHMOD");
 }
 
 static void masks_choose_commands(void **state)
@@ -278,6 +278,7 @@ static void masks_choose_commands(void **state)
 		{"READ,SIZE", EXTLOG_INFO, "SIZE", true},
 		{"!RETR,+RETR", EXTLOG_READ, "RETR", true},
 		{"NONE,SITE", EXTLOG_WRITE, "SITE_CHMOD", true},
+		{"NONE,OPTS", EXTLOG_MISC, "OPTS_MLST", true},
 		{"SITE,!SITE_CHMOD", EXTLOG_WRITE, "SITE_CHMOD", false},
 		{"!SITE_CHMOD,SITE", EXTLOG_WRITE, "SITE_CHMOD", false},
 		{"NONE+SIZE", EXTLOG_MISC, "SIZES", false},

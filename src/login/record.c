@@ -37,7 +37,7 @@ void login_record(const struct login_conn *c, const char *verb, const char *line
 	const struct ftp_verb *v = verb_find(verb);
 	unsigned classes = v != NULL ? v->log_classes : VERB_LOG_MISC;
 	struct log_record rec = LOG_RECORD_INIT;
-	char local[ADDR_TEXT_MAX], text[REPLY_TEXT_MAX];
+	char local[ADDR_TEXT_MAX], text[REPLY_TEXT_MAX], name[VERB_LOG_NAME_SIZE];
 	struct ftp_tls_env env;
 
 	if (c->env->extlogs == NULL || conf->extended_logs == NULL)
@@ -61,5 +61,6 @@ void login_record(const struct login_conn *c, const char *verb, const char *line
 	rec.note = ftp_tls_note;
 	rec.env_arg = rec.note_arg = &env;
 	reply_read(reply, reply_len, &rec, text);
-	extlogs_write(c->env->extlogs, conf->extended_logs, classes, verb, &rec, &c->log);
+	extlogs_write(c->env->extlogs, conf->extended_logs, classes, verb_log_name(verb, args, name), &rec,
+		&c->log);
 }

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "ftp/verb.h"
 #include "base/str.h"
 #include "ftp/extlogs.h"
 #include "ftp/tls_record.h"
@@ -90,13 +91,13 @@ static void record_write(struct session *s, unsigned classes, const char *comman
 void record_command(struct session *s)
 {
 	struct log_record rec = LOG_RECORD_INIT;
-	char local[ADDR_TEXT_MAX], host[VFS_PATH_SIZE * 2];
+	char local[ADDR_TEXT_MAX], host[VFS_PATH_SIZE * 2], name[VERB_LOG_NAME_SIZE];
 
 	if (!s->scope->conf.extended_logs || !s->cmd.verb)
 		return;
 	record_who(s, &rec, local);
 	record_what(s, &rec, host, sizeof host);
-	record_write(s, s->cmd.log_classes, s->cmd.limit_name ? s->cmd.limit_name : s->cmd.verb, &rec);
+	record_write(s, s->cmd.log_classes, verb_log_name(s->cmd.verb, rec.args, name), &rec);
 }
 
 void record_end(struct session *s)

@@ -57,8 +57,7 @@ enum ftp_result {
 
 /* The command being worked on: for replies, records and logs. */
 struct session_command {
-	const char *verb;       /* of the verb table, "SITE" for its subcommands; NULL between commands */
-	const char *limit_name; /* of a SITE subcommand: "SITE_CHMOD"; set by it, static; NULL = the verb */
+	const char *verb; /* of the verb table, "SITE" for its subcommands; NULL between commands */
 	const struct line_cmd *input; /* as ftp/line.h gave it; only while check() and run() are called */
 	char *line;                   /* the whole line, for records; a secret argument is already replaced */
 	uint64_t started_ms;

@@ -548,6 +548,26 @@ CLASSES_OF = [  # in an order in which each is carried out
     ("MISC", "SITE CPTO h"), ("MISC", "SITE NOSUCH"), ("WRITE", "DELE g"), ("INFO", "QUIT")]
 
 
+@pytest.mark.ours
+def test_ExtendedLog_takes_subcommands_by_their_names(start):
+    s = start.prepare()
+    s.put("f", b"12345")
+    masks = {"chmod": "NONE,SITE_CHMOD", "other": "MISC,!SITE_CHMOD", "opts": "NONE,OPTS_MLST", "both": "NONE,SITE,OPTS"}
+    s.configure('LogFormat line "%r"\n' + "".join(f"ExtendedLog {s.path(name)} {mask} line\n" for name, mask in masks.items()))
+    s.start()
+    with Ftp(s.port) as c:
+        c.cmd("OPTS MLST type;")  # login writes that one
+        c.login()
+        for line in ("SITE chmod 600 f", "SITE UMASK", "OPTS mlst size;", "OPTS UTF8 ON"):
+            c.cmd(line)
+        c.quit()
+    wait_until(lambda: "UTF8" in s.text("other"), "the last command in the ExtendedLog")
+    assert s.text("chmod").splitlines() == ["SITE chmod 600 f"]
+    assert "SITE UMASK" in s.text("other").splitlines() and "SITE chmod" not in s.text("other")
+    assert len(s.text("both").splitlines()) == 5
+    assert s.text("opts").splitlines() == ["OPTS MLST type;", "OPTS mlst size;"]
+
+
 def test_ExtendedLog_has_each_command_in_its_classes(start):
     """Holds for the reference as well (--server proftpd): SITE is MISC, whatever its subcommand does."""
     s = start.prepare()
