@@ -68,7 +68,7 @@ const struct ftp_verb ftp_verbs[] = {
 		.flags = VERB_POSTLOGIN | VERB_WRITES | VERB_NAMES | VERB_TRANSFER | VERB_ENDS_RENAME,
 		.groups = LIMIT_W,
 		.log_classes = VERB_LOG_WRITE,
-		.replies = {150, 226, 425, 426, 450, 451, 452, 550, 551, 552, 553, 554},
+		.replies = {150, 226, 425, 426, 450, 451, 452, 522, 534, 550, 551, 552, 553, 554},
 	},
 	{
 		.name = "AUTH",
@@ -294,7 +294,7 @@ const struct ftp_verb ftp_verbs[] = {
 		.flags = VERB_POSTLOGIN | VERB_TRANSFER,
 		.groups = LIMIT_D,
 		.log_classes = VERB_LOG_DIRS,
-		.replies = {150, 226, 425, 426, 450, 451, 550},
+		.replies = {150, 226, 425, 426, 450, 451, 522, 534, 550},
 	},
 	{
 		.name = "MD5",
@@ -393,7 +393,7 @@ const struct ftp_verb ftp_verbs[] = {
 		.flags = VERB_POSTLOGIN | VERB_TRANSFER,
 		.groups = LIMIT_D,
 		.log_classes = VERB_LOG_DIRS,
-		.replies = {150, 226, 425, 426, 450, 451, 550},
+		.replies = {150, 226, 425, 426, 450, 451, 522, 534, 550},
 	},
 	{
 		.name = "MLST",
@@ -430,7 +430,7 @@ const struct ftp_verb ftp_verbs[] = {
 		.flags = VERB_POSTLOGIN | VERB_TRANSFER,
 		.groups = LIMIT_D,
 		.log_classes = VERB_LOG_DIRS,
-		.replies = {150, 226, 425, 426, 450, 451, 550},
+		.replies = {150, 226, 425, 426, 450, 451, 522, 534, 550},
 	},
 	{
 		.name = "NOOP",
@@ -580,7 +580,7 @@ const struct ftp_verb ftp_verbs[] = {
 		.flags = VERB_POSTLOGIN | VERB_TRANSFER | VERB_ENDS_RENAME,
 		.groups = LIMIT_R,
 		.log_classes = VERB_LOG_READ,
-		.replies = {150, 226, 425, 426, 450, 451, 550, 554},
+		.replies = {150, 226, 425, 426, 450, 451, 522, 534, 550, 554},
 	},
 	{
 		.name = "RMD",
@@ -687,7 +687,7 @@ const struct ftp_verb ftp_verbs[] = {
 		.flags = VERB_POSTLOGIN | VERB_WRITES | VERB_NAMES | VERB_TRANSFER | VERB_ENDS_RENAME,
 		.groups = LIMIT_W,
 		.log_classes = VERB_LOG_WRITE,
-		.replies = {150, 226, 425, 426, 450, 451, 452, 501, 550, 551, 552, 553, 554},
+		.replies = {150, 226, 425, 426, 450, 451, 452, 522, 534, 550, 551, 552, 553, 554},
 	},
 	{
 		.name = "STOU",
@@ -699,7 +699,7 @@ const struct ftp_verb ftp_verbs[] = {
 		.flags = VERB_POSTLOGIN | VERB_WRITES | VERB_NAMES | VERB_TRANSFER | VERB_ENDS_RENAME,
 		.groups = LIMIT_W,
 		.log_classes = VERB_LOG_WRITE,
-		.replies = {150, 226, 425, 426, 450, 451, 452, 550, 551, 552, 553},
+		.replies = {150, 226, 425, 426, 450, 451, 452, 522, 534, 550, 551, 552, 553},
 	},
 	{
 		.name = "STRU",
@@ -896,7 +896,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.rfc = "local",
 		.flags = VERB_POSTLOGIN | VERB_WRITES | VERB_ENDS_RENAME | VERB_MULTI_WORD_PATH,
 		.groups = LIMIT_W,
-		.log_classes = VERB_LOG_MISC | VERB_LOG_WRITE,
+		.log_classes = VERB_LOG_MISC,
 		.replies = {200, 550},
 	},
 	{
@@ -908,7 +908,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.rfc = "local",
 		.flags = VERB_POSTLOGIN | VERB_WRITES | VERB_ENDS_RENAME | VERB_MULTI_WORD_PATH,
 		.groups = LIMIT_W,
-		.log_classes = VERB_LOG_MISC | VERB_LOG_WRITE,
+		.log_classes = VERB_LOG_MISC,
 		.replies = {200, 550},
 	},
 	{
@@ -920,7 +920,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.rfc = "local",
 		.flags = VERB_POSTLOGIN | VERB_WRITES | VERB_NAMES | VERB_ENDS_RENAME,
 		.groups = LIMIT_W,
-		.log_classes = VERB_LOG_MISC | VERB_LOG_WRITE,
+		.log_classes = VERB_LOG_MISC,
 		.feat_fn = feat_site_copy,
 		.replies = {200, 426, 550, 552},
 	},
@@ -933,7 +933,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.rfc = "local",
 		.flags = VERB_POSTLOGIN | VERB_ENDS_RENAME,
 		.groups = LIMIT_R,
-		.log_classes = VERB_LOG_MISC | VERB_LOG_READ,
+		.log_classes = VERB_LOG_MISC,
 		.replies = {350, 550},
 	},
 	{
@@ -945,7 +945,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.rfc = "local",
 		.flags = VERB_POSTLOGIN | VERB_WRITES | VERB_NAMES,
 		.groups = LIMIT_W,
-		.log_classes = VERB_LOG_MISC | VERB_LOG_WRITE,
+		.log_classes = VERB_LOG_MISC,
 		.replies = {250, 426, 503, 550, 552},
 	},
 	{
@@ -979,7 +979,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.rfc = "local",
 		.flags = VERB_SITE_MISC | VERB_POSTLOGIN | VERB_WRITES | VERB_NAMES | VERB_ENDS_RENAME,
 		.groups = LIMIT_W,
-		.log_classes = VERB_LOG_MISC | VERB_LOG_WRITE,
+		.log_classes = VERB_LOG_MISC,
 		.feat = "SITE MKDIR",
 		.replies = {200, 550},
 	},
@@ -992,7 +992,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.rfc = "local",
 		.flags = VERB_SITE_MISC | VERB_POSTLOGIN | VERB_WRITES | VERB_NAMES | VERB_ENDS_RENAME,
 		.groups = LIMIT_W,
-		.log_classes = VERB_LOG_MISC | VERB_LOG_WRITE,
+		.log_classes = VERB_LOG_MISC,
 		.feat = "SITE RMDIR",
 		.replies = {200, 550},
 	},
@@ -1005,7 +1005,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.rfc = "local",
 		.flags = VERB_SITE_MISC | VERB_POSTLOGIN | VERB_WRITES | VERB_NAMES | VERB_ENDS_RENAME,
 		.groups = LIMIT_W,
-		.log_classes = VERB_LOG_MISC | VERB_LOG_WRITE,
+		.log_classes = VERB_LOG_MISC,
 		.feat = "SITE SYMLINK",
 		.replies = {200, 550},
 	},
@@ -1030,7 +1030,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.flags = VERB_SITE_MISC | VERB_POSTLOGIN | VERB_WRITES | VERB_ENDS_RENAME |
 			 VERB_MULTI_WORD_PATH,
 		.groups = LIMIT_W,
-		.log_classes = VERB_LOG_MISC | VERB_LOG_WRITE,
+		.log_classes = VERB_LOG_MISC,
 		.feat = "SITE UTIME",
 		.replies = {200, 550},
 	},
