@@ -2,7 +2,7 @@
  *
  *   YYYY M D h m s HHMM HHMM      local time of the shutdown, M from 0 (January) to 11 as the format has it
  *                                 since wu-ftpd; how long before it logins are refused, and sessions ended
- *   message                       with % cookies, see spec/scoreboard.md 9
+ *   message                       with % cookies: ftpshut(8)
  */
 #ifndef BASE_SHUTMSG_H
 #define BASE_SHUTMSG_H

@@ -1,5 +1,4 @@
-/* Address rules of Allow, Deny and From: addresses, prefixes, CIDR, globs, domains and names. See
- * config.md 6.5. */
+/* Address rules of Allow, Deny and From: addresses, prefixes, CIDR, globs, domains and names. */
 #ifndef FTP_ACL_H
 #define FTP_ACL_H
 

@@ -1,5 +1,5 @@
-/* The hashes that HASH, XCRC and their kin offer: what they are called and which are switched on
- * (spec/transfer.md 12). session/digest.h computes them.
+/* The hashes that HASH, XCRC and their kin offer: what they are called and which are switched on.
+ * session/digest.h computes them.
  */
 #ifndef FTP_DIGEST_H
 #define FTP_DIGEST_H

@@ -91,7 +91,7 @@ int ftp_call_xfer_commands(struct conf_call *c, const char *list, unsigned *ret_
 /* "user|group|class expression" at args[from]. any: group lists are OR lists here. */
 int ftp_call_selector(struct conf_call *c, unsigned from, bool any, struct ftp_selector *ret_sel);
 
-/* Contexts, in the words of config.md 13. */
+/* Contexts: where a row may stand. */
 #define S_V         (CONF_S | CONF_V)
 #define S_V_G       (S_V | CONF_G)
 #define S_V_G_A     (S_V_G | CONF_A)

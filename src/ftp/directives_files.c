@@ -27,7 +27,7 @@ static int umask_modes(struct conf_call *c, void *dst)
 	return 0;
 }
 
-/* on | off | prefix [suffix]; see transfer.md 8.3. */
+/* on | off | prefix [suffix] */
 static int hidden_stores(struct conf_call *c, void *dst)
 {
 	struct ftp_hidden *h = &((struct ftp_conf *)dst)->hidden_stores;
@@ -80,7 +80,7 @@ static int percentage(struct conf_call *c, const char *s, struct ftp_sendfile *s
 	return 0;
 }
 
-/* on | off | p% | n unit; sendfile.md 1.1. */
+/* on | off | p% | n unit */
 static int use_sendfile(struct conf_call *c, void *dst)
 {
 	struct ftp_sendfile *sf = &((struct ftp_conf *)dst)->sendfile;

@@ -26,7 +26,7 @@
 #include "base/buf.h"
 
 #define LINE_VERB_MAX    12          /* characters of a verb that are kept; no known verb is that long */
-#define LINE_PENDING_MAX (64 * 1024) /* usual bound for input that waits (transfer.md 5) */
+#define LINE_PENDING_MAX (64 * 1024) /* usual bound for input that waits */
 
 enum line_result {
 	LINE_NONE,     /* no whole line there: feed more */

@@ -76,7 +76,7 @@ static bool rules_match(const struct ftp_limit *l, enum ftp_rule_kind first, enu
 	return false;
 }
 
-/* One <Limit> (config.md 6.2). */
+/* One <Limit>. */
 static enum verdict limit_verdict(
 	const struct ftp_limit *l, const struct ftp_subject *who, struct reason *why)
 {
@@ -143,7 +143,7 @@ static const char *group_name(unsigned groups)
 	return (groups & VERB_LIMIT_DIRS) != 0 ? "DIRS" : NULL;
 }
 
-/* Command by name, then its group, then ALL: each across all scopes (config.md 6.1). */
+/* Command by name, then its group, then ALL: each across all scopes. */
 static enum verdict command_verdict(
 	const struct chain *c, const char *command, const struct ftp_subject *who, struct reason *why)
 {

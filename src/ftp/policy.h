@@ -1,6 +1,6 @@
 /* What the configuration allows: pure functions over the scopes of one server. Nothing here asks the file
- * system; paths are real host paths (links resolved), as the vfs reports them. Rules: config.md 5 (merging),
- * 5.1 (<Directory>), 6 (<Limit>), transfer.md 8.5, 8.6 and 9.
+ * system; paths are real host paths (links resolved), as the vfs reports them. What the rules mean is in
+ * wherry.conf(5).
  *
  * Words: the *top* scope of a session is its <Anonymous> scope, or its server's scope. The scope *of a path*
  * is the most specific <Directory> that matches it, else top. A .ftpaccess scope (ftp_access_load()) may
@@ -77,7 +77,7 @@ bool policy_hides_name(const struct policy_hide *h, const char *name);
 bool policy_hides_user(const struct policy_hide *h, const char *name, bool own);
 bool policy_hides_group(const struct policy_hide *h, const char *name, bool own);
 
-/* <Limit LOGIN>, at its three moments (config.md 6.3).
+/* <Limit LOGIN>, at its three moments.
  *
  * At connect (user and groups unknown): false when limits exist in the server or its <Anonymous> sections
  * and none could let this peer in. */
@@ -102,7 +102,7 @@ const struct ftp_max_size *policy_max_size(const struct ftp_max_size *list, cons
 /* The strictest rule of conf->max_transfers_per_host or _user for the command (an FTP_XFER_ bit), or NULL. */
 const struct ftp_max_xfers *policy_max_transfers(const struct ftp_max_xfers *list, unsigned command);
 
-/* Does a <Directory> pattern match a path (config.md 5.1)? For the tests and for `wherryctl explain`. */
+/* Does a <Directory> pattern match a path? For the tests and for `wherryctl explain`. */
 bool policy_dir_match(const char *pattern, const struct policy_env *env, const char *host_path);
 
 #endif

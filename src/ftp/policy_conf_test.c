@@ -1,4 +1,4 @@
-/* The rules as an administrator writes them: text in, verdicts out (config.md 14.4 and 14.5). */
+/* The rules as an administrator writes them: text in, verdicts out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Filters and hiding: what clients may say, and what they see (config.md 7). */
+/* Filters and hiding: what clients may say, and what they see. */
 #include <string.h>
 
 #include "base/alloc.h"

@@ -141,7 +141,7 @@ static bool check(const struct ftp_scope *top, const char *path, const char *com
 	return policy_check(&who, top, NULL, path, NULL, command, NULL);
 }
 
-/* --- one <Limit>: rules x orders (config.md 6.2) --- */
+/* --- one <Limit>: rules x orders --- */
 
 static void a_limit_decides_by_its_order(void **state)
 {
@@ -207,7 +207,7 @@ static void both_kinds_of_rules_follow_the_order(void **state)
 	assert_false(check(&server, "/x", "RETR"));
 }
 
-/* --- command, group, ALL across scopes (config.md 6.1) --- */
+/* --- command, group, ALL across scopes --- */
 
 static void the_verb_beats_its_group_and_the_group_beats_ALL(void **state)
 {
@@ -333,7 +333,7 @@ static void the_verdict_names_its_line(void **state)
 	assert_int_equal(v.line, 1);
 }
 
-/* --- LOGIN (config.md 6.3) --- */
+/* --- LOGIN --- */
 
 static void connecting_is_refused_when_no_limit_could_let_in(void **state)
 {
@@ -383,7 +383,7 @@ static void anonymous_has_its_own_login_limits_or_those_of_the_server(void **sta
 	assert_true(policy_login(&who, &anon, NULL));
 }
 
-/* --- <Directory> (config.md 5.1) --- */
+/* --- <Directory> --- */
 
 static void directory_patterns_match_as_documented(void **state)
 {
@@ -510,7 +510,7 @@ static void more_sections_than_are_kept_lose_the_least_specific(void **state)
 	limits_free(&dirs[49]);
 }
 
-/* --- selectors (transfer.md 8.5, 8.6, 9) --- */
+/* --- selectors --- */
 
 static void the_highest_level_wins_and_then_the_first(void **state)
 {

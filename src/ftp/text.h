@@ -21,7 +21,7 @@ struct text_vars { /* all borrowed, NULL = "" */
  * error. */
 int text_expand(struct buf *out, const char *fmt, const struct text_vars *vars);
 
-/* The text of the 220 greeting after its code (config.md 10): ServerIdent, and DeferWelcome that hides the
+/* The text of the 220 greeting after its code: ServerIdent, and DeferWelcome that hides the
  * name. local: the address the client reached. Appends to out; 0 or buf's error. */
 int text_banner(struct buf *out, const struct ftp_server *server, const struct addr *local);
 

@@ -4,7 +4,7 @@
  * A load keeps these sections as layers of the parsed tree: they are in no scope. Who knows a client asks for its
  * *variant* of the server: the same scope tree, built again from the immutable tree with the layers that hold, each as
  * if its content stood at the end of the section around it, over what that section and <Global> say themselves.
- * Layers are laid in the order class, authenticated, group, user, those of one kind in file order (config.md 5.7):
+ * Layers are laid in the order class, authenticated, group, user, those of one kind in file order:
  * of a single value the last counts; entries of lists, and <Limit>, of a later layer are asked first. A <Directory> of
  * a layer joins one with the same path.
  *

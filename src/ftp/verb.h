@@ -40,7 +40,7 @@ enum verb_flags {
 	VERB_SECRET = 8,            /* the argument never reaches a log */
 	VERB_IN_TRANSFER = 16,      /* executed at once while a transfer runs */
 	VERB_TRANSFER = 32,         /* opens a data connection; uses what PORT, PASV, REST prepared */
-	VERB_ENDS_RENAME = 64,      /* forgets a pending RNFR (commands.md 5) */
+	VERB_ENDS_RENAME = 64,      /* forgets a pending RNFR */
 	VERB_NOT_IMPLEMENTED = 128, /* known and refused with 502; HELP marks it with '*' */
 	VERB_MULTI_WORD_PATH = 256, /* words first, the rest verbatim is a path (MFMT, SITE CHMOD) */
 	VERB_NAMES = 512,           /* makes, renames or removes a name: PathAllowFilter, PathDenyFilter */
@@ -48,7 +48,7 @@ enum verb_flags {
 	VERB_SITE_MISC = 2048       /* exists only where SiteMiscEngine is on */
 };
 
-/* Groups of <Limit> a command belongs to (config.md 6.1). Commands without VERB_LIMIT_ALL are limited only
+/* Groups of <Limit> a command belongs to. Commands without VERB_LIMIT_ALL are limited only
  * by name. */
 enum verb_limit { VERB_LIMIT_READ = 1, VERB_LIMIT_WRITE = 2, VERB_LIMIT_DIRS = 4, VERB_LIMIT_ALL = 8 };
 
@@ -136,8 +136,7 @@ int verb_site_help(struct buf *out, const char *arg, const struct ftp_conf *conf
 int verb_feat(struct buf *out, const struct verb_state *st);
 
 /* Does the first word belong to another protocol (HTTP, SMTP, SSH)? Then its name for the log, else NULL.
- * Such clients are cut off at once: a browser tricked into posting at us must not execute anything
- * (commands.md 1). */
+ * Such clients are cut off at once: a browser tricked into posting at us must not execute anything. */
 const char *verb_foreign_protocol(const char *verb);
 
 #endif

@@ -1,4 +1,4 @@
-/* The cookies of Display* files (spec/config.md section 10): text in, text out. Values come from clients,
+/* The cookies of Display* files: text in, text out. Values come from clients,
  * so control bytes in them become '_'; cookies that do not exist stay as they are written. */
 #ifndef LOG_DISPLAY_H
 #define LOG_DISPLAY_H

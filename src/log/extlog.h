@@ -1,4 +1,4 @@
-/* ExtendedLog: which commands go to which log in which format. spec/transfer.md section 11. */
+/* ExtendedLog: which commands go to which log in which format. */
 #ifndef LOG_EXTLOG_H
 #define LOG_EXTLOG_H
 

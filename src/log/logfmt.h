@@ -1,4 +1,4 @@
-/* LogFormat: a format text compiled once, rendered for every record. spec/transfer.md section 11.
+/* LogFormat: a format text compiled once, rendered for every record.
  *
  * Values come from clients: control bytes, bytes that are not UTF-8, quotes and backslashes in them are
  * written as \xHH, so that a line is one line and "%r" ends where it seems to. What is not known is written

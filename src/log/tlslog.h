@@ -1,4 +1,4 @@
-/* TLSLog: a line for each TLS handshake and for each TLS connection that failed. spec/tls.md section 10. */
+/* TLSLog: a line for each TLS handshake and for each TLS connection that failed. */
 #ifndef LOG_TLSLOG_H
 #define LOG_TLSLOG_H
 

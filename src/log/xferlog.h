@@ -1,5 +1,5 @@
 /* The transfer log (TransferLog), a line per finished or broken transfer and per deletion, in the format
- * that wu-ftpd made and every log reader knows. spec/transfer.md section 10. */
+ * that wu-ftpd made and every log reader knows. */
 #ifndef LOG_XFERLOG_H
 #define LOG_XFERLOG_H
 

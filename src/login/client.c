@@ -175,7 +175,7 @@ static void handshake_done(struct client *cl)
 }
 
 /* A client that sends a Telnet Synch beside the TLS stream must not break it: an urgent byte in the handshake is
- * kept out of it (tls.md 7). */
+ * kept out of it. */
 static void handshake(struct client *cl)
 {
 	const char *why = NULL;
@@ -328,7 +328,7 @@ static void socket_options(int fd, const struct ftp_server *server)
 	int on = 1;
 
 	/* Options are improvements: the connection works without. The urgent mark of an ABOR must not take
-	 * a byte out of the stream (transfer.md 5). */
+	 * a byte out of the stream. */
 	urgent_inline(fd, 1);
 	if (conf == NULL || conf->nodelay_ctrl)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));

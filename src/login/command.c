@@ -1,4 +1,4 @@
-/* The commands that are legal before login (commands.md 1 and 2). To add one: a function and its line in the
+/* The commands that are legal before login. To add one: a function and its line in the
  * table below, which has a row for each command with VERB_PRELOGIN in ftp/verb.c (login_test.c compares
  * them).
  */

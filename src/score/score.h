@@ -1,5 +1,5 @@
 /* The scoreboard: one entry per session in a sparse, memory-mapped file, which ftpwho, ftptop and others read
- * while the daemon runs. spec/scoreboard.md.
+ * while the daemon runs.
  *
  * The file has a header, a table of processes, and for each process a *region* of slots. Only the master has
  * the file open for writing. It maps a process's region before it forks that process; the child keeps that

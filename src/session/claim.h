@@ -1,5 +1,5 @@
 /* MaxTransfersPerUser and MaxTransfersPerHost: master counts, since other sessions of the user or host may
- * live in other processes. Asked only when such a rule applies. spec/transfer.md 8.6.
+ * live in other processes. Asked only when such a rule applies.
  */
 #ifndef SESSION_CLAIM_H
 #define SESSION_CLAIM_H

@@ -83,7 +83,7 @@ int command_rewrite(struct session *s, const struct ftp_verb *v, const struct li
 	return ftp_rewrite_command(&q, line, (v->flags & VERB_SECRET) != 0, &s->log, text, ret_line);
 }
 
-/* Commands whose wrong argument is answered like an unknown line (commands.md 1). */
+/* Commands whose wrong argument is answered like an unknown line. */
 static bool answers_500(const char *verb)
 {
 	static const char *const verbs[] = {

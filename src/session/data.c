@@ -179,7 +179,7 @@ static void connect_with(struct data *d, int fd)
 	watch_set(d->watch, UV_WRITABLE);
 }
 
-/* Source port of active connections (spec/transfer.md 2.6): 0 = any, else the port below the control port. */
+/* Source port of active connections: 0 = any, else the port below the control port. */
 static uint16_t source_port(const struct data *d, bool *ret_needs_master)
 {
 	enum ftp_root_revoke rr = data_conf(d)->root_revoke;

@@ -1,4 +1,4 @@
-/* How the next data connection is made (PORT, EPRT, PASV, EPSV, CPSV), and making it. spec/transfer.md 2.
+/* How the next data connection is made (PORT, EPRT, PASV, EPSV, CPSV), and making it.
  *
  * The socket belongs to the transfer once it is open. A passive listener serves one transfer attempt; the
  * address of PORT stays until it is replaced.
@@ -27,7 +27,7 @@ void data_cpsv(struct session *s); /* PASV; the other end is a server */
 bool data_is_cpsv(const struct data *d);
 
 /* Open it: accept, or connect. opened() is called once, later or before this returns, unless data_reset()
- * comes first. Gives up by itself after the time of transfer.md 3. arg is kept. */
+ * comes first. Gives up by itself after TimeoutStalled, or a minute where that is not set. arg is kept. */
 void data_open(struct session *s, data_opened_fn *opened, void *arg);
 /* Port of the other end of the last connection, 0 = none. */
 uint16_t data_peer_port(const struct data *d);

@@ -1,5 +1,4 @@
-/* Negotiating the next data connection: PORT, EPRT, PASV, EPSV. Order of checks and replies:
- * spec/transfer.md 2. */
+/* Negotiating the next data connection: PORT, EPRT, PASV, EPSV. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* What a session does not see of a directory: HideFiles, HideUser, HideGroup, HideNoAccess (config.md 7), and of
+/* What a session does not see of a directory: HideFiles, HideUser, HideGroup, HideNoAccess, and of
  * a path, for commands under IgnoreHidden. Which rules count is picked once for a directory (ftp/policy.h).
  */
 #ifndef SESSION_HIDE_H

@@ -2,8 +2,7 @@
  * (facts.h).
  *
  * No allocation, no lock, no strftime() per line; every line ends in CRLF. The caller decides what is shown
- * (hidden entries, faked owners, links) and brings it; here is only what it looks like (spec: commands.md
- * 7.1).
+ * (hidden entries, faked owners, links) and brings it; here is only what it looks like.
  */
 #ifndef SESSION_LIST_FORMAT_H
 #define SESSION_LIST_FORMAT_H

@@ -1,5 +1,5 @@
 /* How many bytes a transfer may move now: TransferRate, a bucket of its own, and TransferRateTotal, buckets that
- * it shares with others (ipc/rate_table.h). spec/transfer.md 9.
+ * it shares with others (ipc/rate_table.h).
  *
  * Bytes move in pieces worth about RATE_PIECE_MS, never before they are earned, so that no buffer of the kernel
  * has a burst to hide. A pause of the client is made up for, but not more than RATE_BURST_MS of it.

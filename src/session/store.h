@@ -1,5 +1,4 @@
-/* The file side of an upload: how it is opened, and what becomes of it at the end. spec/transfer.md 4.4, 8.2
- * - 8.5.
+/* The file side of an upload: how it is opened, and what becomes of it at the end.
  *
  * An existing file is touched only when the data connection is there: a failed connection leaves it as it
  * was. All functions may block and belong into pool threads; one thread at a time.

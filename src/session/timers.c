@@ -1,4 +1,4 @@
-/* All timeouts of a session (spec/transfer.md 6) on one timer. What happens only notes the time; the timer is
+/* All timeouts of a session on one timer. What happens only notes the time; the timer is
  * set to the nearest deadline, looks when it fires whether that still holds, and sets itself again. So a
  * transfer costs no timer work.
  */

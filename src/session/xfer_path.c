@@ -58,8 +58,7 @@ static void badfs_add(struct badfs *b, const struct xfer *x)
 	(void)pthread_mutex_unlock(&badfs_lock);
 }
 
-/* Why bytes must go through this process; NULL: they need not. First match, the order is that of
- * spec/sendfile.md 2. */
+/* Why bytes must go through this process; NULL: they need not. The first one that fits is told. */
 static const char *copy_reason(const struct xfer *x, const struct ftp_conf *conf, bool protected)
 {
 	if (conf->sendfile.kind == FTP_SENDFILE_OFF)

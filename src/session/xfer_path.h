@@ -1,5 +1,4 @@
-/* Which way the bytes of a transfer take. The one place that decides it, and says why in the log:
- * spec/sendfile.md 2.
+/* Which way the bytes of a transfer take. The one place that decides it, and says why in the log.
  */
 #ifndef SESSION_XFER_PATH_H
 #define SESSION_XFER_PATH_H

@@ -15,7 +15,7 @@
 #include "session/xfer_priv.h"
 
 /* Progress is recorded when so much time has passed and a hundredth of the bytes has moved, and at the latest after a
- * longer time, whether a slice ran or not (spec/sendfile.md 9). It costs a system call: the acknowledged bytes. */
+ * longer time, whether a slice ran or not. It costs a system call: the acknowledged bytes. */
 #define SHOW_MS        250
 #define SHOW_LATEST_MS 1900
 
@@ -28,7 +28,7 @@ unsigned xfer_command_bit(const char *verb)
 					   : 0;
 }
 
-/* Clients parse the number of bytes (spec/transfer.md 3). */
+/* Clients parse the number of bytes. */
 void xfer_say_150(struct xfer *x)
 {
 	const char *type = x->s->ascii || x->kind == XFER_LISTING ? "ASCII" : "BINARY";
@@ -46,7 +46,7 @@ void xfer_say_150(struct xfer *x)
 			(unsigned long long)n, n == 1 ? "byte" : "bytes");
 }
 
-/* The table of spec/transfer.md 7. */
+/* What the client is told of a transfer that failed. */
 static void reply_failed(struct session *s, int error)
 {
 	switch (error) {

@@ -1,5 +1,4 @@
-/* ftptop without its terminal: sessions sampled over time, sorted and worded as lines. spec/scoreboard.md
- * 6. */
+/* ftptop without its terminal: sessions sampled over time, sorted and worded as lines. */
 #ifndef TOOLS_TOP_H
 #define TOOLS_TOP_H
 

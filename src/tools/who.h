@@ -1,4 +1,4 @@
-/* What ftpwho and ftpcount print, written to a buffer. spec/scoreboard.md 5 and 7. */
+/* What ftpwho and ftpcount print, written to a buffer. */
 #ifndef TOOLS_WHO_H
 #define TOOLS_WHO_H
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Can the kernel send its files by itself? spec/sendfile.md 6. */
+/* Can the kernel send its files by itself? */
 enum vfs_send {
 	VFS_SEND,        /* yes */
 	VFS_SEND_TRY,    /* yes on current kernels; when it fails, copying does it */

@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "vfs/fstype.h"
 
-/* spec/sendfile.md 6, by the numbers that statfs(2) has for them. */
+/* By the numbers that statfs(2) has for them. */
 static void each_kind_has_its_policy(void **state)
 {
 	static const struct {

@@ -1,4 +1,4 @@
-"""Conditional sections: <IfClass>, <IfAuthenticated>, <IfGroup>, <IfUser>, <IfVersion> (config.md 5.7 and 8).
+"""Conditional sections: <IfClass>, <IfAuthenticated>, <IfGroup>, <IfUser>, <IfVersion>.
 
 Clients of 127.0.0.2 are in the class far, others in none; alice and bob are in the group staff, alice in adm. Tests without
 the mark `ours` pass with the reference server too (pytest --server proftpd).

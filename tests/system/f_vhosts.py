@@ -1,4 +1,4 @@
-"""Virtual hosts: which server a connection gets (config.md 4), what each has of its own, <Global> (config.md 5), reload.
+"""Virtual hosts: which server a connection gets, what each has of its own, <Global>, reload.
 
 Tests without the mark `ours` pass with the reference server too (pytest --server proftpd).
 """

@@ -1,5 +1,5 @@
 """What ftpwho and ftptop say while transfers run: a percentage, a finite rate and the path, on every path, at any
-moment (spec/scoreboard.md, spec/sendfile.md 9)."""
+moment."""
 import json
 import os
 import re

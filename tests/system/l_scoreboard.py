@@ -1,5 +1,4 @@
-"""The scoreboard as a file: where it may be, what is said without it, long and foreign names, and ftpshut
-(spec/scoreboard.md 12)."""
+"""The scoreboard as a file: where it may be, what is said without it, long and foreign names, and ftpshut."""
 import json
 import os
 import re

@@ -1,4 +1,4 @@
-"""ABOR of a download at any moment, on every path: spec/sendfile.md 4.1."""
+"""ABOR of a download at any moment, on every path."""
 import contextlib
 import os
 import random

@@ -1,4 +1,4 @@
-"""Files that change while they are sent: spec/sendfile.md 3.1 and 8, on every path and at every phase."""
+"""Files that change while they are sent, on every path and at every phase."""
 import os
 import random
 import re
@@ -223,7 +223,7 @@ def test_a_file_that_shrinks_byte_by_byte_while_many_read(case):
         c.close()
 
 
-# --- onto its own path (spec/sendfile.md 8)
+# --- onto its own path
 
 class Saver(threading.Thread):
     """Reads a data connection and stores what comes in a file that it opens as a client on the same host does."""

@@ -1,4 +1,4 @@
-"""Every result that sendfile(2) can give in the middle of a download: spec/sendfile.md 4."""
+"""Every result that sendfile(2) can give in the middle of a download."""
 import errno
 import random
 

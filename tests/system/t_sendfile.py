@@ -1,4 +1,4 @@
-"""UseSendfile and what else decides how a download is sent: spec/sendfile.md 1, 2, 3, 12."""
+"""UseSendfile and what else decides how a download is sent."""
 import mmap
 import os
 import random

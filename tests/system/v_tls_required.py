@@ -1,4 +1,4 @@
-"""TLSRequired: each of its values with each command (spec/tls.md section 3), per user and in <Anonymous>."""
+"""TLSRequired: each of its values with each command, per user and in <Anonymous>."""
 import os
 import ssl
 

@@ -1,5 +1,5 @@
 /* Hashes of files: HASH (draft-bryan-ftpext-hash-02), MD5 (draft-twine-ftpmd5-00), and XCRC and its kin, which
- * were never written down. Replies and what differs: spec/transfer.md 12.
+ * were never written down.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,4 @@
-/* RETR: send a file (RFC 959 4.1.3). All checks come first; spec/transfer.md 8.1 has their order and
- * replies. */
+/* RETR: send a file (RFC 959 4.1.3). All checks come first. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -62,7 +61,7 @@ static int retr_look(struct retr *r, unsigned flags)
 }
 
 /* Does it begin where there is nothing? REST may name the end of the file, a range must have a byte in it,
- * unless the file has none at all (spec/sendfile.md 3). */
+ * unless the file has none at all. */
 static bool retr_beyond(const struct retr *r)
 {
 	uint64_t size = (uint64_t)r->st.st_size;

@@ -1,4 +1,4 @@
-/* STOR, APPE, STOU: take a file (RFC 959 4.1.3). Order of checks and replies: spec/transfer.md 8.2. Where a
+/* STOR, APPE, STOU: take a file (RFC 959 4.1.3). Where a
  * limit of parallel transfers applies, master is asked after the checks and before anything is created.
  */
 #include <errno.h>
