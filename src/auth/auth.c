@@ -12,7 +12,6 @@
 #include "auth/backend.h"
 #include "auth/decide.h"
 #include "base/alloc.h"
-#include "base/fd.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/str.h"

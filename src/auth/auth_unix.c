@@ -4,13 +4,11 @@
 #include <pwd.h>
 #include <shadow.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "auth/backend.h"
 #include "base/alloc.h"
-#include "base/log.h"
 #include "base/str.h"
 
 #define NSS_BUF_MAX (1024 * 1024) /* large groups */

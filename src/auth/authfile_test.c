@@ -18,7 +18,6 @@
 #include "ftp/authfile.h"
 #include "auth/backend.h"
 #include "base/alloc.h"
-#include "base/str.h"
 
 static struct authfile *parse(const char *text, size_t len, enum authfile_kind kind)
 {

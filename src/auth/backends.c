@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/str.h"
 #include "wherry_config.h"
 
 static const struct auth_backend *const backends[] = {

@@ -7,9 +7,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "auth/auth_test_fixture.h"
 #include "auth/backend.h"

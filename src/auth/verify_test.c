@@ -6,8 +6,6 @@
 #include <cmocka.h>
 
 #include <crypt.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "auth/auth_test_fixture.h"

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/str.h"
 #include "ftp/acl.h"
 
 static struct ftp_acl *compile(struct arena *a, const char *text, struct err *err)

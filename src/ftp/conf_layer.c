@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/fd.h"
 #include "base/str.h"
 
 #define INSIDE (S_V_G_A_D)

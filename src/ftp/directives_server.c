@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "base/str.h"
 #include "ftp/profile.h"
 #include "ftp/qos.h"

@@ -2,7 +2,6 @@
 #include "ftp/directives.h"
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "base/str.h"
 
 static int path_ok(struct conf_call *c, const char *path)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/str.h"
 #include "ftp/regex.h"
 

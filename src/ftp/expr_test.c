@@ -5,7 +5,6 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "base/str.h"
 #include "ftp/expr.h"
 
 static const char *const staff_admin[] = {"staff", "admin"};

@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "ftp/variant.h"
-#include "ftp/verb.h"
 #include "log/extlog.h"
 
 struct ready { /* one row of the configuration */

@@ -1,6 +1,5 @@
 /* Access tables: any text gets an answer, and what lets a client in as a rule of refusals names it. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "ftp/hosts.h"

@@ -2,7 +2,6 @@
  * The commands must not depend on how the stream was cut, and nothing unusable may come out. */
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ftp/line.h"

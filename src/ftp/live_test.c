@@ -6,12 +6,10 @@
 #include <cmocka.h>
 
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
 #include "base/str.h"
 #include "ftp/conf.h"
 

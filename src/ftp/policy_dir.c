@@ -1,6 +1,5 @@
 #include <fnmatch.h>
 #include <limits.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -9,7 +9,6 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "base/str.h"
 #include "ftp/policy.h"
 #include "ftp/regex.h"
 #include "ftp/verb.h"

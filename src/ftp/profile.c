@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
-#include "ftp/line.h"
 #include "ftp/policy.h"
 
 #define DEVICE (FTP_QUIRK_MKD_EXISTS | FTP_QUIRK_ONE_LINE | FTP_QUIRK_WORDS | FTP_QUIRK_QUOTES)

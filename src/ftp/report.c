@@ -1,7 +1,6 @@
 #include "ftp/report.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"

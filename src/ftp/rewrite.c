@@ -1,6 +1,5 @@
 #include "ftp/rewrite.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,9 +5,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdbool.h>
-#include <string.h>
-
 #include "session/watch.h"
 
 static uv_loop_t loop;

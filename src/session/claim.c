@@ -1,7 +1,6 @@
 #include "session/claim.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "ftp/policy.h"

@@ -1,6 +1,5 @@
 #include "session/facts.h"
 
-#include <stdbool.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 

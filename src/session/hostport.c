@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/str.h"
-
 /* A decimal number of 1..digits digits that ends at end; moves *p behind end. */
 static int number_parse(const char **p, unsigned digits, unsigned max, char end, unsigned *ret_v)
 {

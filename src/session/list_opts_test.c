@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "session/facts.h"
 #include "session/list_format.h"
 #include "session/list_opts.h"

@@ -8,13 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/alloc.h"
 #include "base/buf.h"
-#include "base/fd.h"
 #include "base/str.h"
 #include "session/facts.h"
 #include "session/list.h"

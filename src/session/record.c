@@ -1,13 +1,9 @@
 #include "session/record.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/clock.h"
-#include "ftp/verb.h"
-#include "base/str.h"
 #include "ftp/extlogs.h"
 #include "ftp/tls_record.h"
 #include "log/extlog.h"

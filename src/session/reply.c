@@ -1,10 +1,8 @@
 /* Replies of a session: ftp/reply.h with the session's output, remembering the last code for the records. */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <fcntl.h>
 
 #include "base/clock.h"

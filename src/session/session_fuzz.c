@@ -6,18 +6,15 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "ftp/conf.h"
-#include "session/names.h"
 #include "session/pool.h"
 #include "session/proc.h"
 #include "session/session_priv.h"
-#include "session/watch.h"
 
 #define TURNS_MAX 20000 /* of the loop: far more than any input needs */
 

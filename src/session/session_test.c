@@ -19,7 +19,6 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "base/arena.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "ftp/conf.h"

@@ -11,7 +11,6 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
-#include "base/str.h"
 
 #define FILE_MAX (64u * 1024 * 1024) /* as the server */
 

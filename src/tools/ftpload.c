@@ -1,12 +1,10 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "tools/ftpload.h"
-#include "tools/ftpload_tls.h"
 #include "tools/ftpload_place.h"
 #include "tools/tool.h"
 
@@ -193,7 +191,6 @@ static int run(struct load_options *o)
 		tool_error(&tool, "%s", err.text);
 		return 2;
 	}
-
 	(void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
 	return load_run(&l);
 }

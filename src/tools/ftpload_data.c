@@ -10,7 +10,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/fd.h"
 #include "tools/ftpload.h"
 #include "tools/ftpload_tls.h"
 

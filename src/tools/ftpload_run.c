@@ -16,7 +16,6 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "tools/ftpload.h"
-#include "tools/ftpload_tls.h"
 
 #define EVENTS         256
 #define MESSAGES_MAX   10 /* of tolerated errors */

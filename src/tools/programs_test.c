@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "score/score.h"

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/str.h"
 #include "wherry_config.h"
 
 #define DEFAULT_BOARD WHERRY_RUN_DIR "/wherry.scoreboard"

@@ -1,4 +1,3 @@
-#include "base/str.h"
 #include "tools/format.h"
 #include "tools/who.h"
 

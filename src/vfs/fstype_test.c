@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 

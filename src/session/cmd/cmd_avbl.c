@@ -1,6 +1,5 @@
 /* AVBL (draft-peterson-streamlined-ftp-command-extensions-10 4): room for the user's files. */
 #include <errno.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "session/cmd/cmd.h"

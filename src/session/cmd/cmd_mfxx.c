@@ -2,10 +2,7 @@
  * was checked. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/buf.h"
 #include "session/cmd/args.h"
 #include "session/cmd/cmd.h"
 #include "session/cmd/path_work.h"

@@ -1,8 +1,6 @@
 /* SITE (RFC 959 4.1.3): finds the subcommand, and those that need no path: HELP, UMASK, IDLE. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/alloc.h"
 #include "base/str.h"
 #include "ftp/line.h"
 #include "ftp/profile.h"

@@ -1,5 +1,4 @@
 /* SIZE and MDTM (RFC 3659 3, 4): of regular files only. */
-#include <errno.h>
 
 #include "session/cmd/cmd.h"
 #include "session/cmd/path_work.h"

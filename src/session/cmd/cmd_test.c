@@ -19,7 +19,6 @@
 #include "ftp/reply.h"
 #include "ftp/verb.h"
 #include "session/cmd/cmd.h"
-#include "session/facts.h"
 #include "session/owner.h"
 #include "session/xfer.h"
 #include "vfs/vfs_test_tree.h"
