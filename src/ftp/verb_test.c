@@ -121,8 +121,6 @@ static void replies_are_those_of_rfc_959(void **state)
 	}
 }
 
-static void x_forms_are_like_the_others(void **state)
-{
 static void logs_know_subcommands_by_name(void **state)
 {
 	static const struct {
@@ -137,6 +135,8 @@ static void logs_know_subcommands_by_name(void **state)
 		assert_string_equal(verb_log_name(cases[i].verb, cases[i].args, out), cases[i].name);
 }
 
+static void x_forms_are_like_the_others(void **state)
+{
 	static const char *const pairs[][2] = {
 		{"XCWD", "CWD"}, {"XCUP", "CDUP"}, {"XMKD", "MKD"}, {"XRMD", "RMD"}, {"XPWD", "PWD"}};
 
@@ -280,9 +280,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_tables_are_sorted_and_documented),
 		cmocka_unit_test(replies_are_those_of_rfc_959),
+		cmocka_unit_test(logs_know_subcommands_by_name),
 		cmocka_unit_test(x_forms_are_like_the_others),
 		cmocka_unit_test(the_list_before_login_is_the_one_of_the_specification),
-		cmocka_unit_test(logs_know_subcommands_by_name),
 		cmocka_unit_test(secrets_are_marked),
 		cmocka_unit_test(feat_promises_what_is_switched_on),
 		cmocka_unit_test(help_comes_from_the_table),

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "ftp/extlogs.h"
 #include "ftp/tls_record.h"
+#include "ftp/verb.h"
 #include "log/extlog.h"
 #include "log/xferlog.h"
 #include "session/ctrl.h"

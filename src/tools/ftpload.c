@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "tools/ftpload.h"
 #include "tools/ftpload_place.h"
+#include "tools/ftpload_tls.h"
 #include "tools/tool.h"
 
 const char *const load_mode_name[LOAD_MODE_COUNT] = {
@@ -152,6 +153,7 @@ static bool complete(struct load_options *o, const struct given *g)
 	if (o->mode_z && (o->mode == LOAD_PUT || o->mode == LOAD_LOGIN || o->mode == LOAD_IDLE)) {
 		tool_error(&tool, "MODE Z is for downloads and listings");
 		return false;
+	}
 	if (o->expect_bytes != UINT64_MAX && (timed || o->mode == LOAD_PUT || o->mode == LOAD_LOGIN)) {
 		tool_error(&tool, "-e is for get and listings");
 		return false;
@@ -159,7 +161,6 @@ static bool complete(struct load_options *o, const struct given *g)
 	if (!o->tls && (o->tls_version != NULL || o->ciphers != NULL || o->no_resume || o->resume_login)) {
 		tool_error(&tool, "-v, -x, -N and -R are about TLS: -s or -i is missing");
 		return false;
-	}
 	}
 	if (timed && o->seconds == 0)
 		o->seconds = o->mode == LOAD_IDLE ? 5 : 10;
@@ -185,8 +186,9 @@ static bool take_mode(struct load_options *o, const char *word)
 
 static int run(struct load_options *o)
 {
-	struct err err = ERR_INIT;
 	struct load l = {.opt = o};
+	struct err err = ERR_INIT;
+
 	if (o->tls && (l.ctx = load_tls_context(o->tls_version, o->ciphers, &err)) == NULL) {
 		tool_error(&tool, "%s", err.text);
 		return 2;

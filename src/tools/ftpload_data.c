@@ -69,8 +69,8 @@ static bool unpack(struct load_session *s, const unsigned char *data, size_t n)
 		account(s, sizeof(out) - z->avail_out);
 		if (r == Z_STREAM_END) {
 			s->data.inflated = true;
-		}
 			break;
+		}
 		if (r != Z_OK && r != Z_BUF_ERROR) {
 			load_fail(s, "MODE Z: %s", z->msg != NULL ? z->msg : "bad data");
 			return false;

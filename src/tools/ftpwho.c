@@ -24,8 +24,8 @@ struct who {
 	struct who_style style;
 	bool as_json;
 	struct who_classes classes;
-	bool unwritten; /* standard output takes no more */
 	struct buf out;
+	bool unwritten; /* standard output takes no more */
 	struct json json;
 };
 
@@ -113,11 +113,11 @@ static int run(struct who *w)
 		r = flush(w);
 	score_reader_free(reader);
 	who_classes_done(&w->classes);
+	buf_done(&w->out);
 	if (r < 0 && !w->unwritten) {
 		tool_error(&tool, "cannot show the sessions: %s", err_text(r));
 		return 1;
 	}
-	buf_done(&w->out);
 	if (r < 0 || fflush(stdout) != 0) {
 		tool_error(&tool, "cannot write: output error");
 		return 1;
