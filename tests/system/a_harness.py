@@ -52,7 +52,7 @@ def test_a_left_over_process_is_noticed(start):
         row = servers.process_table()[other.pid]
         problems = s.left_over({other.pid: row[2]}, 0.1)
         assert len(problems) == 1 and "still there" in problems[0]
-        assert other.wait(5) == -signal.SIGKILL
+        assert other.wait(servers.PATIENCE_S) == -signal.SIGKILL
 
 
 def test_a_sanitizer_report_is_noticed(start):

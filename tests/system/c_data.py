@@ -10,7 +10,7 @@ import time
 import pytest
 
 from ftpclient import Closed, Ftp, read_all
-from servers import free_port, wait_until
+from servers import PATIENCE_S, free_port, wait_until
 
 BIG = 50_000_000
 
@@ -136,8 +136,8 @@ def test_second_pasv_replaces_the_first(c):
     first, second = c.pasv(), c.pasv()
     assert first[1] != second[1]
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(first, 5)
-    with socket.create_connection(second, 5) as data:
+        socket.create_connection(first, PATIENCE_S)
+    with socket.create_connection(second, PATIENCE_S) as data:
         c.expect(150, "RETR f")
         assert read_all(data) == b"second"
     c.expect(226)
@@ -153,7 +153,7 @@ def test_abor_drops_a_pending_listener(c):
     addr = c.pasv()
     c.expect(226, "ABOR")
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(addr, 5)
+        socket.create_connection(addr, PATIENCE_S)
 
 
 @pytest.mark.ours
@@ -162,7 +162,7 @@ def test_client_that_connects_after_150(c):
     put(c, "f", b"late")
     addr = c.pasv()
     c.expect(150, "RETR f")
-    with socket.create_connection(addr, 5) as data:
+    with socket.create_connection(addr, PATIENCE_S) as data:
         assert read_all(data) == b"late"
     c.expect(226)
     assert c.silent(0.1)
@@ -190,7 +190,7 @@ def test_masquerade_address_is_for_pasv_only(start):
 
 def foreign_connect(addr):
     sock = socket.socket()
-    sock.settimeout(5)
+    sock.settimeout(PATIENCE_S)
     sock.bind(("127.0.0.9", 0))
     sock.connect(addr)
     return sock
@@ -201,7 +201,7 @@ def test_a_foreign_peer_cannot_take_the_passive_port(c):
     put(c, "f", b"mine")
     addr = c.pasv()
     with foreign_connect(addr) as thief:
-        with socket.create_connection(addr, 5) as data:
+        with socket.create_connection(addr, PATIENCE_S) as data:
             c.expect(150, "RETR f")
             assert read_all(data) == b"mine"
         c.expect(226)
@@ -222,7 +222,7 @@ def test_allow_foreign_address(start):
         with socket.socket() as listener:
             listener.bind(("127.0.0.9", 0))
             listener.listen()
-            listener.settimeout(5)
+            listener.settimeout(PATIENCE_S)
             c.expect(200, "PORT " + port_arg(*listener.getsockname()))
             c.expect(150, "RETR f")
             with listener.accept()[0] as data:
@@ -654,7 +654,6 @@ def test_abor_of_a_listing(c):
 
 
 @pytest.mark.ours
-@pytest.mark.timeout(60)
 def test_abor_at_random_moments(c):
     """Whatever the moment: the transfer has exactly one final reply and ABOR has one."""
     put(c, "f", os.urandom(2_000_000))

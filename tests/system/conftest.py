@@ -12,7 +12,7 @@ import pytest
 import servers
 from ftpclient import Ftp
 
-DEFAULT_TIMEOUT_S = 30
+DEFAULT_TIMEOUT_S = 2 * servers.PATIENCE_S
 
 
 def pytest_addoption(parser):
@@ -23,7 +23,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: long or large; left out of the sanitizer run")
     config.addinivalue_line("markers", "alone: measures time from above; scripts/run-tests runs it with nothing beside it")
-    config.addinivalue_line("markers", "timeout(seconds): this test may take longer than 30 s")
+    config.addinivalue_line("markers", "timeout(seconds): this test may take longer than two minutes")
     config.addinivalue_line("markers", "root: needs root (several uids, mounts)")
     config.addinivalue_line("markers", "needs(program, ...): needs these programs in PATH")
     config.addinivalue_line("markers", "ours: checks something that only Wherry has or does differently on purpose")
@@ -43,7 +43,7 @@ def pytest_runtest_setup(item):
 def bounded(item):
     """Ends this phase of a test with an error when its time is over."""
     mark = item.get_closest_marker("timeout")
-    seconds = mark.args[0] if mark else DEFAULT_TIMEOUT_S
+    seconds = max(mark.args[0] if mark else 0, DEFAULT_TIMEOUT_S)
     if servers.is_sanitized(item.config.getoption("--build")):
         seconds *= 3
 

@@ -505,7 +505,6 @@ def outcome(server, user, source):
 @pytest.mark.ours
 @pytest.mark.root
 @pytest.mark.parametrize("name", SAME)
-@pytest.mark.timeout(60)
 def test_the_same_as_with_the_reference(start, name):
     ours, theirs = run(start, SAME[name]), run(start, SAME[name], kind="proftpd")
     for user in ("alice", "bob", "carol"):

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from ftpclient import Ftp
-from servers import descendants, wait_until
+from servers import PATIENCE_S, descendants, wait_until
 
 
 def short(value):
@@ -559,7 +559,7 @@ def test_log_rotation_reaches_running_sessions(start):
 @pytest.mark.ours
 def test_list_directives(start):
     s = start.prepare()
-    done = subprocess.run([s.program, "--list-directives"], text=True, capture_output=True, timeout=10)
+    done = subprocess.run([s.program, "--list-directives"], text=True, capture_output=True, timeout=PATIENCE_S)
     assert done.returncode == 0
     for name in ("TimeoutIdle", "AllowOverwrite", "UseSendfile", "TransferLog", "DefaultRoot"):
         assert re.search(rf"^{name}\b", done.stdout, re.M)
@@ -569,14 +569,14 @@ def test_list_directives(start):
 @pytest.mark.parametrize("option", ["-v", "-vv", "-V", "-l", "-h"])
 def test_information_options(start, option):
     s = start.prepare()
-    done = subprocess.run([s.program, option], text=True, capture_output=True, timeout=10)
+    done = subprocess.run([s.program, option], text=True, capture_output=True, timeout=PATIENCE_S)
     assert done.returncode == 0 and done.stdout
 
 
 @pytest.mark.ours
 def test_unknown_option(start):
     s = start.prepare()
-    done = subprocess.run([s.program, "--nosuch"], text=True, capture_output=True, timeout=10)
+    done = subprocess.run([s.program, "--nosuch"], text=True, capture_output=True, timeout=PATIENCE_S)
     assert done.returncode != 0 and done.stderr
 
 
@@ -585,6 +585,6 @@ def test_term_stops_gracefully(start):
     s = start()
     with Ftp(s.port, user="alice"):
         s.proc.send_signal(signal.SIGTERM)
-        assert s.proc.wait(10) in (0, -signal.SIGTERM)
+        assert s.proc.wait(PATIENCE_S) in (0, -signal.SIGTERM)
     s.proc = None
     assert not os.path.exists(s.path("run", "pid"))

@@ -12,7 +12,7 @@ import pytest
 import servers
 from ftpclient import Ftp, read_all
 from ftpsclient import Ftps, make_certificate
-from servers import ROOT, password_hash, wait_until
+from servers import PATIENCE_S, ROOT, password_hash, wait_until
 
 pytestmark = [pytest.mark.ours, pytest.mark.root]  # accounts of several uids
 
@@ -157,7 +157,7 @@ def with_system_accounts(server, folder, users, groups="", more=""):
     plain = server.argv
     server.argv = lambda *options: inside + plain(*options)
     server.check = lambda: servers.subprocess.run(inside + [server.program, "-t", "-c", server.path("server.conf")], text=True, cwd=server.dir,
-                                                  stdin=servers.subprocess.DEVNULL, capture_output=True, timeout=20)
+                                                  stdin=servers.subprocess.DEVNULL, capture_output=True, timeout=servers.PATIENCE_S)
 
 
 def test_virtual_users(example):
@@ -345,7 +345,7 @@ def test_behind_nat(example):
     with e.client("bob") as c:
         address, port = c.pasv()
         assert address == "198.51.100.7" and 49152 <= port <= 50175
-        with socket.create_connection(("127.0.0.1", port), 10) as data:
+        with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as data:
             c.expect(150, "RETR f")
             assert read_all(data) == b"content"
         c.expect(226)

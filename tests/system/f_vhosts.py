@@ -11,7 +11,7 @@ import pytest
 
 import servers
 from ftpclient import Closed, Ftp
-from servers import free_port, listening, wait_until
+from servers import PATIENCE_S, free_port, listening, wait_until
 
 NEEDED = "AuthOrder mod_auth_file.c\nRequireValidShell off\nUseFtpUsers off\nDefaultRoot ~\n"
 IN_GLOBAL = ("AuthOrder", "RequireValidShell", "UseFtpUsers", "DefaultRoot", "AuthUserFile", "AuthGroupFile", "AllowOverwrite", "TransferLog")
@@ -417,7 +417,7 @@ def test_an_address_that_comes_later_is_served(start):
     enter = ["nsenter", "-t", str(s.proc.pid), "-n"]
     subprocess.run([*enter, "ip", "addr", "add", "192.0.2.200/32", "dev", "lo"], check=True)
     url = f"ftp://alice:alice-pw@192.0.2.200:{port}/"
-    done = subprocess.run([*enter, "curl", "-sv", "--max-time", "10", url], capture_output=True, text=True)
+    done = subprocess.run([*enter, "curl", "-sv", "--max-time", str(PATIENCE_S), url], capture_output=True, text=True)
     assert done.returncode == 0 and "later" in done.stderr, done.stderr
 
 
@@ -469,10 +469,10 @@ def bound(address, port, family=socket.AF_INET, both=False):
 def test_sockets_of_the_service_manager_are_used(start, address, family, both):
     s = start.prepare()
     s.configure()
-    with bound(address, s.port, family, both) as own, socket.create_connection(("127.0.0.1", s.port), 10) as early:
+    with bound(address, s.port, family, both) as own, socket.create_connection(("127.0.0.1", s.port), PATIENCE_S) as early:
         hand_over(s, own)
         own_inode = os.fstat(own.fileno()).st_ino
-        early.settimeout(15)
+        early.settimeout(PATIENCE_S)
         assert early.recv(100).startswith(b"220")  # the connection that was there first
         wait_until(lambda: "serving" in s.text("system.log"), "the start")
         assert own_inode in [os.stat(f"/proc/{s.proc.pid}/fd/{n}").st_ino for n in os.listdir(f"/proc/{s.proc.pid}/fd") if n.isdigit()

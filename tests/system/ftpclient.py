@@ -7,6 +7,8 @@ import re
 import select
 import socket
 
+from servers import PATIENCE_S
+
 
 class Reply:
     """One reply: .code (int), .lines (str without CRLF, bytes kept as surrogates), .text (all lines joined by LF)."""
@@ -34,7 +36,7 @@ def raw(line):
 
 
 class Ftp:
-    def __init__(self, port, host="127.0.0.1", timeout=10, user=None, password=None, greet=True, source=None):
+    def __init__(self, port, host="127.0.0.1", timeout=PATIENCE_S, user=None, password=None, greet=True, source=None):
         self.timeout = timeout
         self.host, self.port = host, port
         self.sock = socket.create_connection((host, port), timeout, (source, 0) if source else None)

@@ -62,7 +62,7 @@ class SlowFs:
         with open(self.path("log"), "wb") as log:
             self.proc = subprocess.Popen([sys.executable, __file__, self.dir, self.mount], stdin=subprocess.DEVNULL,
                                          stdout=log, stderr=log)
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         while not os.path.ismount(self.mount):
             if self.proc.poll() is not None or time.monotonic() > end:
                 with open(self.path("log"), encoding="utf-8", errors="replace") as log:

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from ftpclient import Closed, Ftp, read_all
-from servers import descendants, status, wait_until
+from servers import PATIENCE_S, descendants, status, wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.ours]
 
@@ -243,7 +243,7 @@ def test_death_of_a_session_process_costs_only_its_sessions(server):
     a, a_data = start_transfer(server, "alice")
     b, b_data = start_transfer(server, "bob")
     os.kill(session_of(server, "alice"), signal.SIGKILL)
-    a_data.settimeout(10)
+    a_data.settimeout(PATIENCE_S)
     with contextlib.suppress(ConnectionError):
         while a_data.recv(1 << 20):
             pass
@@ -343,7 +343,6 @@ def memory_contains(pid, needle):
     return False
 
 
-@pytest.mark.timeout(60)
 def test_without_root(start):
     """The same server as an ordinary user: one uid, no capability, still confined."""
     s = start.prepare()

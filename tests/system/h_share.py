@@ -11,7 +11,7 @@ import tempfile
 import pytest
 
 import servers
-from servers import AM_ROOT, ROOT, free_port, wait_until
+from servers import AM_ROOT, PATIENCE_S, ROOT, free_port, wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -37,7 +37,7 @@ class Share:
         return self.out.read()
 
     def client(self, user="", password=""):
-        f = ftplib.FTP(timeout=10)
+        f = ftplib.FTP(timeout=PATIENCE_S)
         f.connect("127.0.0.1", self.port)
         f.login(user, password)
         return f
@@ -46,7 +46,7 @@ class Share:
         below = {p: servers.process_table()[p][2] for p in servers.descendants(self.proc.pid)}
         if self.proc.poll() is None:
             self.proc.terminate()
-            self.proc.wait(10)
+            self.proc.wait(PATIENCE_S)
         left = servers.Server.left_over(self, below)
         report = servers.SANITIZER_REPORT.search(self.output())
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -153,7 +153,7 @@ def test_nothing_but_the_folder_is_shared(share):
 def test_mistakes(request):
     program = os.path.join(ROOT, request.config.getoption("--build"), "src", "master", "wherryd")
     for options in (["/nosuch/dir"], [], ["/tmp", "--port", "x"], ["/tmp", "--nosuch"], ["/tmp", "--passive-ports", "9"], ["/etc/passwd"]):
-        done = subprocess.run([program, "share", *options], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=10)
+        done = subprocess.run([program, "share", *options], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=PATIENCE_S)
         assert done.returncode != 0 and done.stderr, options
 
 
@@ -161,5 +161,5 @@ def test_port_in_use_is_said(share, request):
     s = share()
     program = os.path.join(ROOT, request.config.getoption("--build"), "src", "master", "wherryd")
     done = subprocess.run([program, "share", s.dir, "--port", str(s.port)], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=10)
+                          stdin=subprocess.DEVNULL, timeout=PATIENCE_S)
     assert done.returncode != 0 and "in use" in done.stderr and str(s.port) in done.stderr

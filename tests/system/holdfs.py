@@ -99,7 +99,7 @@ class HoldFs:
             self.held.clear()
             self.lock.notify_all()
 
-    def wait_held(self, n, seconds=20):
+    def wait_held(self, n, seconds=60):
         """Waits until n operations are held."""
         with self.lock:
             assert self.lock.wait_for(lambda: self.waiting >= n, seconds), f"only {self.waiting} of {n} are held"

@@ -12,12 +12,12 @@ import threading
 import pytest
 
 from ftpclient import Ftp, read_all
-from servers import password_hash, sha256, wait_until
+from servers import PATIENCE_S, password_hash, sha256, wait_until
 
 CONTENT = os.urandom(5_000_000)
 
 
-def run(*command, timeout=60, may_fail=False, **more):
+def run(*command, timeout=2 * PATIENCE_S, may_fail=False, **more):
     """Runs a client; its output is shown when it fails."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, errors="replace",
                           env=dict(os.environ, HOME="/nonexistent", LC_ALL="C.UTF-8"), **more)
@@ -30,7 +30,7 @@ def url(s, path="", user="alice", host="127.0.0.1"):
 
 
 def lftp(s, commands, user="alice", host="127.0.0.1", **more):
-    settings = "set ssl:check-hostname no; set ftp:ssl-allow no; set net:timeout 20; set net:max-retries 2; set cmd:fail-exit yes;"
+    settings = "set ssl:check-hostname no; set ftp:ssl-allow no; set net:timeout 60; set net:max-retries 2; set cmd:fail-exit yes;"
     return run("lftp", "--norc", "-c", f"{settings} open -u {user},{user}-pw -p {s.port} {host}; {commands}", **more)
 
 
@@ -39,7 +39,7 @@ def rclone_remote(s, user="alice"):
     return f":ftp,host=127.0.0.1,port={s.port},user={user},pass={secret}:"
 
 
-def rclone(*arguments, timeout=60):
+def rclone(*arguments, timeout=2 * PATIENCE_S):
     return run("rclone", "--config=", *arguments, timeout=timeout)
 
 
@@ -111,7 +111,7 @@ class Clients:
     def ncftp_get(s, name, path):
         with open(path, "wb") as out:
             done = subprocess.run(["ncftpget", "-c", "-t", "20", "-r", "1", "-u", "alice", "-p", "alice-pw", "-P", str(s.port),
-                                   "127.0.0.1", name], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, timeout=60)
+                                   "127.0.0.1", name], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, timeout=PATIENCE_S)
         assert done.returncode == 0, done.stderr
 
     @staticmethod
@@ -168,7 +168,7 @@ def clients(kind):
 
 
 def python_client(s, host="127.0.0.1", user="alice"):
-    f = ftplib.FTP(timeout=20)
+    f = ftplib.FTP(timeout=PATIENCE_S)
     f.connect(host, s.port)
     f.login(user, user + "-pw")
     return f
@@ -347,7 +347,6 @@ def test_ipv6_clients(v6, local):
 
 # --- large, many, cut
 
-@pytest.mark.timeout(120)
 def test_a_file_beyond_4_gib(start, local):
     s = start(AllowStoreRestart="on")
     size = (4 << 30) + 100_000_000
@@ -358,7 +357,7 @@ def test_a_file_beyond_4_gib(start, local):
         for at, word in marks.items():
             f.seek(at)
             f.write(word)
-    with Ftp(s.port, user="alice", timeout=60) as c:
+    with Ftp(s.port, user="alice") as c:
         c.binary()
         assert c.expect(213, "SIZE huge").text == f"213 {size}"
         with c.start("RETR huge") as data:
@@ -386,7 +385,6 @@ def test_a_file_beyond_4_gib(start, local):
         assert f.read(23) == b"across\0\0\0\0written there"
 
 
-@pytest.mark.timeout(90)
 def test_two_hundred_sessions_with_different_content(start):
     s = start()
     count = 200
@@ -398,9 +396,9 @@ def test_two_hundred_sessions_with_different_content(start):
 
     def session(n):
         try:
-            with Ftp(s.port, user=("alice", "bob", "carol")[n % 3] if n % 2 else "alice", timeout=60) as c:
+            with Ftp(s.port, user=("alice", "bob", "carol")[n % 3] if n % 2 else "alice") as c:
                 c.binary()
-                meet.wait(60)
+                meet.wait(PATIENCE_S)
                 if n % 2 == 0:
                     assert c.read(f"RETR f{n}") == contents[n]
                 c.write(f"STOR up{n}", contents[n])
@@ -521,7 +519,6 @@ def make_big_tree(top):
 @pytest.mark.slow
 @pytest.mark.root
 @pytest.mark.needs("lftp")
-@pytest.mark.timeout(120)
 def test_mirror_of_a_large_tree_down_and_up(start, local):
     """7,000 objects with all that large trees have, down from the server and up again, compared by hash."""
     s = start()
@@ -530,12 +527,12 @@ def test_mirror_of_a_large_tree_down_and_up(start, local):
     s.users["share"] = (65534, 65534, str(source), password_hash("share-pw"), "/bin/sh")
     s.write_accounts()
     # It says so of the folder that is closed.
-    lftp(s, f"set ftp:use-mlsd no; set ftp:list-options -a; mirror -P 4 --no-perms . {down}", user="share", timeout=100, may_fail=True)
+    lftp(s, f"set ftp:use-mlsd no; set ftp:list-options -a; mirror -P 4 --no-perms . {down}", user="share", timeout=2 * PATIENCE_S, may_fail=True)
     expected, got = tree_of(source), tree_of(down)
     assert len(expected) > 7000
     assert {k for k in expected if k not in got} == {"closed/file", "closed/folder", "closed/folder/inside"} - set(got)
     assert {"closed/file", "closed/folder/inside"}.isdisjoint(got)
     assert {k: v for k, v in expected.items() if k in got} == got
     s.mkdir("up")
-    lftp(s, f"set ftp:use-mlsd no; mirror -R -P 4 --no-perms {down} up", timeout=100)
+    lftp(s, f"set ftp:use-mlsd no; mirror -R -P 4 --no-perms {down} up", timeout=2 * PATIENCE_S)
     assert tree_of(s.home("alice", "up")) == got

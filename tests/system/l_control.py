@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 import holdfs
-from servers import wait_until
+from servers import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.ours]
 
@@ -38,7 +38,7 @@ def start_client(server, uid, *words, groups=()):
 
 def ask(server, uid, request, groups=()):
     """The first line of the answer."""
-    return start_client(server, uid, request, groups=groups).communicate(timeout=20)[0].split("\n")[0]
+    return start_client(server, uid, request, groups=groups).communicate(timeout=PATIENCE_S)[0].split("\n")[0]
 
 
 def rights(server):
@@ -117,7 +117,7 @@ def test_one_explain_of_a_user_is_answered_at_a_time(start):
         assert ask(s, 0, "status") == "OK running"
         fs.release()
         for client in slow:
-            assert client.communicate(timeout=40)[0].startswith("OK allowed")
+            assert client.communicate(timeout=PATIENCE_S)[0].startswith("OK allowed")
         wait_until(lambda: ask(s, ALICE, question).startswith("OK allowed"), "room for the next")
     finally:
         fs.unmount()

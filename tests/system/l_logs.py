@@ -10,7 +10,7 @@ import pytest
 
 import servers
 from ftpclient import Ftp
-from servers import listening, wait_until
+from servers import PATIENCE_S, listening, wait_until
 
 CTIME = r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}"
 
@@ -286,15 +286,15 @@ def test_ftptop_on_a_terminal(busy):
         os.close(slave)
         shown = b""
         while b"alice" not in shown:
-            assert select.select([master], [], [], 10)[0], shown
+            assert select.select([master], [], [], PATIENCE_S)[0], shown
             shown += os.read(master, 65536)
         os.write(master, b"q")
-        while p.poll() is None and select.select([master], [], [], 5)[0]:
+        while p.poll() is None and select.select([master], [], [], PATIENCE_S)[0]:
             try:
                 shown += os.read(master, 65536)
             except OSError:
                 break
-        assert p.wait(5) == 0
+        assert p.wait(PATIENCE_S) == 0
     os.close(master)
     assert b"Total FTP Sessions" in shown and b"\x1b[?1049l" in shown
 
@@ -367,7 +367,7 @@ def test_wherryctl_reload_and_shutdown(start):
         c.expect(331, "USER alice")
         assert c.expect(230, "PASS alice-pw").text == "230 new"
         assert ctl(s, "shutdown", "now").returncode == 0
-        assert s.proc.wait(10) == 0
+        assert s.proc.wait(PATIENCE_S) == 0
     s.proc = None
 
 
@@ -384,7 +384,7 @@ def test_wherryctl_shutdown_graceful_lets_transfers_end(start):
                 got += part
         c.expect(226)
         assert got == content
-        assert s.proc.wait(10) == 0
+        assert s.proc.wait(PATIENCE_S) == 0
     s.proc = None
 
 
@@ -413,7 +413,7 @@ def test_when_the_port_is_open_everything_else_is_there(start, abstract):
     address = "\0wherry-test-" + str(s.port) if abstract else s.path("notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(address)
-        manager.settimeout(10)
+        manager.settimeout(PATIENCE_S)
         for _ in range(5):
             s.start(wait=False, env={"NOTIFY_SOCKET": address.replace("\0", "@")})
             while not listening(s.port):
@@ -451,13 +451,13 @@ def test_a_stopping_daemon_leaves_the_files_of_the_next_one(start):
             try:
                 wait_until(lambda: first.text("run/pid").strip() == str(second.pid), "the pid of the second daemon")
                 c.send("QUIT")
-                assert first.proc.wait(10) == 0
+                assert first.proc.wait(PATIENCE_S) == 0
                 assert first.text("run/pid").strip() == str(second.pid)
                 assert f"[{second.pid}]" in ftpwho(first)
                 assert str(second.pid) in ctl(first, "status").stdout
             finally:
                 second.terminate()
-                assert second.wait(10) == 0
+                assert second.wait(PATIENCE_S) == 0
     first.proc = None
     assert not os.path.exists(first.path("run", "pid"))
 

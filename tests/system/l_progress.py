@@ -11,7 +11,7 @@ import zlib
 import pytest
 
 from ftpclient import Ftp, read_all
-from servers import wait_until
+from servers import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -51,7 +51,7 @@ def slow_data(c):
     host, port = c.epsv()
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
-    sock.settimeout(10)
+    sock.settimeout(PATIENCE_S)
     sock.connect((host, port))
     return sock
 
@@ -119,15 +119,15 @@ def test_a_client_that_stands_still_is_seen_to(start):
         first = wait_until(lambda: row(s) if row(s).get("acked_bytes") else None, "the first record")
         assert first["transfer_bytes"] == 2 * MB and first["acked_bytes"] < 2 * MB, first
         later = wait_until(lambda: row(s) if row(s)["transfer_duration_ms"] > first["transfer_duration_ms"] else None,
-                           "a record without a byte", 10)
+                           "a record without a byte")
         assert later["transfer_bytes"] == 2 * MB and later["rate_bps"] < first["rate_bps"], later
         # A tool that polls sees the rate of now.
         assert re.search(r"^ *\d+ D alice .* \[#{14}\] 100% ", top(s, "-n", "2", "-d", "0.3"), re.M)
         read_all(data, MB)
-        wait_until(lambda: row(s)["acked_bytes"] >= MB, "half of it acknowledged", 10)
+        wait_until(lambda: row(s)["acked_bytes"] >= MB, "half of it acknowledged")
         assert row(s)["acked_bytes"] < 2 * MB
         read_all(data, MB)
-        wait_until(lambda: row(s)["acked_bytes"] == 2 * MB, "all of it acknowledged", 10)
+        wait_until(lambda: row(s)["acked_bytes"] == 2 * MB, "all of it acknowledged")
 
 
 def test_ftptop_during_a_download_throttled_by_its_client(start):
@@ -228,7 +228,7 @@ def test_a_download_tells_percent_rate_and_path(start, _name, conf, before, file
             writer.start()
         c.expect(150)
         read_all(data, MB)
-        r = wait_until(lambda: row(s) if row(s).get("transfer_bytes", 0) >= MB else None, "a million bytes", 10)
+        r = wait_until(lambda: row(s) if row(s).get("transfer_bytes", 0) >= MB else None, "a million bytes")
         assert r["source"] == source and r["downloading"] is True and r["rate_bps"] > 0, r
         assert r.get("transfer_size") == (size if sized else None), r
         assert ("transfer_completed" in r and 0 < int(r["transfer_completed"]) <= 100) == sized, r
@@ -261,7 +261,7 @@ def test_an_upload_tells_rate_and_path_and_percent_if_announced(start, name, kin
             c.expect((200, 202), f"ALLO {size}")
         with c.start("STOR up") as data:
             data.sendall(pack(b"line of it\n" * (MB // 11)))
-            r = wait_until(lambda: row(s) if row(s).get("transfer_bytes", 0) > 900_000 else None, "most of a million", 10)
+            r = wait_until(lambda: row(s) if row(s).get("transfer_bytes", 0) > 900_000 else None, "most of a million")
             assert r["uploading"] is True and r["rate_bps"] > 0, r
             assert r["source"] in ({"deflate"} if name == "deflate" else {"copy", "splice"}), r
             assert "acked_bytes" not in r and r.get("transfer_size") == size, r
@@ -276,7 +276,7 @@ def test_an_upload_tells_rate_and_path_and_percent_if_announced(start, name, kin
         # ALLO was for that one.
         with c.start("STOR other") as data:
             data.sendall(b"x" * 1000)
-            r = wait_until(lambda: row(s) if row(s).get("transfer_bytes", 0) else None, "bytes", 10)
+            r = wait_until(lambda: row(s) if row(s).get("transfer_bytes", 0) else None, "bytes")
             assert "transfer_size" not in r and "transfer_completed" not in r, r
         c.expect(226)
 
@@ -294,7 +294,7 @@ def test_a_listing_tells_rate_and_path(start):
             pass
     with Ftp(s.port, user="alice") as c, Watcher(s), begin(c, "MLSD") as data:
         read_all(data, 100_000)
-        r = wait_until(lambda: row(s) if row(s).get("rate_bps") else None, "a rate", 10)
+        r = wait_until(lambda: row(s) if row(s).get("rate_bps") else None, "a rate")
         assert r["source"] == "copy" and r["command"] == "MLSD" and "transfer_completed" not in r, r
         assert re.search(r"\(n/a\) MLSD$", who(s), re.M)
         assert re.search(r"^ *\d+ L alice ", top(s, "-n", "1"), re.M)

@@ -7,7 +7,7 @@ import pytest
 
 from ftpclient import Closed, Ftp
 from l_progress import row, who
-from servers import wait_until
+from servers import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -34,7 +34,7 @@ def test_a_link_in_place_of_the_scoreboard_is_refused(start):
     os.symlink(s.path("precious"), s.path("run", "scoreboard"))
     s.configure()
     s.start(wait=False)
-    assert s.proc.wait(15) != 0
+    assert s.proc.wait(PATIENCE_S) != 0
     assert "symbolic link" in s.output(), s.output()
     assert s.text("precious") == "mine"
     s.proc = None
@@ -49,7 +49,7 @@ def test_a_folder_that_everybody_can_write_is_refused(start):
     done = s.check()
     assert done.returncode != 0 and "can be written by everybody" in done.stdout + done.stderr, done
     s.start(wait=False)
-    assert s.proc.wait(15) != 0
+    assert s.proc.wait(PATIENCE_S) != 0
     s.proc = None
 
 

@@ -141,7 +141,6 @@ def test_small_files(c, content, type_):
     assert stored(c, "up") == content
 
 
-@pytest.mark.timeout(90)
 def test_a_hundred_megabytes_both_ways(c):
     content = (MIXED * 60)[:100_000_000]
     put(c, "big", content)

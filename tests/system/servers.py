@@ -24,6 +24,9 @@ PROFTPD = os.path.join(ROOT, "build", "peers", "usr", "sbin", "proftpd")
 PROFTPD_MODULES = os.path.join(ROOT, "build", "peers", "usr", "lib", "proftpd")
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: \w+Sanitizer|LeakSanitizer has encountered")
 
+# How long anything that should happen may take: only what hangs takes longer, on whatever machine.
+PATIENCE_S = 60
+
 # name: (uid, gid) when the tests run as root; otherwise every account has the uid of the tests.
 ACCOUNTS = {"alice": (20001, 20001), "bob": (20002, 20002), "carol": (20003, 20003), "ftp": (20009, 20009)}
 
@@ -33,7 +36,7 @@ def password_hash(password):
     return crypt.crypt(password, "$6$rounds=1000$wherrytest")
 
 
-def wait_until(condition, what, seconds=15):
+def wait_until(condition, what, seconds=PATIENCE_S):
     """Polls until condition() is true and returns its value; bounded. For events no descriptor tells about."""
     end = time.monotonic() + seconds
     while True:
@@ -298,12 +301,12 @@ class Server:
         def ready():
             assert self.proc.poll() is None, f"server ended with {self.proc.returncode}:\n{self.output()}"
             return listening(port or self.port)
-        wait_until(ready, f"server listens on port {port or self.port}:\n{self.output()}", 20)
+        wait_until(ready, f"server listens on port {port or self.port}:\n{self.output()}")
 
     def check(self, *options):
         """Runs the configuration test (-t); returns the finished process with .stdout and .stderr as text."""
         return subprocess.run([self.program, "-t", "-c", self.path("server.conf"), *options], text=True, cwd=self.dir,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S)
 
     def output(self):
         return self.text("stderr") + self.text("system.log")[-4000:]
@@ -315,7 +318,7 @@ class Server:
         """Pids of all processes of the server but the first."""
         return [p for p in descendants(self.proc.pid) if status(p).get("State", "Z")[0] != "Z"]
 
-    def stop(self, expect_exit=True, seconds=15):
+    def stop(self, expect_exit=True, seconds=PATIENCE_S):
         """Stops the server; AssertionError if something was left behind."""
         problems = []
         if self.proc is not None:
@@ -338,7 +341,7 @@ class Server:
         problems += self.reports()
         assert not problems, "\n".join(problems) + "\n" + self.output()
 
-    def left_over(self, below, seconds=5):
+    def left_over(self, below, seconds=PATIENCE_S / 2):
         """Processes of `below` (pid -> start time) that still live a moment after the server's end; kills them."""
         def alive():
             table = process_table()
@@ -379,7 +382,7 @@ class Wherry(Server):
         """Runs one of our tools (ftpwho, wherryctl, ...)."""
         program = os.path.join(ROOT, self.build, "src", "tools", name)
         return subprocess.run([program, *options], text=True, stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=20, **more)
+                              timeout=PATIENCE_S, **more)
 
 
 class Proftpd(Server):
@@ -400,7 +403,7 @@ class Proftpd(Server):
     def tool(self, name, *options, **more):
         program = os.path.join(ROOT, "build", "peers", "usr", "bin", name)
         return subprocess.run([program, *options], text=True, stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=20, **more)
+                              timeout=PATIENCE_S, **more)
 
 
 KINDS = {"wherry": Wherry, "proftpd": Proftpd}

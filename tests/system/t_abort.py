@@ -43,7 +43,6 @@ def records(server, name, n):
 
 @pytest.mark.parametrize("abort", ABORTS)
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.timeout(60)
 def test_at_random_moments(start, path, abort):
     conf, type_ = PATHS[path]
     server = start(conf)
@@ -52,7 +51,7 @@ def test_at_random_moments(start, path, abort):
     whole = CONTENT if type_ == "I" else CONTENT.replace(b"\n", b"\r\n")
     small = CONTENT[:5000] if type_ == "I" else CONTENT[:5000].replace(b"\n", b"\r\n")
     moments = random.Random(path + abort)
-    with Ftp(server.port, user="alice", timeout=20) as c:
+    with Ftp(server.port, user="alice") as c:
         c.expect(200, "TYPE " + type_)
         seen = 0
         for n in range(12):
@@ -91,7 +90,7 @@ def test_of_a_client_that_does_not_read(start, path):
     conf, type_ = PATHS[path]
     server = start(conf)
     server.put("big", CONTENT)
-    with Ftp(server.port, user="alice", timeout=20) as c:
+    with Ftp(server.port, user="alice") as c:
         c.expect(200, "TYPE " + type_)
         with c.data() as data:
             c.expect(150, "RETR big")
@@ -107,7 +106,6 @@ def test_of_a_client_that_does_not_read(start, path):
 
 
 @pytest.mark.parametrize("command", ["LIST many", "MLSD many", "STAT many"])
-@pytest.mark.timeout(60)
 def test_the_directory_of_a_listing_is_never_closed_on_the_loop(start, command):
     """Some file systems ask another machine even then, and the loop has all clients. The client takes everything; then
     it reads nothing, and aborts or is gone."""
@@ -119,12 +117,12 @@ def test_the_directory_of_a_listing_is_never_closed_on_the_loop(start, command):
     inject = Inject(s.dir)
     s.start(env=inject.env())
     control = command.startswith("STAT")
-    with Ftp(s.port, user="alice", timeout=20) as c:
+    with Ftp(s.port, user="alice") as c:
         c.expect(200, "TYPE I")
         inject.reset()
         assert len(c.cmd(command).lines if control else c.lines(command)) >= 15000
         assert inject.loop_dirs == 0 and inject.pool_dirs > 0
-    with contextlib.closing(Ftp(s.port, user="alice", timeout=20)) as c:
+    with contextlib.closing(Ftp(s.port, user="alice")) as c:
         if control:
             c.send(command)
         else:

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from ftpclient import Ftp, read_all
-from servers import wait_until
+from servers import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -41,7 +41,7 @@ class Case:
         self.server = start(conf)
         self.file = self.server.put("big", OLD)
         self.server.put("other", OLD[:100_000])
-        self.client = Ftp(self.server.port, user="alice", timeout=20)
+        self.client = Ftp(self.server.port, user="alice")
         self.client.expect(200, "TYPE " + self.type)
         self.records = 0
 
@@ -56,7 +56,7 @@ class Case:
         host, port = self.client.epsv()
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)  # before connect, so that it counts
-        sock.settimeout(20)
+        sock.settimeout(PATIENCE_S)
         sock.connect((host, port))
         return sock
 
@@ -184,7 +184,7 @@ def test_after_150_before_the_first_byte(case, change):
     host, port = case.client.epsv()
     case.client.expect(150, "RETR big")  # comes before the connection when that takes its time
     change(case.file)
-    with socket.create_connection((host, port), 20) as data:
+    with socket.create_connection((host, port), PATIENCE_S) as data:
         got = read_all(data)
     check(case, got, BEGIN[change])
 
@@ -203,7 +203,7 @@ def test_before_it_is_opened(case, change):
 def test_a_file_that_shrinks_byte_by_byte_while_many_read(case):
     """The last bytes go while they are sent: never more than was there, and every session survives."""
     path = case.server.put("small", OLD[:50_000])
-    clients = [Ftp(case.server.port, user="alice", timeout=20) for _ in range(4)]
+    clients = [Ftp(case.server.port, user="alice") for _ in range(4)]
     for c in clients:
         c.expect(200, "TYPE " + case.type)
     for size in range(49_990, 49_900, -30):
@@ -254,7 +254,7 @@ def test_onto_its_own_path(case, flags):
         case.client.expect(150, "RETR big")
         saver = Saver(data, case.file, flags)
         case.client.expect(451)  # at once: the client's timeout would be an error
-        saver.join(20)
+        saver.join(PATIENCE_S)
     assert saver.got < SIZE
     assert case.record()[0] == "i"
     assert "became shorter" in case.server.text("system.log")
@@ -266,7 +266,7 @@ def test_appended_to_its_own_path(case):
     with case.data() as data:
         case.client.expect(150, "RETR big")
         saver = Saver(data, case.file, os.O_APPEND)
-        saver.join(20)
+        saver.join(PATIENCE_S)
     case.client.expect(226)
     assert saver.got == len(sent(OLD, case.type))
     with open(case.file, "rb") as f:

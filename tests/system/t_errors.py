@@ -32,7 +32,7 @@ class Site:
         self.server.put("big", CONTENT)
         self.server.put("small", SMALL)
         self.server.start(env=self.inject.env())
-        self.client = Ftp(self.server.port, user="alice", timeout=25).binary()
+        self.client = Ftp(self.server.port, user="alice").binary()
 
     def get(self, name="big"):
         return self.client.read("RETR " + name)

@@ -154,11 +154,11 @@ def test_offsets_beyond_32_bits(forms):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("size", [1 << 30, (4 << 30) + 54_321])
 def test_large_files(forms, size):
     server, _ = forms
-    with Ftp(server.port, user="alice", timeout=60) as c:
+    with Ftp(server.port, user="alice") as c:
         large = Sparse(server, size)
         large.check(c.binary())
         os.unlink(large.path)

@@ -46,7 +46,7 @@ def timed(action):
 
 
 def sessions(stack, server, n):
-    clients = [stack.enter_context(Ftp(server.port, user="alice", timeout=25)) for _ in range(n)]
+    clients = [stack.enter_context(Ftp(server.port, user="alice")) for _ in range(n)]
     for c in clients:
         c.binary()
     return clients
@@ -74,7 +74,6 @@ def prepare(server):
 
 
 @pytest.mark.parametrize("mode", ["I", "A"])
-@pytest.mark.timeout(60)
 def test_downloads_that_hang(mounted, mode):
     server, fs = mounted()
     prepare(server)
@@ -117,7 +116,6 @@ META = [
 
 @pytest.mark.parametrize("remember", [0, 3600], ids=["forgotten", "remembered"])
 @pytest.mark.parametrize("operation, commands", META, ids=[op for op, _ in META])
-@pytest.mark.timeout(60)
 def test_looking_at_files_hangs(mounted, operation, commands, remember):
     server, fs = mounted(remember)
     prepare(server)
@@ -146,7 +144,6 @@ def test_looking_at_files_hangs(mounted, operation, commands, remember):
             c.expect((150, 211, 212, 213, 250))
 
 
-@pytest.mark.timeout(60)
 def test_closing_a_file_hangs(mounted):
     server, fs = mounted(3600)
     prepare(server)
@@ -169,7 +166,6 @@ CLOSED = {"hash": ["XCRC slow/f{}", "213"], "beyond the end": ["REST 999999999",
 
 
 @pytest.mark.parametrize("lines", CLOSED.values(), ids=CLOSED.keys())
-@pytest.mark.timeout(60)
 def test_closing_a_file_without_a_transfer_hangs(mounted, lines):
     server, fs = mounted(3600)
     prepare(server)
@@ -190,7 +186,6 @@ def test_closing_a_file_without_a_transfer_hangs(mounted, lines):
             c.expect(200, "NOOP")
 
 
-@pytest.mark.timeout(60)
 def test_asking_for_the_room_of_the_root_hangs(start):
     """DisplayLogin, DisplayQuit with %F, and the root itself is the file system that hangs."""
     if holdfs.reason():
@@ -221,7 +216,6 @@ def test_asking_for_the_room_of_the_root_hangs(start):
         fs.unmount()
 
 
-@pytest.mark.timeout(60)
 def test_a_client_goes_back_to_login_while_a_file_is_closed(mounted):
     """What is left of its session has nothing to do with it any more."""
     def shown():
@@ -242,7 +236,6 @@ def test_a_client_goes_back_to_login_while_a_file_is_closed(mounted):
         c.login("alice")
 
 
-@pytest.mark.timeout(60)
 def test_a_working_directory_that_hangs(mounted):
     """<Limit> and .ftpaccess of the current directory are asked for each command."""
     server, fs = mounted()

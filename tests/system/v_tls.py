@@ -14,7 +14,7 @@ import pytest
 
 from ftpclient import Closed, Ftp, read_all
 from ftpsclient import Ftps, make_certificate, strict_read, tls_conf
-from servers import sha256, wait_until
+from servers import PATIENCE_S, sha256, wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -405,7 +405,7 @@ def test_the_session_of_another_login_does_not_open_a_data_connection(tls):
 
 # --- real clients
 
-def run_client(argv, seconds=60, **options):
+def run_client(argv, seconds=PATIENCE_S, **options):
     return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, text=True, **options)
 
 
@@ -456,7 +456,7 @@ def test_pythons_ftplib(common, version, client):
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.minimum_version = context.maximum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[version]
     ftp = client(context=context)
-    ftp.connect("127.0.0.1", common.port, timeout=20)
+    ftp.connect("127.0.0.1", common.port, timeout=PATIENCE_S)
     ftp.login("alice", "alice-pw")
     ftp.prot_p()
     for i in range(10):
@@ -473,7 +473,7 @@ def test_pythons_ftplib(common, version, client):
 def served_subject(port, sni=None, upgrade=True):
     """Subject of the certificate that the server shows for a name."""
     done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *(["-starttls", "ftp"] if upgrade else []),
-                           *(["-servername", sni] if sni else ["-noservername"])], input="QUIT\r\n", capture_output=True, text=True, timeout=20)
+                           *(["-servername", sni] if sni else ["-noservername"])], input="QUIT\r\n", capture_output=True, text=True, timeout=PATIENCE_S)
     return [line for line in done.stdout.splitlines() if line.startswith("subject=")][0]
 
 
@@ -549,7 +549,7 @@ def test_slow_and_mad_handshakes_leave_others_alone(tls):
 
 def test_renegotiation_is_refused(common):
     done = subprocess.run(["openssl", "s_client", "-starttls", "ftp", "-tls1_2", "-connect", f"127.0.0.1:{common.port}"],
-                          input="R\n", capture_output=True, text=True, timeout=20)
+                          input="R\n", capture_output=True, text=True, timeout=PATIENCE_S)
     assert "no renegotiation" in done.stdout + done.stderr or "RENEGOTIATING" in done.stdout + done.stderr
     with Ftps(common.port, "alice") as ftp:
         ftp.expect(200, "NOOP")
@@ -561,7 +561,7 @@ def test_many_sessions_at_once(common):
 
     def one(number):
         try:
-            with Ftps(common.port, "alice", version=("1.2", "1.3")[number % 2], reuse=number % 3 != 0, timeout=60) as ftp:
+            with Ftps(common.port, "alice", version=("1.2", "1.3")[number % 2], reuse=number % 3 != 0) as ftp:
                 for _ in range(5):
                     assert ftp.read("RETR many") == octets(200000)
         except Exception as problem:  # told by the main thread

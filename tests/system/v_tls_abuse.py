@@ -7,7 +7,7 @@ import pytest
 
 from ftpclient import Ftp
 from ftpsclient import Ftps
-from servers import descendants, is_sanitized, wait_until
+from servers import PATIENCE_S, descendants, is_sanitized, wait_until
 from v_tls import octets, pki, tls  # noqa: F401  pylint: disable=unused-import
 
 pytestmark = pytest.mark.ours
@@ -17,7 +17,7 @@ SESSIONS = int(os.environ.get("WHERRY_SESSIONS", "200"))  # 1000 for the long fo
 
 
 def works(server):
-    with Ftps(server.port, "alice", timeout=30) as ftp:
+    with Ftps(server.port, "alice") as ftp:
         assert ftp.read("RETR f") == b"content"
 
 
@@ -32,7 +32,7 @@ def test_a_thousand_half_open_handshakes_leave_others_alone(tls):
             if i % 2:
                 half[-1].sendall(b"\x16\x03\x01\x02\x00\x01")  # the beginning of a ClientHello
         for _ in range(5):
-            with Ftps(server.port, "alice", implicit=True, timeout=30) as ftp:
+            with Ftps(server.port, "alice", implicit=True) as ftp:
                 ftp.data_private = True
                 assert ftp.read("RETR f") == b"content"
         for sock in half[::2]:  # these end without a word, the others are reset
@@ -84,7 +84,7 @@ def test_mad_handshakes_end_and_leave_others_alone(tls, what):
     works(server)
     for ftp in mad:
         try:
-            ftp.sock.settimeout(15)
+            ftp.sock.settimeout(PATIENCE_S)
             while ftp.sock.recv(65536):
                 pass
         except ConnectionError:

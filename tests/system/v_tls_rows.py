@@ -14,6 +14,7 @@ import pytest
 from ftpclient import Ftp
 from v_tls import ReusingFtpTls, octets, pki, run_client  # noqa: F401  pylint: disable=unused-import
 from ftpsclient import tls_conf
+from servers import PATIENCE_S
 
 COUNT = int(os.environ.get("WHERRY_TRANSFERS", "60"))
 SECONDS = 60 + 2 * COUNT  # the command-line clients start a process for each transfer
@@ -71,7 +72,7 @@ def test_pythons_ftplib(served, version, client):
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.minimum_version = context.maximum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[version]
     ftp = client(context=context)
-    ftp.connect("127.0.0.1", served.port, timeout=20)
+    ftp.connect("127.0.0.1", served.port, timeout=PATIENCE_S)
     ftp.login("alice", "alice-pw")
     ftp.prot_p()
     for i in range(COUNT):

@@ -10,13 +10,13 @@ import pytest
 
 from ftpclient import Ftp
 from ftpsclient import Ftps, make_certificate, tls_conf
-from servers import wait_until
+from servers import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.ours
 
 
 def run(*argv, **options):
-    return subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, **options).stdout
+    return subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S, **options).stdout
 
 
 class Responder:
@@ -99,7 +99,7 @@ def conf(pair, kind="rsa", extra=""):
 def seen(port, ca=None, version="1_3", more=()):
     """What s_client says of the response on a control connection."""
     done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-starttls", "ftp", "-status", "-tls" + version,
-                           *(["-CAfile", ca] if ca else []), *more], input=b"", capture_output=True, timeout=20)
+                           *(["-CAfile", ca] if ca else []), *more], input=b"", capture_output=True, timeout=PATIENCE_S)
     text = done.stdout.decode(errors="replace")
     if "OCSP response: no response sent" in text:
         return "none"
@@ -139,7 +139,7 @@ def test_each_of_two_certificates_has_its_own(start, responder):
                 "-cipher", "ECDHE-" + sort + "-AES128-GCM-SHA256"]
 
         def has_it():
-            text = subprocess.run(argv, input=b"", capture_output=True, timeout=20).stdout.decode(errors="replace")
+            text = subprocess.run(argv, input=b"", capture_output=True, timeout=PATIENCE_S).stdout.decode(errors="replace")
             return "Cert Status: good" in text and "Serial Number: " + serial in text
         wait_until(has_it, "the response for " + sort)
 
@@ -248,7 +248,7 @@ def test_a_response_is_kept_over_a_reload_and_the_responder_may_be_named(start, 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(600)
 def test_a_response_is_renewed_in_time_and_none_is_sent_after_its_time(start, responder):
     responder.options = ["-nmin", "1"]
     server = start(conf(responder.issue("leaf")))

@@ -16,7 +16,7 @@ import pytest
 
 from ftpclient import Ftp
 from ftpsclient import Ftps, make_certificate, tls_conf
-from servers import AM_ROOT, ROOT, wait_until
+from servers import AM_ROOT, PATIENCE_S, ROOT, wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -60,7 +60,7 @@ def counted(server, into):
     finally:
         if tracer.poll() is None:
             tracer.send_signal(signal.SIGINT)
-        tracer.wait(10)
+        tracer.wait(PATIENCE_S)
         tracer.stderr.close()
     with open(out) as f:
         into.update({name: int(calls) for calls, name in re.findall(r"^\s*(\d+) (\w+)$", f.read(), re.M)})
@@ -209,14 +209,13 @@ KINDS = {
 }
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_middle_of_a_transfer_asks_for_no_memory_and_sets_few_timers(run, kind):
     cls, extra, before, verb, size = KINDS[kind]
     server, counts = run(extra)
     if verb == "RETR":
         server.put("big", os.urandom(6 * MIB) * 16)  # mode z: noise
-    with cls(server.port, user="alice", timeout=20) as c:
+    with cls(server.port, user="alice") as c:
         c.binary()
         if before:
             c.expect(200, before)

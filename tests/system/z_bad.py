@@ -11,7 +11,7 @@ import time
 import pytest
 
 from ftpclient import Closed, Ftp, read_all
-from servers import AM_ROOT, listening, status, wait_until
+from servers import AM_ROOT, PATIENCE_S, listening, status, wait_until
 
 
 def others_still_work(server):
@@ -130,7 +130,7 @@ def test_connections_that_say_nothing(server):
 
 # --- start-up
 
-def fails_to_start(server, pattern, seconds=10):
+def fails_to_start(server, pattern, seconds=PATIENCE_S):
     server.start(wait=False)
     assert server.proc.wait(seconds) != 0
     output = server.output()
@@ -247,7 +247,7 @@ def test_a_killed_server_can_be_started_again(start):
     with Ftp(s.port, user="alice"):
         s.proc.kill()
         s.proc.wait()
-    wait_until(lambda: not [p for p in os.listdir("/proc") if p.isdigit() and s.dir in cmdline(p)], "orphans end", 10)
+    wait_until(lambda: not [p for p in os.listdir("/proc") if p.isdigit() and s.dir in cmdline(p)], "orphans end")
     s.start()
     others_still_work(s)
 
@@ -311,7 +311,7 @@ def test_a_control_connection_lost_as_the_data_connection_comes(start):
             time.sleep(0.1)  # it waits for the data connection
             os.kill(pid, signal.SIGSTOP)
             try:
-                data = socket.create_connection(address, 10)
+                data = socket.create_connection(address, PATIENCE_S)
                 c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 c.close()
                 time.sleep(0.05)

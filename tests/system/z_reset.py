@@ -183,7 +183,7 @@ def test_resets_at_random_moments(start, tmp_path, tls, conf):
             witness, same = refreshed(server, witness, "bob"), refreshed(server, same, "alice")
         gone = set(names) - set(server.processes())
         assert not gone, f"after {rounds} rounds these have ended: {[names[pid] for pid in gone]}"
-        wait_until(lambda: len(connections(server)) <= 2, "the others are gone", 30)
+        wait_until(lambda: len(connections(server)) <= 2, "the others are gone")
         with Ftps(server.port, user="alice") if tls else Ftp(server.port, user="alice") as c:
             assert c.binary().read("RETR small") == b"small\n" * 100
 
