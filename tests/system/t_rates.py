@@ -1,5 +1,6 @@
-"""TransferRate and TransferRateTotal: bytes over time. Bounds from above are tight, as a slow machine only makes transfers
-slower; bounds from below are wide. How exact and cheap it is on a quiet machine says bench/throttle."""
+"""TransferRate and TransferRateTotal: bytes over time. Bounds from above count from before the command, so that a slow
+machine can only make transfers slower; what is to be reached is waited for. How exact and cheap it is on a quiet machine
+says bench/throttle."""
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import zlib
 import pytest
 
 from ftpclient import Ftp, read_all
-from servers import status, wait_until
+from servers import PATIENCE_S, status, wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -26,43 +27,63 @@ def big(server, user="alice", size=50_000_000):
 
 
 class Flow:
-    """Downloads that are read together; .bytes of each and the seconds it took. What came before does not count: on a busy
-    machine it is more than the bounds leave room for."""
+    """Downloads that are read together, each a client and its data connection; .bytes of each since now. began: the first
+    of them, if they are not all counted from their beginnings."""
 
-    def __init__(self, *data):
-        self.data = list(data)
-        while ready := select.select(self.data, [], [], 0)[0]:
-            for s in ready:
-                s.recv(1 << 20)
-        self.bytes = [0] * len(data)
-        self.began = time.monotonic()
+    def __init__(self, *downloads, began=None):
+        self.data = [data for _, data in downloads]
+        self.began = min(c.began for c, _ in downloads) if began is None else began
+        self.early, self.bytes = [0] * len(self.data), [0] * len(self.data)
+        while self.take(self.early, 0):
+            pass
+        self.since = time.monotonic()
+
+    def take(self, into, seconds):
+        ready = select.select(self.data, [], [], seconds)[0]
+        for s in ready:
+            into[self.data.index(s)] += len(s.recv(1 << 20))
+        return ready
 
     def run(self, seconds):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            for s in select.select(self.data, [], [], 0.1)[0]:
-                self.bytes[self.data.index(s)] += len(s.recv(1 << 20))
-        return time.monotonic() - self.began
+            self.take(self.bytes, 0.1)
+        return self
 
-    def check(self, rate, seconds, slack=40 * KIB):
+    def is_below(self, rate, *which, slack=40 * KIB):
+        """Since the command those (or all) have never been faster than the rate together: it is not saved up."""
+        got = sum(self.early[i] + self.bytes[i] for i in which or range(len(self.data)))
+        most = rate * (time.monotonic() - self.began) * 1.02 + slack
+        assert got <= most, (got, most, self.early, self.bytes)
+
+    def comes_to(self, condition):
+        """Sooner or later the bytes are so: a machine that stands still now and then is not to blame."""
+        end = time.monotonic() + PATIENCE_S
+        while not condition(self.bytes):
+            assert time.monotonic() < end, self.bytes
+            self.run(0.5)
+
+    def check(self, rate, slack=40 * KIB):
         """Not faster than the rate, and not much slower."""
-        assert sum(self.bytes) <= rate * seconds * 1.02 + slack, self.bytes
-        assert sum(self.bytes) >= rate * seconds * 0.4, self.bytes
+        self.is_below(rate, slack=slack)
+        self.comes_to(lambda b: sum(b) >= rate * (time.monotonic() - self.since) * 0.4)
 
 
 def retr(c):
-    return c.binary().start("RETR big")
+    c.binary()
+    c.began = time.monotonic()
+    return c.start("RETR big")
 
 
 def test_a_download_is_never_ahead_of_its_rate(start):
     s = start(TransferRate="RETR 300")
     big(s)
     with Ftp(s.port, user="alice") as c, retr(c) as data:
-        began, got = time.monotonic(), 0
+        got = 0
         while got < 600_000:
             got += len(data.recv(1 << 20))
-            assert got <= 300 * KIB * (time.monotonic() - began + 0.15), got
-        assert time.monotonic() - began < 10
+            assert got <= 300 * KIB * (time.monotonic() - c.began + 0.15), got
+        assert time.monotonic() - c.began < 30
 
 
 @pytest.mark.parametrize("command", ["STOR", "APPE"])
@@ -72,7 +93,7 @@ def test_an_upload_takes_its_time(start, command):
     with Ftp(s.port, user="alice") as c:
         began = time.monotonic()
         c.binary().write(f"{command} f", content)
-        assert 400_000 / (300 * KIB) * 0.95 < time.monotonic() - began < 10
+        assert 400_000 / (300 * KIB) * 0.95 < time.monotonic() - began < 30
     with open(s.home("alice", "f"), "rb") as f:
         assert f.read() == content
 
@@ -82,17 +103,18 @@ def test_commands_have_rates_of_their_own(start):
     with Ftp(s.port, user="alice") as c:
         began = time.monotonic()
         c.binary().write("STOR f", b"x" * 1_000_000)
-        assert time.monotonic() - began < 20  # at the rate of APPE it would be a quarter of an hour
+        assert time.monotonic() - began < PATIENCE_S  # at the rate of APPE it would be a quarter of an hour
 
 
 def test_free_bytes_come_at_once(start):
     s = start(TransferRate="RETR 1:500000")
     s.put("f", b"x" * 500_512)
     with Ftp(s.port, user="alice") as c:
-        with c.binary().start("RETR f") as data:
-            began = time.monotonic()
+        c.binary()
+        began = time.monotonic()
+        with c.start("RETR f") as data:
             assert len(read_all(data, 500_000)) == 500_000
-            assert time.monotonic() - began < 20  # paced: 8 minutes
+            assert time.monotonic() - began < PATIENCE_S  # paced: 8 minutes
             assert len(read_all(data)) == 512
             assert time.monotonic() - began > 0.45
         c.expect(226)
@@ -104,7 +126,7 @@ def test_a_rate_of_zero_lifts_that_of_the_scope_around(start):
     with Ftp(s.port, user="alice") as c:
         began = time.monotonic()
         assert len(c.binary().read("RETR fast/f")) == 1_000_000
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < PATIENCE_S  # a quarter of an hour
 
 
 @pytest.mark.parametrize("line, slow", [
@@ -113,12 +135,12 @@ def test_a_rate_of_zero_lifts_that_of_the_scope_around(start):
 def test_a_rate_for_some(start, line, slow):
     s = start(CLASS + f"TransferRate RETR 1 {line}\n")
     for user in ("alice", "bob"):
-        s.put("f", b"x" * 300_000, user=user)
-        with Ftp(s.port, user=user) as c, c.binary().start("RETR f") as data:
+        s.put("big", b"x" * 300_000, user=user)
+        with Ftp(s.port, user=user) as c, retr(c) as data:
             if user in slow:
-                flow = Flow(data)
-                seconds = flow.run(0.5)
-                assert 0 < flow.bytes[0] <= KIB * seconds * 1.02 + 300
+                flow = Flow((c, data)).run(0.5)
+                flow.comes_to(lambda b: b[0] > 0)
+                flow.is_below(KIB, slack=300)
             else:
                 assert len(read_all(data)) == 300_000
 
@@ -153,12 +175,11 @@ def test_a_total_is_shared_by_the_sessions_of_a_user(start):
     big(s, "bob")
     with Ftp(s.port, user="alice") as a, Ftp(s.port, user="alice") as b, Ftp(s.port, user="bob") as c:
         with retr(a) as x, retr(b) as y, retr(c) as z:
-            flow = Flow(x, y, z)
-            seconds = flow.run(2)
-    assert flow.bytes[0] + flow.bytes[1] <= 400 * KIB * seconds * 1.02 + 40 * KIB
-    assert flow.bytes[2] <= 400 * KIB * seconds * 1.02 + 40 * KIB
-    assert flow.bytes[2] > 1.4 * flow.bytes[0]  # who is alone has it alone
-    assert 0.5 < flow.bytes[0] / flow.bytes[1] < 2
+            flow = Flow((a, x), (b, y), (c, z)).run(2)
+            flow.is_below(400 * KIB, 0, 1)
+            flow.is_below(400 * KIB, 2)
+            flow.comes_to(lambda b: b[2] > 1.4 * b[0])  # who is alone has it alone
+            flow.comes_to(lambda b: b[0] < 2 * b[1] and b[1] < 2 * b[0])
 
 
 def users_of_one_class(start, kind):
@@ -173,9 +194,9 @@ def test_a_total_is_shared_across_processes(start, kind):
     s = users_of_one_class(start, kind)
     with Ftp(s.port, user="alice") as a, Ftp(s.port, user="bob") as b, Ftp(s.port, user="carol") as c:
         with retr(a) as x, retr(b) as y, retr(c) as z:
-            flow = Flow(x, y, z)
-            flow.check(600 * KIB, flow.run(2))
-    assert min(flow.bytes) * 2 > max(flow.bytes), flow.bytes
+            flow = Flow((a, x), (b, y), (c, z)).run(2)
+            flow.check(600 * KIB)
+            flow.comes_to(lambda b: min(b) * 2 > max(b))
 
 
 def test_another_class_has_another_total(start):
@@ -183,12 +204,13 @@ def test_another_class_has_another_total(start):
     big(s)
     with Ftp(s.port, user="alice") as a, Ftp(s.port, user="alice", source="127.0.0.2") as b:
         listener = b.binary().listen()
+        b.began = time.monotonic()
         b.expect(150, "RETR big")
         with retr(a) as x, listener, listener.accept()[0] as y:
-            flow = Flow(x, y)
-            seconds = flow.run(2)
-    for n in flow.bytes:
-        assert 300 * KIB * seconds * 0.4 <= n <= 300 * KIB * seconds * 1.02 + 40 * KIB
+            flow = Flow((a, x), (b, y)).run(2)
+            for i in range(2):
+                flow.is_below(300 * KIB, i)
+            flow.comes_to(lambda b: min(b) >= 300 * KIB * (time.monotonic() - flow.since) * 0.4)
 
 
 def test_all_rates_hold_together(start):
@@ -196,11 +218,10 @@ def test_all_rates_hold_together(start):
     big(s)
     big(s, "bob")
     with Ftp(s.port, user="alice") as a, Ftp(s.port, user="bob") as b, retr(a) as x, retr(b) as y:
-        flow = Flow(x, y)
-        seconds = flow.run(2)
-    assert flow.bytes[0] <= 400 * KIB * seconds * 1.02 + 40 * KIB
-    assert flow.bytes[1] <= 150 * KIB * seconds * 1.02 + 40 * KIB
-    assert flow.bytes[0] > 1.5 * flow.bytes[1]
+        flow = Flow((a, x), (b, y)).run(2)
+        flow.is_below(400 * KIB, 0)
+        flow.is_below(150 * KIB, 1)
+        flow.comes_to(lambda b: b[0] > 1.5 * b[1])
 
 
 def test_who_does_not_read_reserves_nothing(start):
@@ -214,22 +235,20 @@ def test_who_does_not_read_reserves_nothing(start):
             b.expect(150, "RETR big")
             with retr(a) as x:
                 def alone():  # when bob's buffers are full
-                    flow = Flow(x)
-                    seconds = flow.run(1)
-                    return flow.bytes[0] > 4000 * KIB * seconds * 0.75
-                wait_until(alone, "alice has the rate for herself", 25)
+                    flow = Flow((a, x)).run(1)
+                    return flow.bytes[0] > 4000 * KIB * (time.monotonic() - flow.since) * 0.75
+                wait_until(alone, "alice has the rate for herself")
 
 
 @pytest.mark.root
 def test_a_killed_process_does_not_wedge_the_others(start):
     s = users_of_one_class(start, "class")
     with Ftp(s.port, user="alice") as a, Ftp(s.port, user="bob") as b, retr(a) as x, retr(b) as y:
-        Flow(x, y).run(0.5)
+        both = Flow((a, x), (b, y)).run(0.5)
         bob = [p for p in s.processes() if status(p)["Uid"].split()[0] == "20002"]
         os.kill(bob[0], signal.SIGKILL)
         wait_until(lambda: bob[0] not in s.processes(), "bob's process is gone")
-        flow = Flow(x)
-        flow.check(600 * KIB, flow.run(1.5), 100 * KIB)
+        Flow((a, x), began=both.since).run(1.5).check(600 * KIB, 100 * KIB)
 
 
 def test_uploads_share_a_total(start):
@@ -245,7 +264,7 @@ def test_uploads_share_a_total(start):
         for c in (a, b):
             c.expect(226)
         assert time.monotonic() - began >= 600_000 / (400 * KIB) * 0.9
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < PATIENCE_S
 
 
 def test_abor_is_quick_in_a_crowd(start):
@@ -257,7 +276,7 @@ def test_abor_is_quick_in_a_crowd(start):
             c.send("ABOR")
             c.expect(426)
             c.expect(226)
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < PATIENCE_S  # not after the transfer: half a day
 
 
 def test_ftpwho_shows_the_limit_in_force(start):
@@ -289,16 +308,12 @@ def test_new_numbers_count_for_a_running_transfer(start, line, by_signal):
                 assert "0 rates changed" in rates(s)
             began = time.monotonic()
             read_all(data)
-            assert time.monotonic() - began < 20  # at the old number: 6 minutes
+            assert time.monotonic() - began < PATIENCE_S  # at the old number: 6 minutes
         c.expect(226)
         s.configure(line % 5 + "\n")  # and the next transfer has the number of its time
         rates(s)
         with retr(c) as data:
-            began, got = time.monotonic(), 0
-            while time.monotonic() < began + 1:
-                if select.select([data], [], [], 0.1)[0]:
-                    got += len(data.recv(1 << 20))
-            assert got <= 5 * KIB * 2
+            Flow((c, data)).run(1).is_below(5 * KIB, slack=5 * KIB)
 
 
 def test_lines_that_come_or_go_wait_for_a_reload(start):
@@ -340,9 +355,9 @@ def test_a_total_outlives_a_reload(start):
         s.reload()
         wait_until(lambda: "configuration 2 is in force" in s.text("system.log"), "the reload")
         with Ftp(s.port, user="alice") as b, retr(b) as y:
-            flow = Flow(x, y)
-            flow.check(400 * KIB, flow.run(2))
-    assert min(flow.bytes) * 2 > max(flow.bytes), flow.bytes
+            flow = Flow((a, x), (b, y)).run(2)
+            flow.check(400 * KIB)
+            flow.comes_to(lambda b: min(b) * 2 > max(b))
 
 
 @pytest.mark.parametrize("command", ["RETR", "STOR"])
@@ -360,4 +375,4 @@ def test_under_mode_z_the_bytes_on_the_network_count(start, command):
                 with open(s.home("alice", "g"), "rb") as f:
                     assert f.read() == content
             seconds = time.monotonic() - began
-        assert seconds < 20 if quick else seconds > 300_000 / (200 * KIB) * 0.95
+        assert seconds < PATIENCE_S if quick else seconds > 300_000 / (200 * KIB) * 0.95
