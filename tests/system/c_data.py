@@ -10,7 +10,7 @@ import time
 import pytest
 
 from ftpclient import Closed, Ftp, read_all
-from servers import PATIENCE_S, free_port, wait_until
+from servers import PATIENCE_S, claim, free_ports, wait_until
 
 BIG = 50_000_000
 
@@ -169,13 +169,14 @@ def test_client_that_connects_after_150(c):
 
 
 def test_passive_ports_range(start):
-    s = start(PassivePorts="31000 31003")
+    first = free_ports(4)
+    s = start(PassivePorts=f"{first} {first + 3}")
     with contextlib.ExitStack() as stack:
         seen = set()
         for _ in range(4):
             c = stack.enter_context(Ftp(s.port, user="alice"))
             seen.add(c.pasv()[1])
-        assert seen == set(range(31000, 31004))
+        assert seen == set(range(first, first + 4))
         fifth = stack.enter_context(Ftp(s.port, user="alice"))
         assert fifth.pasv()[1] not in seen
 
@@ -235,7 +236,7 @@ def test_allow_foreign_address(start):
 def test_root_revoke_off_uses_the_port_below(start):
     """RootRevoke off: the source port of active connections is the control port less one, through master."""
     s = start.prepare()
-    s.port = next(p for p in range(921, 1000) if not taken(p) and not taken(p - 1))
+    s.port = next(p for p in range(921, 1000, 2) if claim(p) and claim(p - 1))
     s.configure("RootRevoke off\n")
     s.start()
     s.put("f", b"x")
@@ -253,28 +254,17 @@ def test_root_revoke_off_uses_the_port_below(start):
 def test_the_port_below_serves_one_address_again_and_again(start):
     """The connection before is in TIME_WAIT on the same four numbers; the server waits for it, or says 425, and goes on."""
     s = start.prepare()
-    while taken(s.port - 1):
-        s.port = free_port()
+    s.port = free_ports(2) + 1
     s.configure("RootRevoke on\n")
     s.start()
     s.put("f", b"x")
-    with Ftp(s.port, user="alice", timeout=25) as c, c.listen() as listener:
+    with Ftp(s.port, user="alice") as c, c.listen() as listener:
         for _ in range(4):
             c.expect(150, "RETR f")
             with listener.accept()[0] as data:
                 assert data.getpeername()[1] == s.port - 1
                 assert read_all(data) == b"x"
             c.expect(226)
-
-
-def taken(port):
-    with socket.socket() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            s.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
 
 
 # --- content

@@ -456,6 +456,7 @@ def hand_over(s, own):
 
 def bound(address, port, family=socket.AF_INET, both=False):
     x = socket.socket(family)
+    x.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of who had the port before may still be known
     if family == socket.AF_INET6:
         x.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
     x.bind((address, port))

@@ -64,19 +64,30 @@ def reserve(port):
     return True
 
 
+def claim(port):
+    """Is the TCP port free, and ours from now on?"""
+    if not reserve(port):
+        return False
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
 def free_port():
     """A free TCP port below the range that the kernel gives to clients and passive listeners."""
+    return free_ports(1)
+
+
+def free_ports(count):
+    """The first of so many in a row."""
     while True:
-        port = random.randrange(20000, 30000)
-        if not reserve(port):
-            continue
-        with socket.socket() as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+        first = random.randrange(20000, 30001 - count)
+        if all(claim(port) for port in range(first, first + count)):
+            return first
 
 
 def listening(port):
