@@ -619,9 +619,13 @@ def test_unknown_user_takes_as_long_as_a_wrong_password(shared):
             c.expect(530, "PASS wrong")
             return time.monotonic() - began
     seconds("alice")
-    known = min(seconds("alice") for _ in range(5))
-    unknown = min(seconds("nosuchuser") for _ in range(5))
-    assert abs(known - unknown) < max(0.05, known * 0.5)
+    known, unknown = [], []
+    for _ in range(20):  # the best of each: a machine that stood still makes an answer late, none comes early
+        known.append(seconds("alice"))
+        unknown.append(seconds("nosuchuser"))
+        if len(known) >= 5 and abs(min(known) - min(unknown)) < 0.05:
+            return
+    assert False, (known, unknown)
 
 
 @pytest.mark.parametrize("line", ["GET / HTTP/1.1", "EHLO example.org", "SSH-2.0-test"])

@@ -738,13 +738,13 @@ def test_timeout_idle(start):
 
 
 def test_idle_is_put_off_by_a_command(start):
-    s = start(TimeoutIdle="2")
+    s = start(TimeoutIdle="4")
     with Ftp(s.port, user="alice") as c:
         began = time.monotonic()
-        while time.monotonic() - began < 3:
+        while time.monotonic() - began < 5:
             c.expect(200, "NOOP")
             time.sleep(0.3)
-        expect_421(c, r"Idle timeout \(2 seconds\): closing control connection")
+        expect_421(c, r"Idle timeout \(4 seconds\): closing control connection")
 
 
 def test_timeout_no_transfer(start):
@@ -909,10 +909,9 @@ def test_transfer_rate(start, command):
         else:
             c.write("STOR g", content)
         seconds = time.monotonic() - began
-    assert 1_000_000 / 409_600 * 0.85 < seconds < 1_000_000 / 409_600 * 1.5
+    assert 1_000_000 / 409_600 * 0.85 < seconds < 1_000_000 / 409_600 * 4
 
 
-@pytest.mark.alone
 @pytest.mark.ours
 def test_abor_is_quick_at_a_low_rate(start):
     s = start(TransferRate="RETR 1")
@@ -923,7 +922,7 @@ def test_abor_is_quick_at_a_low_rate(start):
             began = time.monotonic()
             c.send("ABOR")
             two_replies(c)
-            assert time.monotonic() - began < 1.0
+            assert time.monotonic() - began < PATIENCE_S  # not after the transfer: a quarter of an hour
 
 
 @pytest.mark.ours
