@@ -133,7 +133,7 @@ def test_extended_log(start, form, line, expected):
     s.put("f", b"12345")
     with Ftp(s.port, user="alice") as c:
         c.binary()
-        before = len(wait_until(lambda: s.text("ext.log").splitlines() or None, "some lines"))
+        before = len(wait_until(lambda: (lambda x: x if len(x) >= 3 else None)(s.text("ext.log").splitlines()), "USER, PASS and TYPE"))
         c.cmd(line)
         found = wait_until(lambda: s.text("ext.log").splitlines()[before:] or None, "one more line")
     assert re.fullmatch(expected, found[-1]), found
@@ -200,7 +200,7 @@ def ftpwho(server, *options):
 def busy(start):
     """A server with one download at a low rate, one upload, one idle session and one before login."""
     s = start(TransferRate="RETR,STOR 100")
-    s.put("slow.bin", os.urandom(3_000_000))
+    s.put("slow.bin", os.urandom(12_000_000))  # two minutes
     down, up, idle, early = (Ftp(s.port, user=u) for u in ("alice", "bob", "carol", None))
     down_data = down.binary().start("RETR slow.bin")
     assert down_data.recv(1000)
@@ -443,7 +443,7 @@ def test_the_port_is_opened_last(start):
 @pytest.mark.ours
 def test_a_stopping_daemon_leaves_the_files_of_the_next_one(start):
     first = start(TransferRate="RETR 1000")
-    os.truncate(first.put("f"), 30_000_000)
+    os.truncate(first.put("f"), 300_000_000)
     with Ftp(first.port, user="alice") as c:
         with c.binary().start("RETR f"):
             assert ctl(first, "shutdown", "graceful").returncode == 0

@@ -1,5 +1,6 @@
 """What ftpwho and ftptop say while transfers run: a percentage, a finite rate and the path, on every path, at any
 moment."""
+import contextlib
 import json
 import os
 import re
@@ -136,10 +137,13 @@ def test_ftptop_during_a_download_throttled_by_its_client(start):
     sparse(s, "big", 40 * MB)
     stop = threading.Event()
 
-    def read_slowly(data):
-        while not stop.is_set() and data.recv(100_000):
+    def read_slowly(data):  # but never to the end: the tool may take its time
+        got = 0
+        while not stop.is_set():
+            got += len(data.recv(40_000)) if got < 30 * MB else 0
             stop.wait(0.02)
     with Ftp(s.port, user="alice") as c, begin(c.binary(), "RETR big") as data:
+        wait_until(lambda: row(s).get("rate_bps"), "the first record")  # 250 ms after the start
         reader = threading.Thread(target=read_slowly, args=(data,))
         reader.start()
         try:
@@ -151,8 +155,7 @@ def test_ftptop_during_a_download_throttled_by_its_client(start):
     assert len(found) == 12, text
     percents = [int(p) for _, p in found]
     assert percents == sorted(percents) and percents[-1] > percents[0], percents
-    rates = [float(r) for r, _ in found if r != "-"]
-    assert len(rates) >= 8 and min(rates) > 0, found  # "-" until the first record, 250 ms after the start
+    assert min(float(r) for r, _ in found) > 0, found
 
 
 # --- every path
@@ -234,6 +237,7 @@ def test_a_download_tells_percent_rate_and_path(start, _name, conf, before, file
         assert ("transfer_completed" in r and 0 < int(r["transfer_completed"]) <= 100) == sized, r
         assert 0 < r["acked_bytes"] <= r["transfer_bytes"], r
         assert f"source: {source}" in who(s, "-v")
+        wait_until(lambda: w.seen or w.problem, "the other tool has seen it")
         read_all(data)
         data.close()
         c.expect(226)
@@ -260,8 +264,9 @@ def test_an_upload_tells_rate_and_path_and_percent_if_announced(start, name, kin
         if size:
             c.expect((200, 202), f"ALLO {size}")
         with c.start("STOR up") as data:
-            data.sendall(pack(b"line of it\n" * (MB // 11)))
-            r = wait_until(lambda: row(s) if row(s).get("transfer_bytes", 0) > 900_000 else None, "most of a million")
+            text = b"line of it\n" * (MB // 11)
+            data.sendall(pack(text))
+            r = wait_until(lambda: row(s) if row(s).get("transfer_bytes", 0) >= len(text) else None, "a million bytes")
             assert r["uploading"] is True and r["rate_bps"] > 0, r
             assert r["source"] in ({"deflate"} if name == "deflate" else {"copy", "splice"}), r
             assert "acked_bytes" not in r and r.get("transfer_size") == size, r
@@ -355,22 +360,28 @@ def test_noop_and_stat_leave_the_transfer_in_sight(start):
 
 # --- how often
 
+def drain(sock):
+    with contextlib.suppress(ConnectionError):
+        while sock.recv(1 << 20):
+            pass
+
+
 def test_records_are_250_ms_apart_or_more(start):
     """A record costs a system call: not one a slice."""
     s = start(TransferRate="RETR 4000:0")
-    s.put("f", b"x" * (8 * MB))
+    sparse(s, "f", 400 * MB)
     times = set()
     with Ftp(s.port, user="alice") as c:
         with c.binary().start("RETR f") as data:
-            reader = threading.Thread(target=read_all, args=(data,))
+            reader = threading.Thread(target=drain, args=(data,))
             reader.start()
-            while reader.is_alive():
-                r = row(s)
-                if "transfer_duration_ms" in r and r["transfer_bytes"] < 8 * MB:
-                    times.add(r["transfer_duration_ms"])
+            while len(times) < 6 and reader.is_alive():
+                times.add(row(s).get("transfer_duration_ms", 0))
                 time.sleep(0.01)
+            c.send("ABOR")
             reader.join()
-        c.expect(226)
-    times = sorted(times)
-    assert len(times) >= 3, times
+            c.expect(426)
+            c.expect(226)
+    times = sorted(times - {0})
+    assert len(times) >= 5, times
     assert all(b - a >= 250 for a, b in zip(times, times[1:])), times
