@@ -123,9 +123,9 @@ EVENTS = [("EmptyPassword", "AllowEmptyPasswords off\n", lambda s: login_fails(s
           ("UnhandledCommand", "", unknown_command_before_login),
           ("UnhandledCommand", "", unknown_command_after_login),
           ("MaxCommandRate", "MaxCommandRate 4 30\n", too_many_commands),
-          ("TimeoutLogin", "TimeoutLogin 1\n", waits_for_the_end),
-          ("TimeoutIdle", "TimeoutIdle 1\n", lambda s: waits_for_the_end(s, "alice")),
-          ("TimeoutNoTransfer", "TimeoutNoTransfer 1\n", lambda s: waits_for_the_end(s, "alice"))]
+          ("TimeoutLogin", "TimeoutLogin 5\n", waits_for_the_end),
+          ("TimeoutIdle", "TimeoutIdle 3\n", lambda s: waits_for_the_end(s, "alice")),
+          ("TimeoutNoTransfer", "TimeoutNoTransfer 3\n", lambda s: waits_for_the_end(s, "alice"))]
 
 
 @pytest.mark.parametrize("event, conf, offend", EVENTS, ids=[f"{e[0]}-{i}" for i, e in enumerate(EVENTS)])

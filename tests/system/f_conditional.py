@@ -384,7 +384,7 @@ def test_extended_log_of_a_user(start):
         with client(s, user) as c:
             c.expect(257, f"MKD of-{user}")
             c.quit()
-    wait_until(lambda: s.text("alice.log"), "the line is written")
+    wait_until(lambda: s.text("alice.log") and s.text("all.log").count("\n") == 2, "the lines are written")
     assert s.text("alice.log") == "alice MKD\n"
     assert s.text("all.log") == "bob MKD\nalice MKD\n"
 

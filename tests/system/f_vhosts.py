@@ -373,7 +373,7 @@ def test_DynMasqRefresh_looks_names_up_again(start, tmp_path):
         with open(hosts, "w") as f:  # the same file: it is mounted
             f.write("127.0.0.1 localhost\n198.51.100.7 nat.example\n")
         wait_until(lambda: "(198,51,100,7," in c.expect(227, "PASV").text, "the new address in a session that runs")
-        assert "MasqueradeAddress 'nat.example' is 198.51.100.7" in s.text("system.log")
+        wait_until(lambda: "MasqueradeAddress 'nat.example' is 198.51.100.7" in s.text("system.log"), "the line in the log")
         with open(hosts, "w") as f:
             f.write("127.0.0.1 localhost\n")
         wait_until(lambda: "'nat.example' cannot be looked up, keeping" in s.text("system.log"), "the failed look-up")

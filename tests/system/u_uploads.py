@@ -304,8 +304,8 @@ def test_a_cut_upload_leaves_a_beginning_and_no_descriptor(start, how):
             got = content_of(s.home("alice", name)) if size_of(s.home("alice", name)) > 0 else b""
             assert content.startswith(got) and len(got) <= cut
             assert how != "close" or len(got) == cut
-        wait_until(lambda: len(json.loads(s.tool("ftpwho", "-f", s.path("run", "scoreboard"), "-o", "json").stdout)
-                               ["connections"]) == 1, "the others are gone")
+            wait_until(lambda: len(json.loads(s.tool("ftpwho", "-f", s.path("run", "scoreboard"), "-o", "json").stdout)
+                                   ["connections"]) == 1, "the other is gone")
         if AM_ROOT:
             descriptors, pipes = pipes_of(pid)
             assert pipes - own in (2, 4), "no more pipes than there were slices at a time"
