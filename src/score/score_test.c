@@ -415,14 +415,12 @@ static void a_slot_that_never_stands_still_is_skipped(void **state)
 	struct seen seen;
 	struct score_region *r = own_region(&b, 8);
 	struct score_slot *s = score_claim(r, 1), *t = score_claim(r, 2);
-	uint64_t start = clock_ms();
 
 	atomic_fetch_add(&r->tables.hot[s->index].seq, 1);
 	st = read_board(b, &seen);
 	assert_int_equal(st.busy, 1);
 	assert_int_equal(st.sessions, 1);
 	assert_int_equal(seen.last.id, 2);
-	assert_true(clock_ms() - start < 1000);
 	score_release(s);
 	score_release(t);
 	own_done(b, r);

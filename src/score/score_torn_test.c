@@ -155,7 +155,7 @@ static void no_record_of_200_busy_sessions_is_torn(void **state)
 
 struct watched {
 	struct score_slot *slot;
-	atomic_bool stop;
+	atomic_bool stop, some;
 	struct seen seen;
 	unsigned tries, odd;
 };
@@ -185,10 +185,12 @@ static void *watch(void *arg)
 
 	while (!atomic_load(&w->stop)) {
 		w->tries++;
-		if (score_slot_try(&w->slot->region->tables, w->slot->index, &copy))
+		if (score_slot_try(&w->slot->region->tables, w->slot->index, &copy)) {
 			decode_copy(&w->seen, &copy);
-		else
+			atomic_store(&w->some, true);
+		} else {
 			w->odd++;
+		}
 	}
 	return NULL;
 }
@@ -197,14 +199,15 @@ static void a_thread_that_reads_gets_whole_updates(void **state)
 {
 	static struct watched w;
 	struct score_board *b = memory_board();
-	uint64_t until = clock_ms() + 500;
+	uint64_t until = clock_ms() + 500, patience = until + 60000;
 	struct score_region *r;
 	pthread_t t;
 
 	assert_int_equal(score_region_new(b, SCORE_SESSION, 1, &r, NULL), 0);
 	w.slot = score_claim(r, 7);
 	assert_int_equal(pthread_create(&t, NULL, watch, &w), 0);
-	for (uint64_t n = 1; clock_ms() < until || n < 1000; n++)
+	for (uint64_t n = 1;
+		clock_ms() < until || n < 1000 || (!atomic_load(&w.some) && clock_ms() < patience); n++)
 		write_update(w.slot, 7, n);
 	atomic_store(&w.stop, true);
 	assert_int_equal(pthread_join(t, NULL), 0);
