@@ -26,7 +26,7 @@
 #include "ipc/chan.h"
 #include "log/log_file.h"
 
-#define WAIT_MS 10000
+#define WAIT_MS 60000
 
 static pid_t pid;
 static struct ftp_config *config;

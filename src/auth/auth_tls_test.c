@@ -149,7 +149,7 @@ static int reply(struct ipc_chan *c, struct ipc_msg *m)
 	int r;
 
 	while ((r = ipc_recv(c, &scratch, m)) == 0)
-		assert_int_equal(poll(&p, 1, 10000), 1);
+		assert_int_equal(poll(&p, 1, 60000), 1);
 	return r;
 }
 

@@ -21,6 +21,8 @@
 #include "login/secure.h"
 #include "tls/tls_test_fixture.h"
 
+#define WAIT_MS 60000 /* for anything that should happen at once */
+
 struct fixture {
 	uv_loop_t loop;
 	struct relay_table table;
@@ -88,7 +90,7 @@ static void session_gets(struct fixture *f, const char *text)
 	size_t n = strlen(text), at = 0;
 	char got[256];
 
-	for (uint64_t end = clock_ms() + 5000; at < n && clock_ms() < end;) {
+	for (uint64_t end = clock_ms() + WAIT_MS; at < n && clock_ms() < end;) {
 		ssize_t k = recv(f->session, got + at, n - at, MSG_DONTWAIT);
 
 		if (k > 0)
@@ -106,7 +108,7 @@ static void session_gets_end(struct fixture *f)
 {
 	char got;
 
-	for (uint64_t end = clock_ms() + 5000; clock_ms() < end; turn(f)) {
+	for (uint64_t end = clock_ms() + WAIT_MS; clock_ms() < end; turn(f)) {
 		ssize_t k = recv(f->session, &got, 1, MSG_DONTWAIT);
 
 		assert_int_not_equal(k, 1);
@@ -142,7 +144,7 @@ static void client_gets(struct fixture *f, const char *text)
 	size_t n = strlen(text), at = 0;
 	char got[256];
 
-	for (uint64_t end = clock_ms() + 5000; at < n && clock_ms() < end; turn(f)) {
+	for (uint64_t end = clock_ms() + WAIT_MS; at < n && clock_ms() < end; turn(f)) {
 		int k = SSL_read(f->p.client, got + at, (int)(n - at));
 
 		if (k > 0)
@@ -156,7 +158,7 @@ static void client_hears_close(struct fixture *f)
 {
 	char got;
 
-	for (uint64_t end = clock_ms() + 5000; clock_ms() < end; turn(f)) {
+	for (uint64_t end = clock_ms() + WAIT_MS; clock_ms() < end; turn(f)) {
 		assert_true(SSL_read(f->p.client, &got, 1) <= 0);
 		if ((SSL_get_shutdown(f->p.client) & SSL_RECEIVED_SHUTDOWN) != 0)
 			return;
@@ -175,7 +177,7 @@ static void client_gets_clear(struct fixture *f, const char *text)
 	size_t n = strlen(text), at = 0;
 	char got[256];
 
-	for (uint64_t end = clock_ms() + 5000; at < n && clock_ms() < end; turn(f)) {
+	for (uint64_t end = clock_ms() + WAIT_MS; at < n && clock_ms() < end; turn(f)) {
 		ssize_t k = recv(f->p.fds[1], got + at, n - at, MSG_DONTWAIT);
 
 		if (k > 0)
@@ -187,7 +189,7 @@ static void client_gets_clear(struct fixture *f, const char *text)
 
 static void relay_ends(struct fixture *f)
 {
-	for (uint64_t end = clock_ms() + 5000; f->table.count > 0 && clock_ms() < end;)
+	for (uint64_t end = clock_ms() + WAIT_MS; f->table.count > 0 && clock_ms() < end;)
 		turn(f);
 	assert_int_equal(f->table.count, 0);
 }
@@ -400,7 +402,7 @@ static void nothing_is_lost(move_fn *sends, move_fn *takes)
 	bool full = false;
 	ssize_t k;
 
-	for (uint64_t end = clock_ms() + 20000; got < MUCH && clock_ms() < end; turn(f)) {
+	for (uint64_t end = clock_ms() + WAIT_MS; got < MUCH && clock_ms() < end; turn(f)) {
 		for (size_t i = 0; i < sizeof(bytes); i++)
 			bytes[i] = pattern(said + i);
 		if (said < MUCH) {
@@ -445,7 +447,7 @@ static void ccc_while_the_client_does_not_read_loses_nothing(void **state)
 	}
 	relay_clear(&f->table, 7);
 	turn(f);
-	for (uint64_t end = clock_ms() + 10000; got < said && clock_ms() < end; turn(f)) {
+	for (uint64_t end = clock_ms() + WAIT_MS; got < said && clock_ms() < end; turn(f)) {
 		int k = SSL_read(f->p.client, bytes, sizeof(bytes));
 
 		got += k > 0 ? (size_t)k : 0;

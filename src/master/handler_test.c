@@ -410,7 +410,7 @@ static void let_give(void)
 	while (added != NULL) {
 		struct pollfd p = {.fd = added->fd, .events = POLLIN};
 
-		assert_int_equal(poll(&p, 1, 20000), 1);
+		assert_int_equal(poll(&p, 1, 60000), 1);
 		added->fn(added->arg, EPOLLIN);
 	}
 }

@@ -114,18 +114,21 @@ static void a_silent_auth_is_asked_only_once(void **state)
 
 	names_user(0, 666, text);
 	assert_string_equal(text, "666");
-	assert_in_range(clock_ms() - begin, 1900, 6000);
+	assert_in_range(clock_ms() - begin, 1900, 60000);
 	begin = clock_ms();
 	for (unsigned id = 2000; id < 2100; id++)
 		names_user(0, id, text);
 	assert_string_equal(text, "2099");
-	assert_in_range(clock_ms() - begin, 0, 1000);
+	assert_in_range(clock_ms() - begin, 0, 60000); /* and not 200 s */
 	assert_int_equal(asked, 1);
 }
+
+static atomic_bool answered;
 
 static void *ask_about_666(void *arg)
 {
 	names_user(2, 666, arg);
+	answered = true;
 	return NULL;
 }
 
@@ -134,14 +137,12 @@ static void a_new_channel_does_not_wait_for_a_question(void **state)
 {
 	pthread_t asker, old_auth = auth_thread;
 	char text[NAMES_TEXT_SIZE], other[NAMES_TEXT_SIZE];
-	uint64_t begin;
 
 	assert_int_equal(pthread_create(&asker, NULL, ask_about_666, text), 0);
 	while (asked == 0)
 		usleep(1000);
-	begin = clock_ms();
 	assert_int_equal(auth_start(NULL), 0);
-	assert_in_range(clock_ms() - begin, 0, 1000);
+	assert_false(answered); /* which takes two seconds */
 	assert_int_equal(pthread_join(asker, NULL), 0);
 	assert_string_equal(text, "666");
 	names_user(3, 1000, other); /* not in the cache: the new channel is asked, at once */

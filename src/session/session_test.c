@@ -26,7 +26,7 @@
 #include "ipc/chan.h"
 #include "session/proc.h"
 
-#define WAIT_MS 8000 /* for anything that should happen at once */
+#define WAIT_MS 60000 /* for anything that should happen at once */
 #define BIG     (24 * 1024 * 1024)
 
 struct fake {
@@ -217,6 +217,18 @@ static void assert_file(struct fake *f, const char *name, const char *want)
 		assert_string_equal(got, want);
 	}
 	free(got);
+}
+
+/* Until it has that many bytes. */
+static void wait_file(struct fake *f, const char *name, size_t size)
+{
+	uint64_t until = clock_ms() + WAIT_MS;
+	size_t len = 0;
+
+	do {
+		(void)usleep(1000);
+		free(file_get(f, name, &len));
+	} while (len < size && clock_ms() < until);
 }
 
 static char *big_data(void)
@@ -764,7 +776,7 @@ static void hidden_store_and_broken_upload(void **state)
 	fd = data_connect(c);
 	say(c, "STOR h", "150");
 	assert_int_equal(send(fd, "part", 4, 0), 4);
-	(void)usleep(100000);
+	wait_file(f, ".in.h.", 4);
 	assert_file(f, ".in.h.", "part");
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard), 0);
 	fd_close(&fd);
@@ -1016,7 +1028,7 @@ static void rate_limits_a_download(void **state)
 	say(c, "TYPE I", "200");
 	begin = clock_ms();
 	assert_download(c, "RETR f", "150", big, 300000);
-	assert_in_range(clock_ms() - begin, 1300, 1900);
+	assert_in_range(clock_ms() - begin, 1300, 10000);
 	client_free(c);
 	fake_stop(f);
 	free(big);
@@ -1076,9 +1088,9 @@ static void timeouts(void **state)
 	int fd;
 
 	file_put(f, "big", big, BIG);
-	fake_start(f, "TimeoutIdle 1\nTimeoutStalled 1\n");
+	fake_start(f, "TimeoutIdle 3\nTimeoutStalled 1\n");
 	c = client_ready(f);
-	expect(c, "421 Idle timeout (1 seconds): closing control connection");
+	expect(c, "421 Idle timeout (3 seconds): closing control connection");
 	expect_closed(c);
 	client_free(c);
 	c = client_ready(f);
@@ -1150,7 +1162,7 @@ static void rein_gives_the_client_back(void **state)
 	c = client_ready(f);
 	f->back_fd = -1;
 	put(c, "REIN\r\nNOOP\r\n");
-	for (int i = 0; i < 500 && f->back_fd < 0; i++) {
+	for (int i = 0; i < WAIT_MS / 10 && f->back_fd < 0; i++) {
 		fake_serve(f);
 		(void)usleep(10000);
 	}
@@ -1272,17 +1284,23 @@ static void limits_on_time_and_rate(void **state)
 	struct fake *f = *state;
 	struct client *c;
 	uint64_t begin;
+	bool at_once = false;
 
-	fake_start(f, "TimeoutNoTransfer 2\nMaxCommandRate 5 1\n");
+	fake_start(f, "TimeoutNoTransfer 5\nMaxCommandRate 5 1\n");
 	c = client_ready(f);
-	begin = clock_ms();
-	put(c, "NOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nTYPE I\r\n");
-	for (int i = 0; i < 5; i++)
-		expect(c, "200 NOOP");
-	assert_true(clock_ms() - begin < 700);
-	expect(c, "200 Type"); /* delayed, not refused */
-	assert_true(clock_ms() - begin >= 900);
-	expect(c, "421 No transfer timeout (2 seconds): closing control connection");
+	for (int turn = 0; turn < 2 && !at_once; turn++) { /* a machine may stand still, but not each time */
+		if (turn > 0)
+			(void)usleep(1100000); /* none of them counts any more */
+		begin = clock_ms();
+		put(c, "NOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nTYPE I\r\n");
+		for (int i = 0; i < 5; i++)
+			expect(c, "200 NOOP");
+		at_once = clock_ms() - begin < 700;
+		expect(c, "200 Type"); /* delayed, not refused */
+		assert_true(clock_ms() - begin >= 900);
+	}
+	assert_true(at_once);
+	expect(c, "421 No transfer timeout (5 seconds): closing control connection");
 	expect_closed(c);
 	client_free(c);
 	fake_stop(f);

@@ -299,7 +299,7 @@ static void await_words(int fd, const char *words)
 	size_t n = strlen(output);
 
 	while (strstr(output, words) == NULL) {
-		ssize_t k = poll(&p, 1, 10000) > 0 ? read(fd, output + n, sizeof(output) - n - 1) : -1;
+		ssize_t k = poll(&p, 1, 60000) > 0 ? read(fd, output + n, sizeof(output) - n - 1) : -1;
 
 		if (k <= 0)
 			fail_msg("no '%s' in: %s", words, output);
@@ -316,7 +316,7 @@ static void await_end(int fd)
 	ssize_t k;
 
 	do {
-		assert_true(poll(&p, 1, 10000) > 0);
+		assert_true(poll(&p, 1, 60000) > 0);
 		k = read(fd, output + n, sizeof(output) - n - 1); /* EIO at the end */
 		n += k > 0 ? (size_t)k : 0;
 	} while (k > 0);

@@ -420,7 +420,7 @@ static void stars_do_not_explode(void **state)
 		strcat(pattern, "*a");
 	strcat(pattern, "*b");
 	assert_string_equal(matches(t, "/", pattern), "");
-	assert_true(clock_ms() - begin < 5000);
+	assert_true(clock_ms() - begin < 60000); /* and not for ever */
 }
 
 static void glob_text_is_recognised(void **state)

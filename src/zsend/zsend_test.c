@@ -228,7 +228,7 @@ static void tcp_reset(struct fds *f)
 	assert_int_equal(setsockopt(sv[1], SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
 	close(sv[1]);
 	pfd = (struct pollfd){.fd = sv[0], .events = POLLIN};
-	assert_int_equal(poll(&pfd, 1, 2000), 1);
+	assert_int_equal(poll(&pfd, 1, 60000), 1);
 }
 static void tcp_reset_seen(struct fds *f)
 {
