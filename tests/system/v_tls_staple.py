@@ -254,9 +254,9 @@ def test_a_response_is_renewed_in_time_and_none_is_sent_after_its_time(start, re
     responder.options = ["-nmin", "1"]
     server = start(conf(responder.issue("leaf")))
     wait_until(lambda: seen(server.port) == "good", "the response")
-    wait_until(lambda: responder.asked >= 2, "the second question", seconds=50)
+    wait_until(lambda: responder.asked >= 2, "the second question", seconds=200)
     responder.answer = lambda q: b"no"
-    wait_until(lambda: seen(server.port) == "trylater", "the end of the response's time", seconds=80)
+    wait_until(lambda: seen(server.port) == "trylater", "the end of the response's time", seconds=200)
 
 
 def test_what_cannot_work_is_said_by_t(start, responder, tmp_path):
