@@ -173,6 +173,47 @@ static struct access_dir *dir_new(struct session *s, const char *dir, const char
 	return d;
 }
 
+/* The directories from the root down to real, one a call; *at is 0 at first. below: real is one of them. */
+static bool next_dir(const char *real, bool below, size_t *at, char ret_dir[VFS_PATH_SIZE])
+{
+	size_t n = *at;
+
+	if (n == 0) {
+		n = 1;
+	} else {
+		if (real[n] == '\0')
+			return false;
+		n += real[n] == '/';
+		n += strcspn(real + n, "/");
+		if (real[n] == '\0' && !below)
+			return false;
+	}
+	memcpy(ret_dir, real, n);
+	ret_dir[n] = '\0';
+	*at = n;
+	return true;
+}
+
+/* False: such a name would be longer than any path. */
+static bool file_of(const char *dir, char ret_file[VFS_PATH_SIZE])
+{
+	return (size_t)snprintf(ret_file, VFS_PATH_SIZE, "%s/.ftpaccess", dir[1] ? dir : "") < VFS_PATH_SIZE;
+}
+
+/* Is there nothing of that name, as far as the kernel knows without a disk? */
+static bool level_empty(const struct session *s, const char *dir)
+{
+	char file[VFS_PATH_SIZE];
+	int fd;
+
+	if (!file_of(dir, file))
+		return true;
+	fd = vfs_open(s->root, file, O_PATH, 0, VFS_CACHED | VFS_NOLINKS | VFS_NOFOLLOW);
+	if (fd >= 0)
+		fd_close(&fd);
+	return fd == -ENOENT || fd == -EAGAIN;
+}
+
 /* The .ftpaccess of one directory over *base_ref (its scope, or base). 0 with *ref moved on when there is
  * one; -EAGAIN. */
 static int level_apply(struct session *s, const char *dir, const struct ftp_scope *base, unsigned flags,
@@ -183,7 +224,7 @@ static int level_apply(struct session *s, const char *dir, const struct ftp_scop
 	struct statx st;
 	int r;
 
-	if ((size_t)snprintf(file, sizeof file, "%s/.ftpaccess", dir[1] ? dir : "") >= sizeof file)
+	if (!file_of(dir, file))
 		return 0;
 	r = vfs_lstat(s->root, file, (flags & VFS_CACHED) | VFS_NOLINKS,
 		STATX_TYPE | STATX_SIZE | STATX_INO | STATX_MTIME | STATX_CTIME, &st);
@@ -213,21 +254,15 @@ static int levels_apply(struct session *s, const char *real, mode_t type, const 
 	unsigned flags, struct access_dir **ret_ref)
 {
 	char dir[VFS_PATH_SIZE];
-	size_t len = strlen(real);
 	bool below = type == 0 || S_ISDIR(type);
-	int r;
+	size_t at = 0;
+	int r = 0;
 
 	*ret_ref = NULL;
 	if (!base->conf.allow_override)
 		return 0;
-	r = level_apply(s, "/", base, flags, ret_ref);
-	for (size_t i = 1; i <= len && len > 1 && r == 0; i++) {
-		if ((real[i] != '/' && real[i] != '\0') || (i == len && !below))
-			continue;
-		memcpy(dir, real, i);
-		dir[i] = '\0';
+	while (r == 0 && next_dir(real, below, &at, dir))
 		r = level_apply(s, dir, base, flags, ret_ref);
-	}
 	if (r < 0) {
 		dir_unref(*ret_ref);
 		*ret_ref = NULL;
@@ -347,6 +382,26 @@ void access_cwd_forget(struct session *s)
 	s->cwd_access = NULL;
 }
 
+/* Where the way to the directory was without links and without any .ftpaccess, is it still? One call for each directory on
+ * it; a link that has come there is told by them, too. What the kernel does not know without a disk is as it was. */
+static bool cwd_as_before(struct session *s)
+{
+	const struct access_cwd *c = s->cwd_access;
+	struct policy_env env = policy_env_of(s);
+	char host[VFS_PATH_SIZE * 2], dir[VFS_PATH_SIZE];
+	size_t at = 0;
+
+	if (!c || c->ref || !str_eq(c->real, s->cwd))
+		return false;
+	(void)vfs_host_text(s->root, c->real, host, sizeof host);
+	if (!policy_scope_for_path(s->scope, &env, host)->conf.allow_override)
+		return false;
+	while (next_dir(c->real, true, &at, dir))
+		if (!level_empty(s, dir))
+			return false;
+	return true;
+}
+
 /* Look again as far as that needs no disk: a .ftpaccess may have come or gone. If it does need one, or the directory is gone,
  * what was known is the best there is. */
 static const struct access_cwd *cwd_access(struct session *s)
@@ -355,7 +410,7 @@ static const struct access_cwd *cwd_access(struct session *s)
 	struct access_cwd *c;
 	size_t n;
 
-	if (session_allowed(s, NULL, s->cwd, VFS_CACHED, &a) < 0)
+	if (cwd_as_before(s) || session_allowed(s, NULL, s->cwd, VFS_CACHED, &a) < 0)
 		return s->cwd_access;
 	n = strlen(a.real) + 1;
 	c = xmalloc(sizeof *c + n);

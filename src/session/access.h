@@ -2,8 +2,8 @@
  *
  * A .ftpaccess acts as a <Directory> for its directory and everything below; one further down adds to those
  * above it. They are read with the user's rights, at most FTP_ACCESS_FILE_MAX bytes, and kept per directory with
- * the scope they were merged over. Each use asks the kernel (one statx(2) a directory on the way) whether the
- * file is still the same. All functions may be called from any thread.
+ * the scope they were merged over. Each use asks the kernel (one call a directory on the way, a second one where
+ * there is a file) whether the file is still the same, or still missing. All functions may be called from any thread.
  *
  * session_allowed() and its friends of session.h are here.
  */

@@ -1080,6 +1080,50 @@ static void ftpaccess_counts_while_it_is_there(void **state)
 	fake_stop(f);
 }
 
+/* Commands that name nothing are judged by the directory that the session is in; nothing was found there the last time. */
+static void ftpaccess_that_comes_later_counts_for_commands_without_a_path(void **state)
+{
+	struct fake *f = *state;
+	static const char deny[] = "<Limit TYPE>\nDenyAll\n</Limit>\n";
+	static const char *const places[] = {"", "d/", "d/e/"};
+	char path[128], moved[128];
+	struct client *c;
+
+	(void)snprintf(path, sizeof path, "%s/d", f->dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	(void)snprintf(path, sizeof path, "%s/d/e", f->dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	fake_start(f, "");
+	c = client_ready(f);
+	say(c, "CWD d/e", "250");
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		(void)snprintf(path, sizeof path, "%s.ftpaccess", places[i]);
+		say(c, "TYPE I", "200");
+		file_put(f, path, deny, sizeof deny - 1);
+		say(c, "CWD .", "250"); /* reads it: what has to be read is not seen without a path */
+		say(c, "TYPE I", "550");
+		(void)snprintf(path, sizeof path, "%s/%s.ftpaccess", f->dir, places[i]);
+		assert_int_equal(unlink(path), 0);
+		say(c, "TYPE I", "200");
+	}
+	/* A link has come onto the way, to a place where something is known. */
+	file_put(f, "d/.ftpaccess", deny, sizeof deny - 1);
+	say(c, "CWD /d", "250");
+	say(c, "TYPE I", "550");
+	say(c, "CWD /", "250");
+	(void)snprintf(path, sizeof path, "%s/m", f->dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	say(c, "CWD m", "250");
+	say(c, "TYPE I", "200");
+	(void)snprintf(moved, sizeof moved, "%s/n", f->dir);
+	assert_int_equal(rename(path, moved), 0);
+	say(c, "TYPE I", "200");
+	assert_int_equal(symlink("d", path), 0);
+	say(c, "TYPE I", "550");
+	client_free(c);
+	fake_stop(f);
+}
+
 static void timeouts(void **state)
 {
 	struct fake *f = *state;
@@ -1524,6 +1568,7 @@ int main(void)
 		T(rate_limits_a_download),
 		T(counted_transfers),
 		T(ftpaccess_counts_while_it_is_there),
+		T(ftpaccess_that_comes_later_counts_for_commands_without_a_path),
 		T(timeouts),
 		T(half_closed_client_is_answered),
 		T(many_pipelined_commands),
