@@ -9,12 +9,15 @@
 #include "session/iobuf.h"
 #include "session/slice.h"
 
+/* What is kept is at most a piece from the compressor, ZFILTER_ROOM(SLICE_PIECE): 160 KiB in these steps. */
+#define KEEP_STEP ((size_t)32 * 1024)
+
 /* The memory stays with the transfer: a client that is slower than the source makes us keep something after each slice. */
 static void pending_keep(struct xfer *x, const char *p, size_t n)
 {
 	if (n > x->pending_size) {
 		free(x->pending);
-		x->pending_size = (n / SLICE_PIECE + 1) * SLICE_PIECE;
+		x->pending_size = (n + KEEP_STEP - 1) / KEEP_STEP * KEEP_STEP;
 		x->pending = malloc(x->pending_size);
 	}
 	if (!x->pending) {
