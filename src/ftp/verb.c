@@ -957,7 +957,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.rfc = "959 4.1.3",
 		.flags = VERB_POSTLOGIN,
 		.log_classes = VERB_LOG_MISC,
-		.replies = {214, 502},
+		.replies = {214, 502, 550},
 	},
 	{
 		.name = "IDLE",
@@ -968,7 +968,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.rfc = "local",
 		.flags = VERB_POSTLOGIN,
 		.log_classes = VERB_LOG_MISC,
-		.replies = {200},
+		.replies = {200, 550},
 	},
 	{
 		.name = "MKDIR",
@@ -1018,7 +1018,7 @@ const struct ftp_verb ftp_site_verbs[] = {
 		.rfc = "local",
 		.flags = VERB_POSTLOGIN,
 		.log_classes = VERB_LOG_MISC,
-		.replies = {200},
+		.replies = {200, 550},
 	},
 	{
 		.name = "UTIME",
@@ -1104,6 +1104,14 @@ const char *verb_log_name(const char *verb, const char *args, char out[VERB_LOG_
 		out[n++] = ascii_upper(word.text[i]);
 	out[n] = '\0';
 	return out;
+}
+
+bool verb_may_answer(const struct ftp_verb *v, unsigned code)
+{
+	for (size_t i = 0; v->replies[i] != 0; i++)
+		if (v->replies[i] == code)
+			return true;
+	return code == 421 || code == 500 || code == 501 || code == 530;
 }
 
 bool verb_offered(const struct ftp_verb *v, const struct ftp_conf *conf)

@@ -123,6 +123,8 @@ const struct ftp_verb *verb_find_limit(const char *name);
  * to out), others are the verb. args may be NULL. */
 #define VERB_LOG_NAME_SIZE 32
 const char *verb_log_name(const char *verb, const char *args, char out[VERB_LOG_NAME_SIZE]);
+/* Is the code among those of the row, or one that is legal for every command? For the tests: rows are promises. */
+bool verb_may_answer(const struct ftp_verb *v, unsigned code);
 /* Does a server with this configuration have the command? One it has not is answered like an unknown one. */
 bool verb_offered(const struct ftp_verb *v, const struct ftp_conf *conf);
 

@@ -1463,8 +1463,11 @@ static void every_verb_in_every_state(void **state)
 			while (c->line[0] == ' ' || c->line[3] == '-' || strncmp(c->line, "150", 3) == 0);
 			if (v->flags & VERB_TRANSFER) /* the ABOR behind it was seen */
 				assert_int_not_equal(atoi(c->line), 425);
-			if (strcmp(v->name, "ABOR") != 0 || i > 0)
+			if (strcmp(v->name, "ABOR") != 0 || i > 0) {
 				assert_in_range(atoi(c->line), 200, 599);
+				if (!verb_may_answer(v, (unsigned)atoi(c->line)))
+					fail_msg("%s answers %s", v->name, c->line);
+			}
 			expect(c, "226 Abort successful");
 			expect(c, "200 NOOP");
 		}

@@ -271,6 +271,20 @@ void xfer_describe(const struct session *s, char *buf, size_t size)
 /* --- running a command --- */
 
 /* Replies to a line. */
+/* What a command answers must be among the replies that its row promises. */
+static void row_check(const char *verb, const char *arg, int code)
+{
+	const struct ftp_verb *v = NULL;
+
+	if (str_eq(verb, "SITE"))
+		v = verb_find_site(arg, strcspn(arg, " "));
+	if (v == NULL)
+		v = verb_find(verb);
+	assert_non_null(v);
+	if (!verb_may_answer(v, (unsigned)code))
+		fail_msg("%s answers %d, which its row does not have", v->name, code);
+}
+
 static const char *ask(const char *line)
 {
 	const char *arg = strchr(line, ' ');
@@ -290,6 +304,8 @@ static const char *ask(const char *line)
 	session.cmd.line = NULL;
 	free(session.cmd.rename_from);
 	session.cmd.rename_from = NULL;
+	if (out.len > 0)
+		row_check(c->verb, arg, atoi(out.data));
 	return out.data;
 }
 
