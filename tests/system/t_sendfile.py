@@ -360,6 +360,18 @@ def test_little_waits_unsent_in_the_kernel(start, sendfile):
 
 # --- residency
 
+def prepare(path, state):
+    """In memory is all of the file, nothing, or parts."""
+    with open(path, "r+b") as f:
+        if state != "warm":
+            os.fsync(f.fileno())
+            os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if state == "holes":
+            os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+            for at in range(0, os.fstat(f.fileno()).st_size, 3_000_000):
+                os.pread(f.fileno(), 1_000_000, at)
+
+
 @pytest.mark.alone
 @pytest.mark.parametrize("cachestat", [True, False], ids=["cachestat", "no-cachestat"])
 @pytest.mark.parametrize("state", ["cold", "warm", "holes"])
@@ -368,23 +380,22 @@ def test_the_loop_sends_only_what_is_in_memory(start, library, cachestat, state)
     content = CONTENT * 100
     path = server.put("f", content)
     server.start(env=inject.env())
-    inject.no_cachestat(not cachestat)
-    with open(path, "r+b") as f:
-        if state != "warm":
-            os.fsync(f.fileno())
-            os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        if state == "holes":  # parts of it are in memory
-            os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
-            for at in range(0, len(content), 3_000_000):
-                os.pread(f.fileno(), 1_000_000, at)
-    with Ftp(server.port, user="alice") as c:
-        c.binary()
-        c.expect(550, "SIZE no")  # the process is warm, and knows the file system
-        c.expect(213, "SIZE f")
-        assert c.read("RETR f") == content
-    # cachestat(2) counts pages from the moment their reading begins; one in the middle may still be on its way
-    assert inject.calls > 0 and inject.cold_calls <= (1 if state == "holes" and cachestat else 0)
-    if state == "warm":
-        assert inject.loop_calls == inject.calls
-    elif state == "cold":
-        assert inject.loop_calls < inject.calls
+    # cachestat(2) counts pages from the moment their reading begins: those in the middle may still be on their way, the
+    # more the busier the disk is. But not each time.
+    for turn in range(10 if state == "holes" and cachestat else 1):
+        prepare(path, state)
+        inject.reset()
+        inject.no_cachestat(not cachestat)
+        with Ftp(server.port, user="alice") as c:
+            c.binary()
+            c.expect(550, "SIZE no")  # the process is warm, and knows the file system
+            c.expect(213, "SIZE f")
+            assert c.read("RETR f") == content
+        assert inject.calls > 0
+        if state == "warm":
+            assert inject.loop_calls == inject.calls
+        elif state == "cold":
+            assert inject.loop_calls < inject.calls
+        if inject.cold_calls == 0:
+            break
+    assert inject.cold_calls == 0
