@@ -24,6 +24,9 @@ PROFTPD = os.path.join(ROOT, "build", "peers", "usr", "sbin", "proftpd")
 PROFTPD_MODULES = os.path.join(ROOT, "build", "peers", "usr", "lib", "proftpd")
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: \w+Sanitizer|LeakSanitizer has encountered")
 
+if len(tempfile.gettempdir()) > 50:  # the path of a socket has a maximum
+    tempfile.tempdir = "/tmp"
+
 # How long anything that should happen may take: only what hangs takes longer, on whatever machine.
 PATIENCE_S = 60
 

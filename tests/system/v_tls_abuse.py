@@ -116,7 +116,7 @@ def holdings(server):
 
 @pytest.mark.slow
 @pytest.mark.root
-@pytest.mark.timeout(30 + SESSIONS // 2)
+@pytest.mark.timeout(3 * SESSIONS)
 def test_sessions_leave_no_descriptor_and_no_memory_behind(tls):
     server = tls()
     server.put("f", b"content")

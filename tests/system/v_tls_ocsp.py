@@ -8,7 +8,7 @@ import pytest
 
 from ftpclient import Ftp
 from ftpsclient import Ftps, make_certificate, tls_conf
-from servers import wait_until
+from servers import PATIENCE_S, wait_until
 from v_tls_staple import log_of, responder, run  # noqa: F401  pylint: disable=unused-import
 
 pytestmark = pytest.mark.ours
@@ -88,7 +88,7 @@ def test_nothing_is_executed_before_the_answer(asking, responder, alice):
     responder.answer = answer
     server = asking(wait=60)
     with Ftps(server.port, certificate=alice, version="1.2") as ftp, Ftps(server.port, certificate=alice, version="1.2") as second:
-        assert waits.wait(20)
+        assert waits.wait(PATIENCE_S)
         for one in (ftp, second):
             one.send_raw(b"USER alice\r\nPASS alice-pw\r\nPWD\r\n")
         let_in(server, None)  # others do not wait

@@ -17,7 +17,7 @@ from ftpsclient import tls_conf
 from servers import PATIENCE_S
 
 COUNT = int(os.environ.get("WHERRY_TRANSFERS", "60"))
-SECONDS = 60 + 2 * COUNT  # the command-line clients start a process for each transfer
+SECONDS = 300 + 5 * COUNT  # the command-line clients start a process for each transfer
 
 pytestmark = [pytest.mark.ours, pytest.mark.slow, pytest.mark.timeout(SECONDS)]
 

@@ -18,8 +18,8 @@ sys.path.append(os.path.join(HERE, "uml"))
 import boot  # noqa: E402
 import rows  # noqa: E402
 
-pytestmark = [pytest.mark.ours, pytest.mark.needs("strace"), pytest.mark.slow, pytest.mark.timeout(200)]
-SECONDS = 180
+pytestmark = [pytest.mark.ours, pytest.mark.needs("strace"), pytest.mark.slow, pytest.mark.timeout(1000)]
+SECONDS = 900
 CHOSEN = [name for name in os.environ.get("KTLS_ROWS", "").split(",") if name] or rows.ROWS
 
 

@@ -152,7 +152,7 @@ def connections(server):
     return json.loads(server.tool("ftpwho", "-f", server.path("run", "scoreboard"), "-o", "json").stdout)["connections"]
 
 
-@pytest.mark.timeout(int(SECONDS) + 90)
+@pytest.mark.timeout(int(SECONDS) + 300)
 @pytest.mark.parametrize("conf", CONFS)
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_resets_at_random_moments(start, tmp_path, tls, conf):

@@ -106,7 +106,7 @@ class Guest:
     @contextlib.contextmanager
     def client(self, name):
         version, suite = {**rows.SUITES, **rows.OTHERS}[name][:2]
-        with Ftps(self.ports[name], "alice", version=version, timeout=20) as c:
+        with Ftps(self.ports[name], "alice", version=version) as c:
             assert c.sock.cipher()[0] == suite
             yield c
             c.expect(200, "NOOP")
@@ -453,7 +453,7 @@ class Guest:
                     assert other.poll() is None
                 other.stdin.write(b"second\n")
                 other.stdin.close()
-                other.wait(20)
+                other.wait(60)
             c.expect(226)
             assert self.content("keys") == b"first\nsecond\n"
             assert "kTLS tx" in self.connections()[0]
@@ -475,7 +475,7 @@ class Guest:
     def row_unit_tests(self):
         """Those of src/tls/ that have something to do only here."""
         program = os.path.join(self.job["build"], "src", "tls_io_test")
-        done = subprocess.run([program], cwd="/run/tmp", capture_output=True, text=True, timeout=60)
+        done = subprocess.run([program], cwd="/run/tmp", capture_output=True, text=True, timeout=120)
         print(done.stdout, done.stderr)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         assert "files_are_sent_in_the_kernel_where_it_can" in done.stdout + done.stderr
