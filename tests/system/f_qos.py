@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from ftpclient import Ftp
+from servers import PATIENCE_S
 
 pytestmark = pytest.mark.root  # raw sockets
 
@@ -27,11 +28,11 @@ def marks(port, work):
     """Bytes of the type of service in the packets with data that come from the TCP port while work() runs."""
     seen = set()
     program, filter_ = only_from(port)
-    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800)) as raw:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as raw:  # which gets nothing before it is bound
         raw.setsockopt(socket.SOL_SOCKET, 26, filter_)  # SO_ATTACH_FILTER
-        raw.bind(("lo", 0))
+        raw.bind(("lo", 0x0800))
         work()
-        while select.select([raw], [], [], 0 if seen else 5)[0]:
+        while select.select([raw], [], [], 0 if seen else PATIENCE_S)[0]:
             packet = raw.recv(100)
             head = (packet[0] & 15) * 4
             if struct.unpack("!H", packet[2:4])[0] > head + (packet[head + 12] >> 4) * 4:
