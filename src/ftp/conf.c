@@ -64,6 +64,7 @@ static int load(struct ftp_loader *l, unsigned generation, struct ftp_config **r
 		return err_set(err, ENOMEM, "out of memory while reading the configuration");
 	cfg->generation = generation;
 	cfg->arena = l->arena;
+	cfg->users = 1;
 	cfg->live_names = l->live;
 	cfg->live_pool = l->live_pool;
 	cfg->file = opt->file != NULL ? arena_strdup(l->arena, opt->file) : NULL;
@@ -106,10 +107,21 @@ int ftp_config_load(const struct ftp_config_options *opt, unsigned generation, s
 
 void ftp_config_free(struct ftp_config *c)
 {
+	struct ftp_config *loaded;
+
 	if (c == NULL)
 		return;
 	ftp_build_tls_free(c);
-	arena_free(c->arena); /* c itself lies in it */
+	loaded = c->loaded != NULL ? c->loaded : c;
+	if (c != loaded)
+		arena_free(c->arena); /* c itself lies in it */
+	if (--loaded->users == 0)
+		arena_free(loaded->arena);
+}
+
+bool ftp_config_shared(const struct ftp_config *c)
+{
+	return (c->loaded != NULL ? c->loaded : c)->users > 1;
 }
 
 static void scope_wipe(struct ftp_scope *s)

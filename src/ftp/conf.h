@@ -668,6 +668,9 @@ struct ftp_controls_acl {
 struct ftp_config {
 	unsigned generation; /* 1 for the first load */
 	struct arena *arena;
+	struct ftp_config *
+		loaded; /* whose values these are, with other certificates (ftp_tls_renew()); NULL: its own */
+	unsigned users; /* of what was loaded: itself, unless it was freed, and those renewed from it */
 	const char *file;            /* main file, NULL for `wherryd share` */
 	struct ftp_server **servers; /* [0] is the main server */
 	unsigned n_servers;
@@ -733,6 +736,8 @@ struct ftp_report;
 int ftp_config_load(const struct ftp_config_options *opt, unsigned generation, struct ftp_config **ret_config,
 	struct ftp_report *report, struct err *err);
 void ftp_config_free(struct ftp_config *c);
+/* Are its values, log files among them, those of another one too? */
+bool ftp_config_shared(const struct ftp_config *c);
 /* Overwrite what only auth needs (hashes), in a process that is not auth. Only after fork. */
 void ftp_config_wipe_secrets(struct ftp_config *c);
 

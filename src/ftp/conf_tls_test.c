@@ -9,12 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/str.h"
 #include "ftp/directives.h"
 #include "ftp/report.h"
 #include "ftp/tls_servers.h"
+#include "ftp/variant.h"
 #include "tls/tls_test_fixture.h"
 
 static int no_names(const char *name, int family, struct addr *ret_addrs, unsigned max)
@@ -337,6 +339,61 @@ static void contexts_are_made_once(void **state)
 	ftp_config_free(c);
 }
 
+static struct ftp_config *renewed(struct ftp_config *c, unsigned generation)
+{
+	struct err err = ERR_INIT;
+	struct ftp_config *n;
+
+	if (ftp_tls_renew(c, generation, NULL, &n, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(n->generation, generation);
+	return n;
+}
+
+static void certificates_are_renewed_and_nothing_else(void **state)
+{
+	struct ftp_config *c = load("TLSEngine on\nTLSRSACertificateFile @D/rsa.pem\nServerName a\n"
+				    "<IfUser bob>\nTimeoutIdle 7\n</IfUser>\n"
+				    "<VirtualHost 192.0.2.1>\nServerName b\nTLSEngine on\n"
+				    "TLSRSACertificateFile @D/rsa.pem\n</VirtualHost>\n"
+				    "<VirtualHost 192.0.2.2>\nServerName c\n</VirtualHost>\n"),
+			  *n, *next;
+	const struct ftp_subject who = {.user = "bob", .authenticated = true};
+	struct arena *a = arena_new(8192, 0);
+	EVP_PKEY *key = fx_key(EVP_PKEY_RSA);
+	X509 *cert = fx_cert("renewed.example.org", NULL, key, true, 10);
+	const struct ftp_server *bobs;
+	struct err err = ERR_INIT;
+
+	n = renewed(c, 2);
+	assert_true(tls_staple_same(c->servers[0]->tls, n->servers[0]->tls, TLS_KEY_RSA));
+	ftp_config_free(n);
+	fx_write("rsa.pem", key, cert, NULL, 0600);
+	n = renewed(c, 3);
+	assert_false(tls_staple_same(c->servers[0]->tls, n->servers[0]->tls, TLS_KEY_RSA));
+	assert_ptr_equal(n->servers[0]->tls, n->servers[1]->tls);
+	assert_null(n->servers[2]->tls);
+	assert_true(ftp_config_shared(c) && ftp_config_shared(n));
+	bobs = ftp_server_for(n->servers[0], &who, true, a);
+	assert_ptr_equal(bobs->tls, n->servers[0]->tls);
+	assert_int_equal(bobs->scope->conf.timeout_idle_ms, 7000);
+	ftp_config_free(c); /* the first one may go first */
+	assert_false(ftp_config_shared(n));
+	next = renewed(n, 4);
+	assert_string_equal(next->servers[1]->scope->conf.server_name, "b");
+	ftp_config_free(n);
+	assert_string_equal(next->servers[0]->scope->conf.server_name, "a");
+	(void)unlink(fx_path("rsa.pem"));
+	assert_int_equal(ftp_tls_renew(next, 5, NULL, &n, &err), -WE_CONFIG);
+	assert_non_null(strstr(err.text, "rsa.pem"));
+	assert_false(ftp_config_shared(next));
+	ftp_config_free(next);
+	fx_write("rsa.pem", key, cert, NULL, 0600);
+	arena_free(a);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,6 +404,7 @@ int main(void)
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(servers_with_the_same_files_share_them),
 		cmocka_unit_test(contexts_are_made_once),
+		cmocka_unit_test(certificates_are_renewed_and_nothing_else),
 	};
 
 	return cmocka_run_group_tests(tests, fx_start, fx_end);

@@ -186,6 +186,86 @@ void ftp_build_tls_free(struct ftp_config *cfg)
 	}
 }
 
+/* --- loading again, in master --- */
+
+struct renewal {
+	const struct log_ctx *log;
+	const struct ftp_server *server;
+};
+
+static void renewal_warn(void *arg, const char *text)
+{
+	const struct renewal *rn = arg;
+
+	log_warn(rn->log, "server '%s': %s", rn->server->scope->conf.server_name, text);
+}
+
+static int server_renew(
+	struct ftp_config *cfg, struct ftp_server *s, const struct log_ctx *log, struct err *err)
+{
+	static const struct tls_signer nobody = {0};
+	const struct tls_config *conf = &s->scope->conf.tls;
+	struct renewal rn = {log, s};
+	struct tls_context *ctx = NULL;
+	struct tls_load how;
+	char name[300];
+	int r = 0;
+
+	s->tls_first_key = s->index * TLS_KEYS;
+	if (!share(cfg, s)) {
+		how_to_load(cfg, s, name, sizeof(name), &how);
+		how.warn = renewal_warn;
+		how.arg = &rn;
+		r = tls_material_load(conf, &how, &s->tls, err);
+	}
+	if (r == 0)
+		r = tls_context_new(conf, s->tls, TLS_CONTROL, &nobody, &ctx, err);
+	tls_context_unref(&ctx);
+	return r;
+}
+
+static struct ftp_server *server_copy(struct arena *a, const struct ftp_server *from)
+{
+	struct ftp_server *s = arena_alloc(a, sizeof(*s));
+	struct ftp_conditional *c;
+
+	*s = *from;
+	s->tls = NULL;
+	if (from->conditional != NULL) {
+		c = arena_alloc(a, sizeof(*c));
+		*c = *from->conditional;
+		c->base = s;
+		s->conditional = c;
+	}
+	return s;
+}
+
+int ftp_tls_renew(struct ftp_config *c, unsigned generation, const struct log_ctx *log,
+	struct ftp_config **ret_c, struct err *err)
+{
+	struct arena *a = arena_new(8192, 0);
+	struct ftp_config *n = arena_alloc(a, sizeof(*n));
+	int r = 0;
+
+	*n = *c;
+	n->arena = a;
+	n->generation = generation;
+	n->loaded = c->loaded != NULL ? c->loaded : c;
+	n->loaded->users++;
+	n->servers = arena_alloc(a, c->n_servers * sizeof(*n->servers));
+	for (unsigned i = 0; i < c->n_servers; i++)
+		n->servers[i] = server_copy(a, c->servers[i]);
+	for (unsigned i = 0; i < c->n_servers && r == 0; i++) {
+		if (c->servers[i]->tls != NULL)
+			r = server_renew(n, n->servers[i], log, err);
+	}
+	if (r < 0)
+		ftp_config_free(n);
+	else
+		*ret_c = n;
+	return r;
+}
+
 /* --- in the other processes --- */
 
 bool ftp_tls_wanted(const struct ftp_config *c)

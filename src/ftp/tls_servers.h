@@ -16,6 +16,12 @@ bool ftp_tls_wanted(const struct ftp_config *c);
 /* Is its material its own, and not that of a server before it with the same files? */
 bool ftp_tls_owns(const struct ftp_server *s);
 
+/* In master: c as it was loaded, with its certificates, authorities and revocation lists as they are in the files now, as the
+ * given generation. Nothing else is looked at. c keeps its own, and either may be freed first. What does not hinder is logged as
+ * warnings. 0 with *ret_c returned (ftp_config_free()), or -WE_CONFIG with err: one cannot be loaded. Blocks as tls_material_load(). */
+int ftp_tls_renew(struct ftp_config *c, unsigned generation, const struct log_ctx *log,
+	struct ftp_config **ret_c, struct err *err);
+
 /* In master, before others are forked: let the kernel load what it needs for kernel TLS, where a server may use it. It
  * does so only for a process with CAP_NET_ADMIN, which those that use it have not. Says in the log (info) when there is
  * none. May block for as long as modprobe(8) takes. */

@@ -1,5 +1,5 @@
-/* Files of certificates: when one has changed, the configuration is loaded anew, so that new connections get the new
- * certificate. What cannot be loaded (a key that does not belong to the certificate yet) leaves everything as it was, and the
+/* Files of certificates: when one has changed, all are loaded anew, so that new connections get the new certificate; the
+ * configuration is not read for it, as somebody may be editing it. What cannot be loaded (a key that does not belong to the certificate yet) leaves everything as it was, and the
  * next change is another try. Also says in the log when a certificate is about to expire.
  *
  * Watched with inotify(7) are the directories: tools that renew certificates replace files, and links to them.
@@ -63,7 +63,7 @@ static void on_inotify(void *arg, uint32_t events)
 	c->due_ms = min_u64(now + QUIET_MS, c->first_ms + QUIET_MAX_MS);
 }
 
-/* Without a watch (a limit, a file system that has none) a reload is left. */
+/* Without a watch (a limit, a file system that has none) `wherryctl tls reload` is left. */
 static void watch_in(struct certs *c, const char *dir, const char *name)
 {
 	int wd = inotify_add_watch(c->inotify_fd, dir, EVENTS);
@@ -140,7 +140,8 @@ void certs_watch(struct master *m, const struct ftp_config *config)
 	c->look_ms = clock_ms() + LOOK_MS; /* the load has just warned */
 	c->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (c->inotify_fd < 0 || loop_add(&m->loop, &c->watch, c->inotify_fd, EPOLLIN, on_inotify, c) < 0) {
-		log_notice(&m->log, "cannot watch certificate files: %s; after a change a reload is needed",
+		log_notice(&m->log,
+			"cannot watch certificate files: %s; after a change 'wherryctl tls reload' is needed",
 			strerror(errno));
 		fd_close(&c->inotify_fd);
 		return;
@@ -199,9 +200,9 @@ uint64_t certs_tick(struct master *m, uint64_t now)
 	if (c->first_ms != 0 && c->due_ms <= now) {
 		c->first_ms = 0;
 		log_notice(&m->log, "certificate files have changed, loading them");
-		if (master_reload(m, &err) < 0)
+		if (master_renew(m, &err) < 0)
 			log_err(&m->log, "%s; the certificates in force stay", err.text);
-		c = m->certs; /* another one after a reload */
+		c = m->certs; /* another one after that */
 	}
 	if (c == NULL)
 		return UINT64_MAX;

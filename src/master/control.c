@@ -166,12 +166,15 @@ static void answer_reload(struct master *m, struct buf *out)
 
 static void answer_tls(struct master *m, const struct ctl_words *w, struct buf *out)
 {
+	struct err err = ERR_INIT;
+
 	if (w->count != 2 || !str_eq(w->word[1], "reload"))
 		(void)ctl_reply(out, false, "usage: tls reload");
-	else if (!ftp_tls_wanted(m->gen->config))
-		(void)ctl_reply(out, false, "no server has a certificate");
+	else if (master_renew(m, &err) < 0)
+		(void)ctl_reply(out, false, "%s; the certificates in force stay", err.text);
 	else
-		answer_reload(m, out);
+		(void)ctl_reply(out, true, "the certificates were loaded anew, configuration %u is in force",
+			m->gen->config->generation);
 }
 
 static void answer_rates(struct master *m, struct buf *out)

@@ -37,7 +37,8 @@ static void generation_free(struct master *m, struct generation *g)
 {
 	list_del(&g->link);
 	mapper_free(m, g);
-	logfiles_close(g->config);
+	if (!ftp_config_shared(g->config))
+		logfiles_close(g->config);
 	ftp_config_free(g->config);
 	free(g);
 }
@@ -88,27 +89,12 @@ static int load(struct master *m, enum loading why, unsigned generation, struct 
 	return r;
 }
 
-/* What HUP does: load, check and open everything first; then switch. */
-int master_reload(struct master *m, struct err *err)
+/* From now on clients get config (given). On error everything is as it was. */
+static int generation_enter(struct master *m, struct ftp_config *config, struct err *err)
 {
-	struct generation *old = m->gen, *g;
-	struct ftp_config *config;
+	struct generation *old = m->gen, *g = generation_new(m, config);
 	int r;
 
-	if (m->stopping)
-		return err_set(err, EBUSY, "the server is stopping");
-	r = load(m, TO_RELOAD, old->config->generation + 1, &config, err);
-	if (r < 0)
-		return r;
-	r = logfiles_open(config, err);
-	if (r == 0)
-		r = listeners_update(m, config, err);
-	if (r < 0) {
-		logfiles_close(config);
-		ftp_config_free(config);
-		return r;
-	}
-	g = generation_new(m, config);
 	staples_inherit(m, config);
 	m->gen = g;
 	logsink_select(m, config);
@@ -129,15 +115,60 @@ int master_reload(struct master *m, struct err *err)
 		if (c->gen == old && c->role == IPC_LOGIN)
 			child_retire(c, false, NULL);
 	}
-	logfiles_reopen(m);
 	mapper_retire(m, old);
 	mapper_watch(m, g);
 	certs_watch(m, config);
-	control_permit(m, config);
 	staples_watch(m, config);
 	generation_drop(m, old);
+	return 0;
+}
+
+/* What HUP does: load, check and open everything first; then switch. */
+int master_reload(struct master *m, struct err *err)
+{
+	struct ftp_config *config;
+	int r;
+
+	if (m->stopping)
+		return err_set(err, EBUSY, "the server is stopping");
+	r = load(m, TO_RELOAD, m->gen->config->generation + 1, &config, err);
+	if (r < 0)
+		return r;
+	r = logfiles_open(config, err);
+	if (r == 0)
+		r = listeners_update(m, config, err);
+	if (r < 0) {
+		logfiles_close(config);
+		ftp_config_free(config);
+		return r;
+	}
+	r = generation_enter(m, config, err);
+	if (r < 0)
+		return r;
+	logfiles_reopen(m);
+	control_permit(m, config);
 	log_notice(&m->log, "configuration %u is in force", config->generation);
 	return 0;
+}
+
+int master_renew(struct master *m, struct err *err)
+{
+	struct ftp_config *config;
+	int r;
+
+	if (m->stopping)
+		return err_set(err, EBUSY, "the server is stopping");
+	if (!ftp_tls_wanted(m->gen->config))
+		return err_set(err, ENOENT, "no server has a certificate");
+	r = ftp_tls_renew(m->gen->config, m->gen->config->generation + 1, &m->log, &config, err);
+	if (r == 0)
+		r = generation_enter(m, config, err);
+	if (r == 0)
+		log_notice(&m->log,
+			"the certificates were loaded anew; configuration %u, which is otherwise as before, "
+			"is in force",
+			m->gen->config->generation);
+	return r;
 }
 
 int master_rates(struct master *m, unsigned *ret_new, unsigned *ret_gone, struct err *err)

@@ -186,6 +186,8 @@ struct master {
  * without it when the start fails; why is then on standard error. Returns the exit status. */
 int master_run(const struct master_options *opt, int ready_fd);
 int master_reload(struct master *m, struct err *err);
+/* Load the certificates and keys again, with the configuration as it was read when it came into force. */
+int master_renew(struct master *m, struct err *err);
 /* Read the configuration only for the numbers of its TransferRate and TransferRateTotal lines: they count at once
  * for all sessions and transfers. Results as rates_apply(). */
 int master_rates(struct master *m, unsigned *ret_new, unsigned *ret_gone, struct err *err);
@@ -278,7 +280,7 @@ void control_close(struct master *m);
 /* Watch the certificate files of that configuration, and no others any more. */
 void certs_watch(struct master *m, const struct ftp_config *config);
 void certs_forget(struct master *m);
-/* Reload when they have changed; warn of what expires. Returns when to call again, or UINT64_MAX. */
+/* Load them when they have changed; warn of what expires. Returns when to call again, or UINT64_MAX. */
 uint64_t certs_tick(struct master *m, uint64_t now_ms);
 /* When the first certificate expires, seconds since 1970; INT64_MAX = there is none. */
 int64_t certs_expire(const struct ftp_config *config);

@@ -133,3 +133,60 @@ def test_a_certificate_that_expires_soon_is_told(start, pairs):
 def test_reloading_certificates_without_tls_is_refused(server):
     done = server.tool("wherryctl", "-s", server.path("run", "ctl.sock"), "tls", "reload")
     assert done.returncode == 1 and "no server has a certificate" in done.stderr + done.stdout
+
+
+def test_many_renewals_leave_nothing_behind_and_log_files_open(start, pairs):
+    server = start.prepare()
+    server.pair = server.path("own.pem"), server.path("own.key")
+    put(server, pairs[0])
+    server.configure(tls_conf(*server.pair) + "TLSLog @DIR@/tls.log\n")
+    server.start()
+    server.put("f", b"x" * 100_000)
+
+    def status():
+        return json.loads(server.tool("wherryctl", "-s", server.path("run", "ctl.sock"), "status", "--json").stdout)
+
+    def settled():
+        now = status()
+        return (now["login_processes"], now["auth_processes"]) == (want, want) and now["descriptors"]
+    want = 1
+    before = wait_until(settled, "the start")
+    with Ftps(server.port, "alice") as ftp:
+        for i in range(6):
+            put(server, pairs[(i + 1) % 2])
+            by_tool(server)
+            assert shown(server) == (i + 1) % 2
+        assert ftp.read("RETR f") == b"x" * 100_000
+        want = 2  # of the session, and of now
+        wait_until(settled, "the end of those between")
+    want = 1
+    wait_until(lambda: settled() == before, "the end of the first", seconds=30)
+    lines = len(server.text("tls.log").splitlines())
+    with Ftps(server.port, "alice") as ftp:
+        assert ftp.read("RETR f") == b"x" * 100_000
+    assert len(server.text("tls.log").splitlines()) >= lines + 2
+    os.rename(server.path("tls.log"), server.path("tls.log.1"))
+    server.reload()
+    with Ftps(server.port, "alice") as ftp:
+        ftp.expect(257, "PWD")
+    assert "control" in server.text("tls.log")
+
+
+# --- what is not a certificate stays as it was loaded
+
+def greeting(server):
+    with Ftp(server.port, greet=False) as ftp:
+        return ftp.expect(220).text
+
+
+@pytest.mark.parametrize("how", [by_tool, by_itself])
+@pytest.mark.parametrize("half", ["ServerIdent on \"half done\"\n", "ServerIdent on \"half\n<Directory"])
+def test_a_configuration_that_is_being_edited_neither_comes_into_force_nor_hinders(served, pairs, how, half):
+    before = greeting(served)
+    served.configure(tls_conf(*served.pair) + half)
+    put(served, pairs[1])
+    how(served)
+    wait_until(lambda: shown(served) == 1, "the new certificate")
+    assert greeting(served) == before and "half" not in before
+    with Ftps(served.port, "alice") as ftp:
+        assert len(ftp.read("RETR f")) == 1_000_000
