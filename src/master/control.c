@@ -25,6 +25,7 @@
 
 #define PEERS_MAX       32    /* of root and our own account; of others ControlsMaxClients */
 #define PEER_TIMEOUT_MS 10000 /* an unfinished request is dropped */
+#define CERT_LINES_MAX  6000  /* bytes about one certificate, all escaped */
 #define EXPLAIN_SECS    50    /* of the process that answers explain: file systems may hang */
 
 struct control {
@@ -164,12 +165,71 @@ static void answer_reload(struct master *m, struct buf *out)
 		(void)ctl_reply(out, true, "configuration %u is in force", m->gen->config->generation);
 }
 
+static void data_time(struct buf *out, const char *key, int64_t t)
+{
+	if (t > 0 && t != INT64_MAX)
+		data_u(out, key, (uint64_t)t);
+}
+
+static void cert_lines(const struct master *m, const struct ftp_server *s, unsigned slot,
+	const struct tls_cert_info *i, struct buf *out)
+{
+	struct staple_state st;
+	char name[400];
+
+	(void)snprintf(name, sizeof(name), "%.300s:%u", s->scope->conf.server_name, s->scope->conf.port);
+	(void)ctl_data(out, "server", name); /* the first one of each; there is room */
+	(void)ctl_data(out, "kind", i->kind);
+	(void)ctl_data(out, "subject", i->subject);
+	(void)ctl_data(out, "issuer", i->issuer);
+	data_time(out, "expires", i->expires);
+	staples_state(m, s, slot, &st);
+	(void)ctl_data(out, "staple", st.state);
+	data_time(out, "staple_until", st.until);
+	data_time(out, "staple_next", st.next);
+	if (st.error != NULL)
+		(void)ctl_data(out, "staple_error", st.error);
+}
+
+/* Several lines for each certificate of each server; "server" begins one. */
+static void answer_tls_list(struct master *m, struct buf *out)
+{
+	const struct ftp_config *config = m->gen->config;
+	unsigned n = 0, left = 0;
+	struct buf lines;
+
+	buf_init(&lines, CTL_REPLY_MAX);
+	for (unsigned i = 0; i < config->n_servers; i++) {
+		const struct ftp_server *s = config->servers[i];
+
+		for (unsigned slot = 0; slot < TLS_KEYS && s->tls != NULL; slot++) {
+			struct tls_cert_info info;
+
+			if (!tls_material_cert(s->tls, slot, &info))
+				continue;
+			n++;
+			if (lines.len + CERT_LINES_MAX + 200 > CTL_REPLY_MAX)
+				left++;
+			else
+				cert_lines(m, s, slot, &info, &lines);
+		}
+	}
+	(void)ctl_reply(out, true, "%u certificate%s", n, n == 1 ? "" : "s");
+	if (lines.len > 0)
+		(void)buf_append(out, lines.data, lines.len); /* there is room */
+	if (left > 0)
+		data_u(out, "not_shown", left);
+	buf_done(&lines);
+}
+
 static void answer_tls(struct master *m, const struct ctl_words *w, struct buf *out)
 {
 	struct err err = ERR_INIT;
 
-	if (w->count != 2 || !str_eq(w->word[1], "reload"))
-		(void)ctl_reply(out, false, "usage: tls reload");
+	if (w->count == 2 && str_eq(w->word[1], "list"))
+		answer_tls_list(m, out);
+	else if (w->count != 2 || !str_eq(w->word[1], "reload"))
+		(void)ctl_reply(out, false, "usage: tls list|reload");
 	else if (master_renew(m, &err) < 0)
 		(void)ctl_reply(out, false, "%s; the certificates in force stay", err.text);
 	else

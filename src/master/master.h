@@ -292,6 +292,16 @@ void staples_inherit(struct master *m, const struct ftp_config *config);
 /* Ask for what that configuration wants, and for nothing else any more. */
 void staples_watch(struct master *m, const struct ftp_config *config);
 void staples_forget(struct master *m);
+/* What is known of the certificate in a slot of a server of the current generation that has one there. */
+struct staple_state {
+	const char *state; /* "off", "none", "good", "revoked"; static */
+	int64_t until,
+		next; /* end of the response, and the next question; seconds since 1970, 0 = none, or it is being asked */
+	const char *
+		error; /* why the last question was in vain, or why none is asked; NULL = all is well. Borrowed */
+};
+void staples_state(
+	const struct master *m, const struct ftp_server *server, unsigned slot, struct staple_state *ret_s);
 /* Ask where it is time to. Returns when to call again, or UINT64_MAX. */
 uint64_t staples_tick(struct master *m, uint64_t now_ms);
 

@@ -25,6 +25,7 @@ struct question {
 	uint64_t due_ms;
 	unsigned failures; /* in a row */
 	bool told;         /* the log has the present state of things */
+	char error[256];   /* of the last question; "" = it was answered */
 	struct asker asker;
 };
 
@@ -108,6 +109,7 @@ static void succeeded(struct question *q, const struct tls_staple *s)
 			slot_name(q->slot), name, minutes);
 	q->told = true;
 	q->failures = 0;
+	q->error[0] = '\0';
 	q->due_ms = when_to_refresh(s);
 }
 
@@ -123,6 +125,7 @@ static void failed(struct question *q, const char *why)
 	else
 		log_debug(&m->log, 1, "OCSP: %s: %s", name, why);
 	q->failures++;
+	(void)str_copy(q->error, sizeof(q->error), why);
 	q->due_ms = clock_ms() + (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS);
 }
 
@@ -226,6 +229,34 @@ void staples_watch(struct master *m, const struct ftp_config *config)
 	m->staples = all;
 	if (all->n == 0)
 		staples_forget(m);
+}
+
+void staples_state(
+	const struct master *m, const struct ftp_server *server, unsigned slot, struct staple_state *ret_s)
+{
+	const struct tls_config *conf = &server->scope->conf.tls;
+	const struct staples *all = m->staples;
+	struct tls_staple s;
+
+	*ret_s = (struct staple_state){.state = "off"};
+	if (!conf->staple)
+		return;
+	ret_s->state = "none";
+	ret_s->error = tls_staple_hindrance(conf, server->tls, slot);
+	if (tls_staple_get(server->tls, slot, &s)) {
+		ret_s->state = s.revoked ? "revoked" : "good";
+		ret_s->until = s.until;
+	}
+	for (unsigned i = 0; all != NULL && i < all->n; i++) {
+		const struct question *q = &all->v[i];
+
+		if (q->slot != slot ||
+			q->server->tls != server->tls) /* servers with the same files share one */
+			continue;
+		ret_s->error = q->error[0] != '\0' ? q->error : NULL;
+		if (q->asker.fd < 0)
+			ret_s->next = (int64_t)time(NULL) + ((int64_t)q->due_ms - (int64_t)clock_ms()) / 1000;
+	}
 }
 
 uint64_t staples_tick(struct master *m, uint64_t now)

@@ -42,6 +42,18 @@ const char *tls_describe_text(const struct tls_conn *c, char *buf, size_t size)
 	return buf;
 }
 
+void tls_name_text(const X509_NAME *name, char *text, size_t size)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *p = NULL;
+	long n = 0;
+
+	if (bio != NULL && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0)
+		n = BIO_get_mem_data(bio, &p);
+	(void)snprintf(text, size, "%.*s", n < (long)size ? (int)n : (int)size, n > 0 ? p : "");
+	BIO_free(bio);
+}
+
 /* --- environment --- */
 
 struct env {

@@ -495,19 +495,37 @@ void tls_material_unref(struct tls_material **mp)
 	free(m);
 }
 
+static int64_t expires(X509 *cert)
+{
+	int days, secs;
+
+	if (!ASN1_TIME_diff(&days, &secs, NULL, X509_get0_notAfter(cert)))
+		return INT64_MAX;
+	return (int64_t)time(NULL) + (int64_t)days * 86400 + secs;
+}
+
 int64_t tls_material_expires(const struct tls_material *m)
 {
 	int64_t first = INT64_MAX;
 
 	for (unsigned slot = 0; slot < TLS_KEYS; slot++) {
-		int days, secs;
-		int64_t end;
+		int64_t end = m->certs[slot].leaf != NULL ? expires(m->certs[slot].leaf) : INT64_MAX;
 
-		if (m->certs[slot].leaf == NULL ||
-			!ASN1_TIME_diff(&days, &secs, NULL, X509_get0_notAfter(m->certs[slot].leaf)))
-			continue;
-		end = (int64_t)time(NULL) + (int64_t)days * 86400 + secs;
 		first = end < first ? end : first;
 	}
 	return first;
+}
+
+bool tls_material_cert(const struct tls_material *m, unsigned slot, struct tls_cert_info *ret_i)
+{
+	X509 *leaf = m->certs[slot].leaf;
+
+	if (leaf == NULL)
+		return false;
+	ret_i->kind = tls_key_name(slot);
+	tls_name_text(X509_get_subject_name(leaf), ret_i->subject, sizeof(ret_i->subject));
+	tls_name_text(X509_get_issuer_name(leaf), ret_i->issuer, sizeof(ret_i->issuer));
+	ret_i->expires = expires(leaf);
+	ERR_clear_error();
+	return true;
 }

@@ -329,19 +329,6 @@ int tls_staple_ask(const struct tls_config *conf, const struct tls_material *m, 
 
 /* --- for the certificate of a client --- */
 
-static void subject_text(X509 *cert, char *text, size_t size)
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *p = NULL;
-	long n = 0;
-
-	if (bio != NULL && X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0,
-				   XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0)
-		n = BIO_get_mem_data(bio, &p);
-	(void)snprintf(text, size, "%.*s", n < 200 ? (int)n : 200, n > 0 ? p : "");
-	BIO_free(bio);
-}
-
 /* Is there a revocation list in force of the certificate's authority? That it names the certificate, the verification would have
  * found. */
 static bool listed(const struct tls_material *m, X509 *issuer)
@@ -390,7 +377,7 @@ int tls_revocation_prepare(const struct tls_config *conf, const struct tls_mater
 		(void)str_copy(a->text, sizeof(a->text), err.text);
 		return -EACCES;
 	}
-	subject_text((*ret_c)->leaf, subject, sizeof(subject));
+	tls_name_text(X509_get_subject_name((*ret_c)->leaf), subject, sizeof(subject));
 	(void)snprintf(a->text, sizeof(a->text),
 		"nothing is known of '%s': the responder did not answer in time", subject);
 	a->listed = (*ret_c)->issuer != NULL && listed(m, (*ret_c)->issuer);
@@ -412,7 +399,7 @@ void tls_revocation_ask(
 	size_t n;
 	int r;
 
-	subject_text(c->leaf, subject, sizeof(subject));
+	tls_name_text(X509_get_subject_name(c->leaf), subject, sizeof(subject));
 	if (c->issuer == NULL)
 		r = err_set(&err, ENOENT, "it is signed by itself");
 	else if (url == NULL)

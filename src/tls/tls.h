@@ -168,6 +168,14 @@ void tls_material_unref(struct tls_material **m);
 /* When the first of its certificates expires; seconds since 1970. */
 int64_t tls_material_expires(const struct tls_material *m);
 
+struct tls_cert_info {
+	const char *kind;               /* "RSA", "EC", "PKCS12"; static */
+	char subject[400], issuer[400]; /* RFC 2253, cut when too long */
+	int64_t expires;                /* seconds since 1970 */
+};
+/* False: there is no certificate in that slot. */
+bool tls_material_cert(const struct tls_material *m, unsigned slot, struct tls_cert_info *ret_i);
+
 /* --- OCSP stapling (RFC 6066 8, RFC 6960) ---
  *
  * What the authority's responder says of a certificate is asked for by a process that master makes for it, and put into
@@ -185,6 +193,8 @@ struct tls_staple {       /* any bytes are a value of each member: it comes thro
 
 /* Is the slot (TLS_KEY_RSA, ...) one with a certificate that responses are wanted for and can be asked for? */
 bool tls_staple_wanted(const struct tls_config *conf, const struct tls_material *m, unsigned slot);
+/* Of a slot with a certificate: may the responder be asked? NULL: yes; else why not, static text. */
+const char *tls_staple_hindrance(const struct tls_config *conf, const struct tls_material *m, unsigned slot);
 /* Ask the responder, and look at the answer as TLSStaplingOptions say. Blocks, for TLSStaplingTimeout at most, but for
  * what name servers need beyond that. 0 with *ret_s, or negative with err. */
 int tls_staple_ask(const struct tls_config *conf, const struct tls_material *m, unsigned slot,

@@ -67,8 +67,6 @@ void tls_staple_load(const struct tls_config *conf, const struct tls_load *how, 
 void tls_staple_unload(struct tls_material *m);
 /* Send responses in handshakes of ctx. */
 void tls_staple_context(SSL_CTX *ctx);
-/* May the responder be asked? NULL: yes; else why not, static text. */
-const char *tls_staple_hindrance(const struct tls_config *conf, const struct tls_material *m, unsigned slot);
 
 /* --- keys that are not here (remote.c) --- */
 
@@ -104,6 +102,9 @@ void tls_context_apply(const struct tls_context *ctx, SSL *ssl);
 int tls_store_fill(X509_STORE *store, const struct tls_material *m, struct err *err);
 /* For X509_STORE_CTX: an authority without a revocation list is as good as one that has revoked nothing. */
 int tls_cert_verified(int ok, X509_STORE_CTX *store);
+
+/* Its subject or issuer in the form of RFC 2253, cut when too long. */
+void tls_name_text(const X509_NAME *name, char *text, size_t size);
 
 /* --- certificates of peers (peer.c, client_cert.c) --- */
 

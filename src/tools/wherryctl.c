@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -24,7 +25,7 @@
 static const struct tool_option options[] = {
 	{'c', "config", "FILE", "explain: this configuration, not that of the running server"},
 	{'h', "help", NULL, "show this help"},
-	{'j', "json", NULL, "status and mmap list as JSON"},
+	{'j', "json", NULL, "status, mmap list and tls list as JSON"},
 	{'s', "socket", "PATH", "control socket (default " DEFAULT_SOCKET ")"},
 	{0},
 };
@@ -45,6 +46,7 @@ static const struct tool tool = {"wherryctl",
 	"       mmap list [--json]        files mapped by TransferMMapFile, and how they are used\n"
 	"       reload                    read the configuration again\n"
 	"       rates                     read only the numbers of TransferRate lines again\n"
+	"       tls list [--json]         certificates, and what is known of them\n"
 	"       tls reload                load certificates and keys again\n"
 	"       shutdown [graceful|now]   stop, by default when the running transfers have ended",
 	options};
@@ -66,6 +68,7 @@ static const struct command {
 	{{"mmap", "list"}, 2, 2},
 	{{"reload", NULL}, 1, 1},
 	{{"rates", NULL}, 1, 1},
+	{{"tls", "list"}, 2, 2},
 	{{"tls", "reload"}, 2, 2},
 	{{"shutdown", NULL}, 1, 1},
 	{{"shutdown", "graceful"}, 2, 2},
@@ -213,6 +216,77 @@ static void print_preloads(char *line)
 	}
 }
 
+/* --- tls list: "server" begins a certificate --- */
+
+static bool is_time(const char *key)
+{
+	return str_eq(key, "expires") || str_eq(key, "staple_until") || str_eq(key, "staple_next");
+}
+
+static int print_certs_json(char *line)
+{
+	char *rest = line, *key, *value;
+	bool open = false;
+	struct json j;
+	struct buf out;
+	uint64_t n, left = 0;
+	int r;
+
+	buf_init(&out, 8 * CTL_REPLY_MAX);
+	json_init(&j, &out, 2);
+	json_open_object(&j, NULL);
+	json_open_array(&j, "certificates");
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (*line == '\0' || ctl_parse_data(line, &key, &value) < 0)
+			continue;
+		if (str_eq(key, "not_shown")) { /* the last line */
+			(void)str_to_u64(value, &left);
+			break;
+		}
+		if (str_eq(key, "server")) {
+			if (open)
+				json_end(&j);
+			json_open_object(&j, NULL);
+			open = true;
+		}
+		if (!open)
+			continue;
+		if (is_time(key) && whole_number(value, &n))
+			json_u64(&j, key, n);
+		else
+			json_str(&j, key, value);
+	}
+	if (open)
+		json_end(&j);
+	json_end(&j);
+	if (left > 0)
+		json_u64(&j, "not_shown", left);
+	json_end(&j);
+	r = json_finish(&j);
+	if (r == 0)
+		puts(out.data);
+	buf_done(&out);
+	return r;
+}
+
+static void print_certs(char *line)
+{
+	char *rest = line, *key, *value, shown[4096];
+	struct tm tm;
+	uint64_t n;
+	time_t t;
+
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (*line == '\0' || ctl_parse_data(line, &key, &value) < 0)
+			continue;
+		(void)str_escape(value, shown, sizeof(shown));
+		if (is_time(key) && str_to_u64(value, &n) == 0 &&
+			(t = (time_t)n, localtime_r(&t, &tm) != NULL))
+			(void)strftime(shown, sizeof(shown), "%Y-%m-%d %H:%M:%S", &tm);
+		printf("%s%-14s %s\n", str_eq(key, "server") ? "\n" : "  ", key, shown);
+	}
+}
+
 static void print_lines(char *line)
 {
 	char *rest = line, *key, *value, shown[4096];
@@ -223,8 +297,20 @@ static void print_lines(char *line)
 	}
 }
 
+/* How the lines of an answer belong together. */
+enum shape { LINES, PRELOADS, CERTS };
+
+static const struct {
+	int (*json)(char *line);
+	void (*text)(char *line);
+} shapes[] = {
+	[LINES] = {print_json, print_lines},
+	[PRELOADS] = {print_preloads_json, print_preloads},
+	[CERTS] = {print_certs_json, print_certs},
+};
+
 /* data: the whole answer. Returns the exit status. */
-static int print_answer(char *data, bool mmap, bool as_json)
+static int print_answer(char *data, enum shape shape, bool as_json)
 {
 	char *first = strsep(&data, "\n"), *text, shown[4096];
 	bool ok;
@@ -240,19 +326,17 @@ static int print_answer(char *data, bool mmap, bool as_json)
 		return 1;
 	}
 	if (as_json && data != NULL)
-		return (mmap ? print_preloads_json(data) : print_json(data)) < 0;
+		return shapes[shape].json(data) < 0;
 	if (as_json)
 		return 1;
 	if (*text != '\0')
 		printf("%s: %s\n", tool.name, shown);
-	if (data != NULL && mmap)
-		print_preloads(data);
-	else if (data != NULL)
-		print_lines(data);
+	if (data != NULL)
+		shapes[shape].text(data);
 	return 0;
 }
 
-static int ask(const char *path, const struct buf *request, bool mmap, bool as_json)
+static int ask(const char *path, const struct buf *request, enum shape shape, bool as_json)
 {
 	char *data;
 	int fd = connect_to(path), r;
@@ -268,7 +352,7 @@ static int ask(const char *path, const struct buf *request, bool mmap, bool as_j
 			r == -EAGAIN ? "it takes too long" : err_text(r));
 		return 1;
 	}
-	r = print_answer(data, mmap, as_json);
+	r = print_answer(data, shape, as_json);
 	free(data);
 	return fflush(stdout) != 0 ? 1 : r;
 }
@@ -299,11 +383,14 @@ static int explain_offline(const char *config, const struct buf *request)
 
 static int run(const char *path, int count, char **word, bool as_json, const char *config)
 {
-	bool mmap = count > 0 && str_eq(word[0], "mmap");
+	bool status = count > 0 && str_eq(word[0], "status");
+	enum shape shape = LINES;
 	struct buf request;
 	int r;
 
-	if (count == 0 || !command_known(count, word) || (as_json && !mmap && !str_eq(word[0], "status")) ||
+	if (count == 2 && str_eq(word[1], "list"))
+		shape = str_eq(word[0], "mmap") ? PRELOADS : CERTS;
+	if (count == 0 || !command_known(count, word) || (as_json && shape == LINES && !status) ||
 		(config != NULL && !str_eq(word[0], "explain"))) {
 		if (count > 0)
 			tool_error(&tool, "unknown command: %s", word[0]);
@@ -318,7 +405,7 @@ static int run(const char *path, int count, char **word, bool as_json, const cha
 	else if (config != NULL)
 		r = explain_offline(config, &request);
 	else
-		r = ask(path, &request, mmap, as_json);
+		r = ask(path, &request, shape, as_json);
 	buf_done(&request);
 	return r == 0 ? 0 : 1;
 }

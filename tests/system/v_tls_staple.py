@@ -1,5 +1,6 @@
 """OCSP stapling: responses of a responder on 127.0.0.1, seen by openssl s_client on control and data connections."""
 import http.server
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 from ftpclient import Ftp
 from ftpsclient import Ftps, make_certificate, tls_conf
-from servers import PATIENCE_S, wait_until
+from servers import PATIENCE_S, free_port, wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -257,6 +258,55 @@ def test_a_response_is_renewed_in_time_and_none_is_sent_after_its_time(start, re
     wait_until(lambda: responder.asked >= 2, "the second question", seconds=200)
     responder.answer = lambda q: b"no"
     wait_until(lambda: seen(server.port) == "trylater", "the end of the response's time", seconds=200)
+
+
+def listed(server):
+    done = server.tool("wherryctl", "-s", server.path("run", "ctl.sock"), "tls", "list", "--json")
+    return json.loads(done.stdout)
+
+
+def test_wherryctl_tells_what_is_known_of_certificates(start, responder, tmp_path):
+    own = make_certificate(str(tmp_path), "own", days=3)
+    other = free_port()
+    server = start.prepare()
+    server.configure(conf(responder.issue("leaf")) + f"<VirtualHost 127.0.0.1>\nPort {other}\nServerName \"second \\\"one\"\n{conf(own)}"
+                     "</VirtualHost>\n<VirtualHost 127.0.0.2>\nServerName bare\n</VirtualHost>\n")
+    server.start()
+    wait_until(lambda: listed(server)["certificates"][0]["staple"] == "good", "the response")
+    first, second = listed(server)["certificates"]
+    assert first["server"].endswith(f":{server.port}") and first["kind"] == "RSA"
+    assert first["subject"] == "CN=leaf" and first["issuer"] == "CN=ca"
+    assert abs(first["expires"] - time.time() - 30 * 86400) < 600
+    assert 0 < first["staple_until"] - time.time() <= 3600 and 0 < first["staple_next"] - time.time() <= 1800
+    assert "staple_error" not in first
+    assert second["server"] == f'second "one:{other}' and second["subject"] == "CN=localhost"
+    assert second["staple"] == "none" and second["staple_error"] == "it is signed by itself"
+    shown = server.tool("wherryctl", "-s", server.path("run", "ctl.sock"), "tls", "list").stdout
+    assert "wherryctl: 2 certificates\n" in shown and "  staple         good\n" in shown
+    assert time.strftime("  expires        %Y-%m-%d ", time.localtime(second["expires"])) in shown
+    responder.answer = lambda q: b"no"
+    server.configure(conf(responder.issue("new")))
+    server.reload()
+    wait_until(lambda: "staple_error" in listed(server)["certificates"][0], "the error")
+    assert listed(server)["certificates"][0]["staple"] == "none" and "no answer of the responder" in listed(server)["certificates"][0]["staple_error"]
+    server.configure(tls_conf(*own))
+    server.reload()
+    assert [c["staple"] for c in listed(server)["certificates"]] == ["off"]
+
+
+def test_many_certificates_are_cut_short_with_a_word(start, tmp_path):
+    own = make_certificate(str(tmp_path), "own")
+    name = "x" * 200
+    server = start.prepare()
+    server.configure("ServerName first\n" + tls_conf(*own) + "".join(
+        f"<VirtualHost 127.0.0.{i + 2}>\nServerName {name}{i}\n{tls_conf(*own)}</VirtualHost>\n" for i in range(250)))
+    server.start()
+    answer = listed(server)
+    certs = answer["certificates"]
+    assert 100 < len(certs) < 251 and certs[-1]["subject"] == "CN=localhost"
+    shown = server.tool("wherryctl", "-s", server.path("run", "ctl.sock"), "tls", "list").stdout
+    assert answer["not_shown"] == 251 - len(certs)
+    assert f"not_shown      {251 - len(certs)}\n" in shown
 
 
 def test_what_cannot_work_is_said_by_t(start, responder, tmp_path):
