@@ -48,7 +48,7 @@ void secure_forget(struct session *s)
 	s->tls_env = NULL;
 }
 
-/* Clients that ask for new keys (TLS 1.3, KeyUpdate): after a second request a connection is lost that kernel TLS serves.
+/* Clients that ask for new keys or take some (TLS 1.3, KeyUpdate): connections can be lost by that which kernel TLS serves (tls_rekey_asked()).
  * The oldest makes room. */
 static struct {
 	struct addr peer;
@@ -66,7 +66,7 @@ static bool is_rekeyer(const struct addr *peer)
 	return false;
 }
 
-/* A client that asked for new keys, which kernel TLS cannot take, gets connections without kernel TLS for an hour. */
+/* A client that changes keys, which kernel TLS may not take, gets connections without kernel TLS for an hour. */
 static void rekeyer_remember(struct session *s, const struct wire *w)
 {
 	if (!tls_rekey_asked(w->tls) || is_rekeyer(&s->peer))
@@ -74,9 +74,9 @@ static void rekeyer_remember(struct session *s, const struct wire *w)
 	rekeyers[rekeyer_next].peer = s->peer;
 	rekeyers[rekeyer_next].until_ms = clock_ms() + REKEYER_MS;
 	rekeyer_next = (rekeyer_next + 1) % REKEYERS_MAX;
-	log_notice(&s->log,
-		"the client asks for new keys on data connections, which kernel TLS cannot change: not "
-		"using it for this address for an hour");
+	log_notice(&s->log, "the client asks for new keys on data connections, or changes its own, which "
+			    "kernel TLS may not take: "
+			    "not using it for this address for an hour");
 }
 
 int secure_begin(struct session *s, struct wire *w, bool upload, uint64_t records, struct err *err)

@@ -87,16 +87,28 @@ int tls_conn_fault(struct tls_conn *c, int result, int saved_errno, const char *
 }
 
 /* OpenSSL answers a request for new keys, sooner or later, and goes on with keys that the kernel does not have: nothing
- * that is sent behind that answer can be understood. */
+ * that is sent behind that answer can be understood. What the peer sends with new keys, a kernel before Linux 6.14 cannot read. */
 static void message_seen(int sent, int version, int type, const void *data, size_t n, SSL *ssl, void *arg)
 {
 	struct tls_conn *c = arg;
 	const uint8_t *p = data;
 
-	if (sent && type == SSL3_RT_HANDSHAKE && n > 0 && p[0] == SSL3_MT_KEY_UPDATE) {
+	if (type != SSL3_RT_HANDSHAKE || n == 0 || p[0] != SSL3_MT_KEY_UPDATE)
+		return;
+	if (sent && c->ktls_tx) {
 		c->failed = c->rekeyed = true;
 		(void)err_set(&c->err, EPROTO, "the peer wants new keys, which the kernel cannot take");
+	} else if (!sent && c->ktls_rx) {
+		c->rekeyed = true;
 	}
+}
+
+void tls_conn_watch_keys(struct tls_conn *c)
+{
+	if (!c->ktls_tx && !c->ktls_rx)
+		return;
+	SSL_set_msg_callback(c->ssl, message_seen);
+	SSL_set_msg_callback_arg(c->ssl, c);
 }
 
 bool tls_rekey_asked(const struct tls_conn *c)
@@ -111,10 +123,7 @@ static void handshake_over(struct tls_conn *c)
 	c->ktls_tx = BIO_get_ktls_send(SSL_get_wbio(c->ssl));
 	c->ktls_rx = BIO_get_ktls_recv(SSL_get_rbio(c->ssl));
 #endif
-	if (c->ktls_tx) {
-		SSL_set_msg_callback(c->ssl, message_seen);
-		SSL_set_msg_callback_arg(c->ssl, c);
-	}
+	tls_conn_watch_keys(c);
 	if (c->from_cache != NULL && SSL_session_reused(c->ssl) && c->opt.sessions != NULL)
 		tls_sessions_add(c->opt.sessions, c->from_cache, true);
 	SSL_SESSION_free(c->from_cache);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
+#include "tls/tls_priv.h"
 #include "tls/tls_test_fixture.h"
 
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
@@ -401,6 +402,26 @@ static void key_updates_are_answered(void **state)
 	close_pair(&t);
 }
 
+/* OpenSSL from 3.2 on, which lets the kernel decrypt TLS 1.3: on older kernels the peer's next record cannot be read. */
+static void new_keys_of_the_peer_are_noticed_where_the_kernel_decrypts(void **state)
+{
+	for (int rx = 0; rx < 2; rx++) {
+		struct pair t;
+		char buf[3];
+
+		open_pair(&t, TLS1_3_VERSION, TLS_DATA);
+		t.p.server->ktls_rx =
+			t.p.server->ktls_rx || rx == 1; /* which it does not, so that it goes on here */
+		tls_conn_watch_keys(t.p.server);
+		assert_false(tls_rekey_asked(t.p.server));
+		assert_int_equal(SSL_key_update(t.p.client, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		assert_int_equal(SSL_write(t.p.client, "new", 3), 3);
+		server_reads(&t, buf, 3);
+		assert_int_equal(tls_rekey_asked(t.p.server), t.p.server->ktls_rx);
+		close_pair(&t);
+	}
+}
+
 static unsigned key_updates;
 
 static void count_updates(int sent, int version, int type, const void *data, size_t n, SSL *ssl, void *arg)
@@ -639,6 +660,7 @@ int main(void)
 		cmocka_unit_test(garbage_is_no_handshake),
 		cmocka_unit_test(renegotiation_is_refused),
 		cmocka_unit_test(key_updates_are_answered),
+		cmocka_unit_test(new_keys_of_the_peer_are_noticed_where_the_kernel_decrypts),
 		cmocka_unit_test(bytes_behind_close_notify_stay_in_the_socket),
 		cmocka_unit_test(a_key_encrypts_only_so_many_records),
 		cmocka_unit_test(the_kernel_is_asked_up_to_the_limit_of_a_key),

@@ -381,8 +381,9 @@ bool tls_resumed(const struct tls_conn *c); /* a session of tls_conn_options.ses
 bool tls_ktls_tx(const struct tls_conn *c);
 /* Why does the kernel not encrypt what is sent, as far as that can be guessed? Static text, NULL: it does. */
 const char *tls_ktls_reason(const struct tls_conn *c);
-/* Has the peer asked for new keys (TLS 1.3, KeyUpdate)? The kernel cannot change them: the first request stays without
- * an answer, a second one ends the connection with -EPROTO. Always false without kernel TLS. */
+/* Has the peer asked for new keys (TLS 1.3, KeyUpdate), or taken some while the kernel decrypts? The kernel cannot change those it sends with: the
+ * first request stays without an answer, a second one ends the connection with -EPROTO. Those it receives with it can change since
+ * Linux 6.14; before, tls_read() fails. Always false without kernel TLS. */
 bool tls_rekey_asked(const struct tls_conn *c);
 
 struct tls_info {

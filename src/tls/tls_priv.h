@@ -136,7 +136,7 @@ struct tls_conn {
 	char sni[256];           /* as asked for, lower case; "" = none */
 	bool done;               /* the handshake */
 	bool ktls_tx, ktls_rx;
-	bool rekeyed; /* new keys were promised to the peer that the kernel does not have */
+	bool rekeyed; /* new keys were promised to the peer, or came from it, that the kernel may not take */
 	bool failed;  /* SSL may not be used any more, not even for close_notify */
 	short wants;
 	/* Writing without kernel TLS. A record that the socket did not take whole is encrypted already: it must go out,
@@ -151,6 +151,8 @@ struct tls_conn {
 	struct err err;
 };
 
+/* After ktls_tx and ktls_rx were set: look out for changes of keys. */
+void tls_conn_watch_keys(struct tls_conn *c);
 extern int tls_conn_index; /* ex_data of SSL: its struct tls_conn */
 /* What a failed call of OpenSSL means: the return values of tls_read(), but 0 for a heard close_notify. Sets err and
  * wants. */
