@@ -19,8 +19,8 @@ static const struct conf_word verify_server_words[] = {{"on", TLS_SERVER_VERIFY_
 	{"yes", TLS_SERVER_VERIFY_ON}, {"no", TLS_SERVER_VERIFY_OFF}, {NULL, 0}};
 static const struct conf_word shutdown_words[] = {
 	{"strict", TLS_SHUTDOWN_STRICT}, {"lenient", TLS_SHUTDOWN_LENIENT}, {NULL, 0}};
-static const struct conf_word offload_words[] = {
-	{"on", TLS_OFFLOAD_ON}, {"off", TLS_OFFLOAD_OFF}, {"tx-only", TLS_OFFLOAD_TX_ONLY}, {NULL, 0}};
+static const struct conf_word offload_words[] = {{"on", TLS_OFFLOAD_ON}, {"off", TLS_OFFLOAD_OFF},
+	{"tx-only", TLS_OFFLOAD_TX_ONLY}, {"zerocopy", TLS_OFFLOAD_ZEROCOPY}, {NULL, 0}};
 
 /* --- parse functions --- */
 
@@ -455,13 +455,16 @@ static const struct conf_row rows[] = {
 		.scope = S_V_G,
 		MODULE,
 		.dflt = "on",
-		.syntax = "on|off|tx-only",
+		.syntax = "on|off|tx-only|zerocopy",
 		.doc = "Whether the kernel encrypts data connections, where kernel and OpenSSL can: "
-		       "downloads are "
-		       "then sent by sendfile(2) as in clear. "
-		       "With tx-only not those of uploads. Where the kernel cannot, nothing else changes; "
-		       "DebugLevel "
-		       "5 logs why."},
+		       "downloads are then sent by sendfile(2) as in clear. With tx-only not those of "
+		       "uploads. zerocopy is on, and a network card that encrypts itself (ethtool -K "
+		       "<interface> tls-hw-tx-offload on) may send from the file's pages without a "
+		       "copy (TLS_TX_ZEROCOPY_RO, Linux 5.19): for files that nobody changes in place, "
+		       "as one that changes while it is sent again breaks the download. Linux up to "
+		       "6.2 was seen to send wrong bytes with it after REST. Without such a card "
+		       "zerocopy changes nothing. Where the kernel cannot, nothing else changes; "
+		       "DebugLevel 5 logs why."},
 	{.name = "TLSLog",
 		.type = CONF_T_CUSTOM,
 		.field = CONF_FIELD(struct ftp_conf, tls_log, struct ftp_logfile *),

@@ -5,9 +5,17 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/alloc.h"
 #include "tls/tls_priv.h"
+
+#ifndef SOL_TLS
+#define SOL_TLS 282 /* linux/socket.h */
+#endif
+#ifndef TLS_TX_ZEROCOPY_RO
+#define TLS_TX_ZEROCOPY_RO 3 /* linux/tls.h, Linux 5.19 */
+#endif
 
 int tls_conn_new(struct tls_context *ctx, int fd, const struct tls_conn_options *opt, struct tls_conn **ret_c,
 	struct err *err)
@@ -116,6 +124,14 @@ bool tls_rekey_asked(const struct tls_conn *c)
 	return c->rekeyed || (c->ktls_tx && SSL_get_key_update_type(c->ssl) != SSL_KEY_UPDATE_NONE);
 }
 
+/* The option of OpenSSL for it came with 3.2. What the kernel does not know, it does without. */
+static bool zerocopy_set(int fd)
+{
+	const int on = 1;
+
+	return setsockopt(fd, SOL_TLS, TLS_TX_ZEROCOPY_RO, &on, sizeof(on)) == 0;
+}
+
 static void handshake_over(struct tls_conn *c)
 {
 	c->done = true;
@@ -123,6 +139,7 @@ static void handshake_over(struct tls_conn *c)
 	c->ktls_tx = BIO_get_ktls_send(SSL_get_wbio(c->ssl));
 	c->ktls_rx = BIO_get_ktls_recv(SSL_get_rbio(c->ssl));
 #endif
+	c->ktls_zerocopy = c->ktls_tx && c->ctx->zerocopy && zerocopy_set(c->fd);
 	tls_conn_watch_keys(c);
 	if (c->from_cache != NULL && SSL_session_reused(c->ssl) && c->opt.sessions != NULL)
 		tls_sessions_add(c->opt.sessions, c->from_cache, true);

@@ -360,6 +360,7 @@ int tls_context_new(const struct tls_config *conf, struct tls_material *material
 	c->role = role;
 	c->options = conf->options;
 	c->staple_options = conf->staple_options;
+	c->zerocopy = conf->offload == TLS_OFFLOAD_ZEROCOPY;
 	c->material = material != NULL ? tls_material_ref(material) : NULL;
 	if (material == NULL && role != TLS_DATA_CLIENT)
 		r = err_set(err, WE_CONFIG, "there is no certificate");

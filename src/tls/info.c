@@ -21,6 +21,7 @@ void tls_describe(const struct tls_conn *c, struct tls_info *ret_info)
 		.resumed = tls_resumed(c),
 		.ktls_tx = c->ktls_tx,
 		.ktls_rx = c->ktls_rx,
+		.ktls_zerocopy = c->ktls_zerocopy,
 		.sni = c->sni[0] != '\0' ? c->sni : NULL,
 		.alpn = n == 3 && memcmp(alpn, "ftp", 3) == 0 ? "ftp" : NULL,
 	};
@@ -31,14 +32,15 @@ const char *tls_describe_text(const struct tls_conn *c, char *buf, size_t size)
 	struct tls_info i;
 
 	tls_describe(c, &i);
-	(void)snprintf(buf, size, "%s %s %d bits%s%s%s%s%s%s", i.version, i.cipher,
+	(void)snprintf(buf, size, "%s %s %d bits%s%s%s%s%s%s%s", i.version, i.cipher,
 		i.bits, /* cut when too long */
 		i.resumed ? ", resumed" : "", i.sni != NULL ? ", SNI '" : "", i.sni != NULL ? i.sni : "",
 		i.sni != NULL ? "'" : "", i.alpn != NULL ? ", ALPN ftp" : "",
 		i.ktls_tx && i.ktls_rx ? ", kTLS tx rx"
 		: i.ktls_tx            ? ", kTLS tx"
 		: i.ktls_rx            ? ", kTLS rx"
-				       : "");
+				       : "",
+		i.ktls_zerocopy ? " zerocopy" : "");
 	return buf;
 }
 

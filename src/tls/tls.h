@@ -70,8 +70,9 @@ enum tls_binding { TLS_BINDING_AUTO, TLS_BINDING_REQUIRE, TLS_BINDING_OFF }; /* 
 enum tls_offload {
 	TLS_OFFLOAD_ON,
 	TLS_OFFLOAD_OFF,
-	TLS_OFFLOAD_TX_ONLY                                      /* downloads only */
-};                                                               /* TLSKernelOffload */
+	TLS_OFFLOAD_TX_ONLY, /* downloads only */
+	TLS_OFFLOAD_ZEROCOPY /* a network card that encrypts may read a file again for a retransmission */
+};                           /* TLSKernelOffload */
 enum tls_shutdown { TLS_SHUTDOWN_STRICT, TLS_SHUTDOWN_LENIENT }; /* TLSDataShutdown */
 enum { /* TLSStaplingOptions: bits of tls_config.staple_options */
 	TLS_STAPLE_NO_NONCE = 1,
@@ -390,7 +391,7 @@ struct tls_info {
 	const char *version; /* "TLSv1.3"; static */
 	const char *cipher;  /* OpenSSL's name; static */
 	int bits;
-	bool resumed, ktls_tx, ktls_rx;
+	bool resumed, ktls_tx, ktls_rx, ktls_zerocopy;
 	const char *sni;  /* borrowed from the connection; NULL = none was sent */
 	const char *alpn; /* "ftp" or NULL */
 };

@@ -92,6 +92,7 @@ struct tls_context {
 	unsigned verify_depth;
 	unsigned long ssl_options;
 	unsigned options;        /* TLS_OPT_ */
+	bool zerocopy;           /* TLS_OFFLOAD_ZEROCOPY */
 	unsigned staple_options; /* TLS_STAPLE_ */
 };
 
@@ -136,6 +137,7 @@ struct tls_conn {
 	char sni[256];           /* as asked for, lower case; "" = none */
 	bool done;               /* the handshake */
 	bool ktls_tx, ktls_rx;
+	bool ktls_zerocopy; /* the kernel has taken the option; without a card that encrypts it means nothing */
 	bool rekeyed; /* new keys were promised to the peer, or came from it, that the kernel may not take */
 	bool failed;  /* SSL may not be used any more, not even for close_notify */
 	short wants;

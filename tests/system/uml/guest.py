@@ -307,6 +307,12 @@ class Guest:
         assert "kTLS tx" in down and "kTLS" not in up, (down, up)
         self.expect_sendfile()
 
+    def row_zerocopy(self):
+        """There is no card that encrypts: the kernel takes the option, and all is as without it."""
+        self.row_download("zerocopy")
+        self.row_rest("zerocopy")
+        assert all(re.search("kTLS tx (rx )?zerocopy", s) for s in self.connections()), self.connections()
+
     def row_sendfile_off(self):
         with self.client("sendfile_off") as c:
             with c.start("RETR huge") as data:

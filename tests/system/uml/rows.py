@@ -16,6 +16,7 @@ OTHERS = {
     "cbc": ("1.2", "ECDHE-ECDSA-AES128-SHA256", ""),
     "offload_off": ("1.3", "TLS_AES_128_GCM_SHA256", "TLSKernelOffload off\n"),
     "no_ktls": ("1.2", "ECDHE-ECDSA-AES128-GCM-SHA256", "TLSOptions NoKTLS\n"),
+    "zerocopy": ("1.3", "TLS_AES_128_GCM_SHA256", "TLSKernelOffload zerocopy\n"),
     "tx_only": ("1.2", "ECDHE-ECDSA-AES128-GCM-SHA256", "TLSKernelOffload tx-only\n"),
     "sendfile_off": ("1.3", "TLS_AES_128_GCM_SHA256", "UseSendfile off\n"),
     "mapped": ("1.2", "ECDHE-ECDSA-AES128-GCM-SHA256", "UseSendfile off\nTransferMMapEngine on\n"),
