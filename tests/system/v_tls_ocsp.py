@@ -1,6 +1,7 @@
 """TLSVerifyOrder with ocsp: the responder of a client's certificate, on 127.0.0.1, is asked before its first command is executed."""
 import datetime
 import os
+import signal
 import ssl
 import threading
 
@@ -8,7 +9,7 @@ import pytest
 
 from ftpclient import Ftp
 from ftpsclient import Ftps, make_certificate, tls_conf
-from servers import PATIENCE_S, wait_until
+from servers import PATIENCE_S, status as status_of, wait_until
 from v_tls_staple import log_of, responder, run  # noqa: F401  pylint: disable=unused-import
 
 pytestmark = pytest.mark.ours
@@ -171,6 +172,26 @@ def test_with_ocsp_crl_a_list_counts_when_the_responder_is_silent(asking, respon
     with pytest.raises((ssl.SSLError, OSError)):  # refused in the handshake
         with Ftps(server.port, certificate=bob, version="1.2"):
             pass
+
+
+def asker(server):
+    """The process that asks."""
+    return next(p for p in server.processes() if status_of(p).get("Name") == "wherryd-ocsp")
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_question_that_hangs_anywhere_ends_in_time(asking, responder, alice, tmp_path, listed):
+    """Its alarm is sent before its time; what it has found out until then counts."""
+    break_responder(responder, "hangs", tmp_path)
+    server = asking("ocsp crl", extra=f"TLSCARevocationFile {revocation_list(responder, 'clean.pem')}\n" if listed else "", wait=300)
+    with Ftps(server.port, certificate=alice, version="1.2") as ftp:
+        wait_until(lambda: responder.asked, "the question")
+        os.kill(asker(server), signal.SIGALRM)
+        if listed:
+            ftp.expect(331, "USER alice")
+        else:
+            ftp.expect(421)
+    assert "nothing is known of 'CN=alice': the responder did not answer in time" in log_of(server)
 
 
 def test_who_names_no_responder_is_asked_about_nowhere(asking, responder):
