@@ -752,8 +752,7 @@ static const struct conf_row daemon_rows[] = {
 		.doc = "Program that prints the passphrase of an encrypted key. It gets the server's name "
 		       "with its port, RSA, EC or "
 		       "PKCS12, and the path of the key, and has 30 seconds; it is run at each start and "
-		       "reload, and when the auth "
-		       "process is started again."},
+		       "reload, also of the certificates alone, and when the auth process is started again."},
 	{.name = "TLSSessionCache",
 		.type = CONF_T_CUSTOM,
 		.field = CONF_FIELD(struct ftp_config, tls_cache, struct tls_cache_config),
