@@ -51,7 +51,7 @@ def replace_modprobe(folder):
     """The kernel calls this program with that argument when a module is asked for."""
     program = "/run/tmp/modprobe"
     with open(program, "w") as f:
-        f.write("#!/bin/sh\n" + "".join(f"export {name}='{value}'\n" for name, value in os.environ.items() if name in ("PATH", *MASKS)) +
+        f.write("#!/bin/sh\n" + "".join(f"export {name}='{value}'\n" for name, value in os.environ.items() if name in ("PATH", "TMPDIR", *MASKS)) +
                 f'echo "$@" >>/run/tmp/asked\ncase "$*" in *tcp-ulp-tls*) exec /usr/bin/python3 {__file__} {folder} load ;; esac\n')
     os.chmod(program, 0o755)
     with open("/proc/sys/kernel/modprobe", "w") as f:
