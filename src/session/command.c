@@ -18,16 +18,18 @@ void command_begin(struct session *s, const struct ftp_verb *v, const struct lin
 	bool secret = v->flags & VERB_SECRET && line->has_arg;
 	char shown[256];
 
-	command_clear(&s->cmd);
-	s->cmd.verb = v->name;
-	s->cmd.log_classes = v->log_classes;
-	s->cmd.started_ms = clock_ms();
+	command_free(&s->cmd);
+	s->cmd = xcalloc(1, sizeof *s->cmd);
+	s->cmd->verb = v->name;
+	s->cmd->log_classes = v->log_classes;
+	s->cmd->started_ms = clock_ms();
 	if (secret) {
 		(void)snprintf(shown, sizeof shown, "%s (hidden)", v->name);
-		s->cmd.line = strdup(shown);
+		s->cmd->line = strdup(shown);
 	} else
-		s->cmd.line = strndup(line->raw, line->raw_len);
-	log_debug(&s->log, 5, "command: %s", str_escape(s->cmd.line ? s->cmd.line : "", shown, sizeof shown));
+		s->cmd->line = strndup(line->raw, line->raw_len);
+	log_debug(
+		&s->log, 5, "command: %s", str_escape(s->cmd->line ? s->cmd->line : "", shown, sizeof shown));
 }
 
 void command_show(struct session *s, const struct ftp_verb *v, const struct line_cmd *line)
@@ -35,29 +37,34 @@ void command_show(struct session *s, const struct ftp_verb *v, const struct line
 	score_set_cmd(s->slot, v->name, v->flags & VERB_SECRET && line->has_arg ? "(hidden)" : line->arg);
 }
 
-void command_clear(struct session_command *c)
+void command_free(struct session_command **cp)
 {
+	struct session_command *c = *cp;
+
+	if (!c)
+		return;
+	*cp = NULL;
 	free(c->line);
 	free(c->reply_text);
 	free(c->vpath);
 	free(c->rename_from);
-	memset(c, 0, sizeof *c);
+	free(c);
 }
 
 void command_end(struct session *s)
 {
 	const struct ftp_verb *v;
 
-	if (!s->cmd.verb)
+	if (!s->cmd)
 		return;
-	v = verb_find(s->cmd.verb);
+	v = verb_find(s->cmd->verb);
 	if (v && v->flags & VERB_TRANSFER) {
 		data_reset(s->data);
 		claim_release(s);
 	}
 	record_command(s);
 	s->who.arg = NULL;
-	command_clear(&s->cmd);
+	command_free(&s->cmd);
 	score_set_idle(s->slot);
 }
 
@@ -112,11 +119,11 @@ bool command_argument_ok(struct session *s, const struct ftp_verb *v, const stru
 
 void session_not_understood(struct session *s)
 {
-	session_reply(s, 500, "'%s' not understood", s->cmd.line ? s->cmd.line : s->cmd.verb);
+	session_reply(s, 500, "'%s' not understood", s->cmd->line ? s->cmd->line : s->cmd->verb);
 }
 
 void session_note_path(struct session *s, const char *vpath)
 {
-	free(s->cmd.vpath);
-	s->cmd.vpath = strdup(vpath); /* only for records */
+	free(s->cmd->vpath);
+	s->cmd->vpath = strdup(vpath); /* only for records */
 }

@@ -25,7 +25,7 @@ struct session_job {
 /* Most jobs work on the object of their command. */
 uint64_t session_place(const struct session *s)
 {
-	return vfs_device_hint(s->root, s->cmd.vpath ? s->cmd.vpath : s->cwd);
+	return vfs_device_hint(s->root, s->cmd && s->cmd->vpath ? s->cmd->vpath : s->cwd);
 }
 
 static uint64_t job_place(const struct pool_task *t)

@@ -46,7 +46,7 @@ static void record_who(const struct session *s, struct log_record *rec, char *lo
 
 static void record_what(const struct session *s, struct log_record *rec, char *host, size_t host_size)
 {
-	const struct session_command *c = &s->cmd;
+	const struct session_command *c = s->cmd;
 	const char *blank = c->line ? strchr(c->line, ' ') : NULL;
 
 	rec->command = c->line;
@@ -90,11 +90,11 @@ void record_command(struct session *s)
 	struct log_record rec = LOG_RECORD_INIT;
 	char local[ADDR_TEXT_MAX], host[VFS_PATH_SIZE * 2], name[VERB_LOG_NAME_SIZE];
 
-	if (!s->scope->conf.extended_logs || !s->cmd.verb)
+	if (!s->scope->conf.extended_logs || !s->cmd)
 		return;
 	record_who(s, &rec, local);
 	record_what(s, &rec, host, sizeof host);
-	record_write(s, s->cmd.log_classes, verb_log_name(s->cmd.verb, rec.args, name), &rec);
+	record_write(s, s->cmd->log_classes, verb_log_name(s->cmd->verb, rec.args, name), &rec);
 }
 
 void record_end(struct session *s)

@@ -35,8 +35,8 @@ void session_replied(struct session *s, int code, int r)
 {
 	struct charset *charset = session_charset(s);
 
-	if (code)
-		s->cmd.reply_code = code;
+	if (code && s->cmd)
+		s->cmd->reply_code = code;
 	if (charset && r >= 0 && s->ctrl && !s->ctrl->closing)
 		r = charset_lines(charset, &s->ctrl->out, s->ctrl->converted);
 	session_replied_converted(s, r);
@@ -55,9 +55,11 @@ void session_replied_converted(struct session *s, int r)
 
 static void reply_remember(struct session *s, int code, const char *text)
 {
-	s->cmd.reply_code = code;
-	free(s->cmd.reply_text);
-	s->cmd.reply_text = strdup(text); /* only for records: without memory they show '-' */
+	if (!s->cmd)
+		return;
+	s->cmd->reply_code = code;
+	free(s->cmd->reply_text);
+	s->cmd->reply_text = strdup(text); /* only for records: without memory they show '-' */
 }
 
 void session_reply(struct session *s, int code, const char *fmt, ...)

@@ -267,7 +267,7 @@ static enum ftp_result command_run(struct session *s, const struct ftp_verb *v, 
 	}
 	if (!limit_ok(s, v))
 		return FTP_DONE;
-	if (s->cmd.bad_charset && takes_path(v)) {
+	if (s->cmd->bad_charset && takes_path(v)) {
 		session_reply(s, 550, "%s: Illegal character sequence in filename", line->arg);
 		return FTP_DONE;
 	}
@@ -283,12 +283,12 @@ static enum ftp_result command_run(struct session *s, const struct ftp_verb *v, 
 		session_reply(s, 550, "No transfer is possible with STRU R or MODE B");
 		return FTP_DONE;
 	}
-	s->cmd.input = line;
+	s->cmd->input = line;
 	if (s->quirks & FTP_QUIRK_QUOTES && (bare = path_bare(v, line)))
 		arg = bare;
 	result = c->check && !c->check(s, arg) ? FTP_DONE : c->run(s, arg);
 	free(bare);
-	s->cmd.input = NULL;
+	s->cmd->input = NULL;
 	return result;
 }
 
@@ -338,10 +338,10 @@ static void line_dispatch(struct session *s, enum line_result what, struct line_
 	r = command_rewrite(s, v, line, &changed, &rewritten);
 	line = r > 0 ? &rewritten : line;
 	command_begin(s, v, line);
-	s->cmd.bad_charset =
+	s->cmd->bad_charset =
 		!good && s->scope->conf.lang_engine && s->scope->conf.lang_options & FTP_LANG_REQUIRE_VALID;
 	command_show(s, v, line);
-	arg = s->cmd.line ? strchr(s->cmd.line, ' ') : NULL;
+	arg = s->cmd->line ? strchr(s->cmd->line, ' ') : NULL;
 	s->who.arg =
 		arg ? arg + 1 : NULL; /* lives until command_end(); rules are also asked in pool threads */
 	if (r < 0)
@@ -427,7 +427,7 @@ void session_pump(struct session *s)
  * remembers. */
 static bool line_run_aside(struct session *s)
 {
-	struct session_command saved = s->cmd;
+	struct session_command *saved = s->cmd;
 	struct line_cmd line, rewritten;
 	const struct ftp_verb *v;
 	struct buf changed;
@@ -444,7 +444,7 @@ static bool line_run_aside(struct session *s)
 		return true; /* its verb was checked above; an empty line was skipped */
 	timers_command(s);
 	v = verb_find(line.verb);
-	memset(&s->cmd, 0, sizeof s->cmd);
+	s->cmd = NULL;
 	r = command_rewrite(s, v, &line, &changed, &rewritten);
 	line = r > 0 ? rewritten : line;
 	command_begin(s, v, &line);
@@ -454,7 +454,7 @@ static bool line_run_aside(struct session *s)
 		(void)command_run(s, v, &line); /* both answer at once */
 	buf_done(&changed);
 	record_command(s);
-	command_clear(&s->cmd);
+	command_free(&s->cmd);
 	s->cmd = saved;
 	return true;
 }

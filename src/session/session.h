@@ -57,7 +57,7 @@ enum ftp_result {
 
 /* The command being worked on: for replies, records and logs. */
 struct session_command {
-	const char *verb; /* of the verb table, "SITE" for its subcommands; NULL between commands */
+	const char *verb;             /* of the verb table, "SITE" for its subcommands */
 	const struct line_cmd *input; /* as ftp/line.h gave it; only while check() and run() are called */
 	char *line;                   /* the whole line, for records; a secret argument is already replaced */
 	uint64_t started_ms;
@@ -152,7 +152,7 @@ struct session {
 		*tls_sessions; /* what data connections may resume; NULL: the login was in clear */
 	char *tls_env;         /* StdEnvVars, ExportCertData: as in struct ipc_handoff; NULL = none */
 
-	struct session_command cmd;
+	struct session_command *cmd; /* NULL between commands */
 	struct ctrl *ctrl;
 	struct data *data;                   /* NULL until it is needed, data.h */
 	struct xfer *xfer;                   /* NULL while there is none */

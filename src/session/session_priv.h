@@ -73,7 +73,7 @@ void command_begin(struct session *s, const struct ftp_verb *v, const struct lin
 /* In the scoreboard. Not for what is answered beside a transfer, which is what the session does. */
 void command_show(struct session *s, const struct ftp_verb *v, const struct line_cmd *line);
 void command_end(struct session *s);
-void command_clear(struct session_command *c);
+void command_free(struct session_command **c);
 /* Argument rules of the verb's row; false: a reply was given. */
 bool command_argument_ok(struct session *s, const struct ftp_verb *v, const struct line_cmd *line);
 

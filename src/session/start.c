@@ -370,7 +370,7 @@ void session_free(struct session *s)
 	data_free(&s->data);
 	score_release(s->slot);
 	access_cwd_forget(s);
-	command_clear(&s->cmd);
+	command_free(&s->cmd);
 	free(s->texts);
 	free(s->clnt);
 	free(s->cwd);

@@ -783,7 +783,7 @@ enum ftp_result xfer_start_upload(struct session *s, const struct xfer_upload *u
 
 enum ftp_result xfer_start_listing(struct session *s, const char *name, struct xfer_source *src)
 {
-	struct xfer *x = xfer_new(s, XFER_LISTING, s->cmd.verb ? s->cmd.verb : "LIST", name);
+	struct xfer *x = xfer_new(s, XFER_LISTING, s->cmd ? s->cmd->verb : "LIST", name);
 
 	x->src = src;
 	xfer_path_choose(x, &s->scope->conf);

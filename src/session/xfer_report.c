@@ -271,14 +271,14 @@ void xfer_record(struct xfer *x)
 	if (x->begun_ms)
 		score_xfer_end(s->slot, &(struct score_progress){x->done, x->shown_acked, ms, x->shown_path});
 	record_add_raw(s, x->kind == XFER_UPLOAD ? x->net : 0, x->kind == XFER_UPLOAD ? 0 : x->net);
-	s->cmd.transferred = true;
-	s->cmd.bytes = x->done;
-	s->cmd.offset = x->start;
-	s->cmd.file_size = x->file_size;
-	s->cmd.transfer_ms = ms;
-	s->cmd.transfer_port = x->port;
-	s->cmd.status = status_of(x);
-	s->cmd.failure = failure_of(x);
+	s->cmd->transferred = true;
+	s->cmd->bytes = x->done;
+	s->cmd->offset = x->start;
+	s->cmd->file_size = x->file_size;
+	s->cmd->transfer_ms = ms;
+	s->cmd->transfer_port = x->port;
+	s->cmd->status = status_of(x);
+	s->cmd->failure = failure_of(x);
 	if (x->deflated)
 		log_deflated(x);
 	if (x->kind == XFER_LISTING)

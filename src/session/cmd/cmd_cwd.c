@@ -194,7 +194,7 @@ static enum ftp_result change_dir(struct session *s, const char *arg)
 
 	if (!c)
 		return FTP_DONE;
-	c->verb = s->cmd.verb;
+	c->verb = s->cmd->verb;
 	c->w.done = cwd_done;
 	c->cwd = xstrdup(s->cwd);
 	c->seen = s->display_seen ? strdup(s->display_seen) : NULL;

@@ -289,7 +289,7 @@ static enum ftp_result hash_start(struct session *s, const struct kind *kind, en
 
 	h->s = s;
 	h->kind = kind;
-	h->verb = s->cmd.verb;
+	h->verb = s->cmd->verb;
 	h->algorithm = algorithm;
 	h->path = path;
 	h->fd = -1;
@@ -315,7 +315,7 @@ static bool offered(struct session *s, enum ftp_digest algorithm)
 {
 	if (ftp_digest_on(&s->scope->conf, algorithm))
 		return true;
-	session_reply(s, 500, "%s not understood", s->cmd.verb);
+	session_reply(s, 500, "%s not understood", s->cmd->verb);
 	return false;
 }
 
@@ -338,7 +338,7 @@ static enum ftp_result md5_run(struct session *s, const char *arg)
 
 static enum ftp_result x_run(struct session *s, const char *arg, enum ftp_digest algorithm)
 {
-	const char *verb = s->cmd.verb;
+	const char *verb = s->cmd->verb;
 	struct args_hash a;
 
 	if (!offered(s, algorithm))

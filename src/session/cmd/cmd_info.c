@@ -70,7 +70,7 @@ static enum ftp_result lang_run(struct session *s, const char *arg)
 	size_t before = out->len;
 	int r;
 
-	cmd.raw = s->cmd.line ? s->cmd.line : "LANG";
+	cmd.raw = s->cmd->line ? s->cmd->line : "LANG";
 	cmd.raw_len = strlen(cmd.raw);
 	r = param_lang(out, &cmd, &s->scope->conf);
 	session_replied(s, out->len >= before + 3 ? atoi(out->data + before) : 200, r);

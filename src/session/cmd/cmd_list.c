@@ -47,7 +47,7 @@ static enum ftp_result list_done(struct session *s, void *arg)
 {
 	struct list_work *w = arg;
 	enum ftp_result result = FTP_DONE;
-	bool names = strcmp(s->cmd.verb, "NLST") == 0;
+	bool names = strcmp(s->cmd->verb, "NLST") == 0;
 
 	if (w->r < 0) {
 		list_refuse(s, w->l, names, w->r);

@@ -86,7 +86,7 @@ static enum ftp_result rmd_answer(struct session *s, struct path_work *w)
 {
 	if (w->r < 0)
 		return path_work_failed(s, w);
-	session_reply(s, 250, "%s command successful", s->cmd.verb);
+	session_reply(s, 250, "%s command successful", s->cmd->verb);
 	return FTP_DONE;
 }
 
@@ -96,7 +96,7 @@ static enum ftp_result dir_run(struct session *s, const char *arg, path_look_fn 
 
 	if (!d)
 		return FTP_DONE;
-	d->verb = s->cmd.verb;
+	d->verb = s->cmd->verb;
 	d->fd = -1;
 	d->w.done = dir_done;
 	return path_work_run(&d->w, PATH_POOL);

@@ -14,7 +14,7 @@ enum { WORDS_MAX = 8 };
 
 static void not_understood(struct session *s)
 {
-	session_reply(s, 501, "'%.256s' not understood", s->cmd.line ? s->cmd.line : "OPTS");
+	session_reply(s, 501, "'%.256s' not understood", s->cmd->line ? s->cmd->line : "OPTS");
 }
 
 /* arg: what follows the command's name, without blanks around. */
@@ -98,7 +98,7 @@ static void opts_utf8(struct session *s, const char *arg)
 	size_t before = out->len;
 	int r;
 
-	cmd.raw = s->cmd.line ? s->cmd.line : "OPTS UTF8";
+	cmd.raw = s->cmd->line ? s->cmd->line : "OPTS UTF8";
 	cmd.raw_len = strlen(cmd.raw);
 	cmd.arg = arg;
 	r = param_utf8(out, &cmd, arg, &s->scope->conf, &s->utf8_on);

@@ -124,7 +124,7 @@ static enum ftp_result rnto_run(struct session *s, const char *arg)
 		return FTP_DONE;
 	}
 	n->from = from;
-	s->cmd.rename_from = strdup(from); /* only for records */
+	s->cmd->rename_from = strdup(from); /* only for records */
 	n->w.done = rename_done;
 	return path_work_run(&n->w, PATH_POOL);
 }

@@ -227,7 +227,7 @@ static bool copy_check(struct session *s, const char *arg)
 {
 	if (s->scope->conf.copy_engine)
 		return true;
-	session_reply(s, 500, "'%s' not understood", s->cmd.line ? s->cmd.line : "SITE");
+	session_reply(s, 500, "'%s' not understood", s->cmd->line ? s->cmd->line : "SITE");
 	return false;
 }
 

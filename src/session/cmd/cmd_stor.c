@@ -195,7 +195,7 @@ static enum ftp_result stor_start(struct session *s, struct stor *t)
 		u.name = vfs_path_base(vpath);
 		session_note_path(s, vpath);
 	}
-	s->cmd.modified = t->store->existed || t->exists;
+	s->cmd->modified = t->store->existed || t->exists;
 	t->store = NULL;
 	result = xfer_start_upload(s, &u);
 	stor_free(t);

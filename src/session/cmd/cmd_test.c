@@ -52,6 +52,7 @@ const struct session_cmd *const session_site_cmds[] = {&session_site_help, &sess
 
 static struct ftp_scope scope;
 static struct ftp_server server;
+static struct session_command command;
 static struct session session;
 static struct buf out;
 static const char *forbidden = "";
@@ -66,7 +67,7 @@ void session_replied(struct session *s, int code, int r)
 {
 	assert_int_equal(r, 0);
 	if (code)
-		s->cmd.reply_code = code;
+		s->cmd->reply_code = code;
 }
 
 #define FORMAT                                                                                               \
@@ -297,13 +298,13 @@ static const char *ask(const char *line)
 	assert_non_null(c);
 	arg = arg ? arg + 1 : "";
 	buf_clear(&out);
-	session.cmd.verb = c->verb;
-	session.cmd.line = (char *)(uintptr_t)line;
+	session.cmd->verb = c->verb;
+	session.cmd->line = (char *)(uintptr_t)line;
 	if (!c->check || c->check(&session, arg))
 		(void)c->run(&session, arg);
-	session.cmd.line = NULL;
-	free(session.cmd.rename_from);
-	session.cmd.rename_from = NULL;
+	session.cmd->line = NULL;
+	free(session.cmd->rename_from);
+	session.cmd->rename_from = NULL;
 	if (out.len > 0)
 		row_check(c->verb, arg, atoi(out.data));
 	return out.data;
@@ -332,6 +333,7 @@ static int setup(void **state)
 					   .umask_file = 022}};
 	server.scope = &scope;
 	memset(&session, 0, sizeof session);
+	session.cmd = &command;
 	session.root = t->root;
 	session.scope = &scope;
 	session.server = &server;
@@ -644,7 +646,7 @@ static void simple_commands_answer(void **state)
 	ASK("SMNT x", "502 SMNT command not implemented");
 	ASK("HELP SIZE", "214 Syntax: SIZE <sp> pathname");
 	ASK("HELP NONE", "502 Unknown command 'NONE'");
-	assert_int_equal(session.cmd.reply_code, 502);
+	assert_int_equal(session.cmd->reply_code, 502);
 	assert_non_null(strstr(ask("HELP"), "214 Direct comments to admin@example.org\r\n"));
 	assert_memory_equal(ask("CSID name=x;"), "200 name=Wherry;version=", 24);
 	scope.conf.ident_on = false;

@@ -51,20 +51,20 @@ static enum ftp_result ccc_run(struct session *s, const char *arg)
 
 static enum ftp_result none_run(struct session *s, const char *arg)
 {
-	session_reply(s, 503, "%s is not used with TLS", s->cmd.verb);
+	session_reply(s, 503, "%s is not used with TLS", s->cmd->verb);
 	return FTP_DONE;
 }
 
 static enum ftp_result pbsz_run(struct session *s, const char *arg)
 {
-	session_replied(s, 0, param_pbsz(session_out(s), s->cmd.input, s->secure));
+	session_replied(s, 0, param_pbsz(session_out(s), s->cmd->input, s->secure));
 	return FTP_DONE;
 }
 
 static enum ftp_result prot_run(struct session *s, const char *arg)
 {
 	session_replied(s, 0,
-		param_prot(session_out(s), s->cmd.input, s->secure, s->scope->conf.tls_required.data,
+		param_prot(session_out(s), s->cmd->input, s->secure, s->scope->conf.tls_required.data,
 			&s->prot_private));
 	secure_show(s);
 	return FTP_DONE;

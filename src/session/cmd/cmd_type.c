@@ -12,7 +12,7 @@ static enum ftp_result type_run(struct session *s, const char *arg)
 {
 	struct buf *out = session_out(s);
 	size_t before = out->len;
-	int r = param_type(out, s->cmd.input, s->quirks & FTP_QUIRK_WORDS, &s->ascii);
+	int r = param_type(out, s->cmd->input, s->quirks & FTP_QUIRK_WORDS, &s->ascii);
 
 	session_replied(s, r == 0 ? atoi(out->data + before) : 0, r);
 	return FTP_DONE;
@@ -62,9 +62,9 @@ static enum ftp_result mode_run(struct session *s, const char *arg)
 	else if (kind == 1)
 		session_reply(s, 200, "Mode set to S");
 	else if (kind == 0)
-		session_reply(s, 504, "'%s' unsupported transfer mode", s->cmd.line);
+		session_reply(s, 504, "'%s' unsupported transfer mode", s->cmd->line);
 	else
-		session_reply(s, 501, "'%s' unrecognized transfer mode", s->cmd.line);
+		session_reply(s, 501, "'%s' unrecognized transfer mode", s->cmd->line);
 	return FTP_DONE;
 }
 
@@ -86,9 +86,9 @@ static enum ftp_result stru_run(struct session *s, const char *arg)
 	else if (kind == 1)
 		session_reply(s, 200, "Structure set to F");
 	else if (kind == 0)
-		session_reply(s, 504, "'%s' unsupported structure type", s->cmd.line);
+		session_reply(s, 504, "'%s' unsupported structure type", s->cmd->line);
 	else
-		session_reply(s, 501, "'%s' unrecognized structure type", s->cmd.line);
+		session_reply(s, 501, "'%s' unrecognized structure type", s->cmd->line);
 	return FTP_DONE;
 }
 
