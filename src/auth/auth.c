@@ -135,8 +135,8 @@ static void login_work(uv_work_t *w)
 
 static void log_refusal(const struct auth *a, const struct job *j)
 {
-	char user[128], client[ADDR_TEXT_MAX];
-	struct log_ctx ctx = {.parent = &a->log, .client = addr_text(&j->q.client, client), .sid = j->q.sid};
+	char user[128];
+	struct log_ctx ctx = {.parent = &a->log, .client = &j->q.client, .sid = j->q.sid};
 	const struct ftp_config *config = a->ctx.config;
 
 	if (j->q.server < config->n_servers)

@@ -595,11 +595,8 @@ static int rewrite_home(struct decision *d, const struct ftp_subject *who)
 static int ask_tables(struct decision *d, const char *name)
 {
 	const struct ftp_conf *conf = &d->scope->conf;
-	char client[ADDR_TEXT_MAX];
-	const struct log_ctx log = {.user = d->q->user,
-		.client = addr_text(&d->q->client, client),
-		.sid = d->q->sid,
-		.process = "auth"};
+	const struct log_ctx log = {
+		.user = d->q->user, .client = &d->q->client, .sid = d->q->sid, .process = "auth"};
 	struct ftp_subject who;
 	struct ftp_wrap_query q = {.conf = conf,
 		.who = &who,
@@ -719,8 +716,8 @@ bool decide_connect(const struct decide_context *ctx, const struct ipc_resolve *
 	const struct ftp_class *class = ftp_class_find(ctx->config, &q->addr, name);
 	const struct ftp_subject who = {
 		.class_name = class != NULL ? class->name : NULL, .client = &q->addr, .client_name = name};
-	char client[ADDR_TEXT_MAX], why[256];
-	const struct log_ctx log = {.client = addr_text(&q->addr, client), .sid = q->sid, .process = "auth"};
+	char why[256];
+	const struct log_ctx log = {.client = &q->addr, .sid = q->sid, .process = "auth"};
 	struct ftp_wrap_query w = {.who = &who, .local = &q->local, .log = &log};
 
 	if (q->server >= ctx->config->n_servers)

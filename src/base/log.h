@@ -11,14 +11,15 @@
 #include <syslog.h> /* LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG */
 
 /* Who a line is about. Owned by the session (or process); children inherit by parent pointer. The sink prints
- * the fields it finds as key=value. Strings are kept, and may be NULL. */
+ * the fields it finds as key=value. What pointers show is kept, and they may be NULL. */
+struct addr; /* base/addr.h */
 struct log_ctx {
 	const struct log_ctx *parent;
 	const char *process; /* "master", "login", "auth", "session" */
 	const char *user;
-	const char *client; /* address text */
-	unsigned sid;       /* session number, 0 = none */
-	int fd;             /* log file that its lines go to instead; 0 = as the sink says, LOG_NOWHERE */
+	const struct addr *client;
+	unsigned sid; /* session number, 0 = none */
+	int fd;       /* log file that its lines go to instead; 0 = as the sink says, LOG_NOWHERE */
 };
 #define LOG_NOWHERE (-1)
 

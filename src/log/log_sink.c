@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/addr.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -73,8 +74,12 @@ static void add_message(struct log_line *l, const struct log_ctx *ctx, const cha
 
 static void add_client(struct log_line *l, const struct log_ctx *ctx)
 {
-	if (ctx->client != NULL)
-		log_line_add(l, " (%s[%s])", ctx->client, ctx->client);
+	char client[ADDR_TEXT_MAX];
+
+	if (ctx->client == NULL)
+		return;
+	(void)addr_text(ctx->client, client);
+	log_line_add(l, " (%s[%s])", client, client);
 }
 
 static void format_text(struct log_line *l, const struct log_ctx *ctx, const char *text)
@@ -111,6 +116,7 @@ static void json_time(struct json *j, int64_t wall_ms)
 static int format_json(
 	struct buf *out, const struct log_ctx *ctx, int level, int debug_level, const char *text)
 {
+	char client[ADDR_TEXT_MAX];
 	struct json j;
 
 	json_init(&j, out, 0);
@@ -123,7 +129,7 @@ static int format_json(
 	if (ctx->process != NULL)
 		json_str(&j, "process", ctx->process);
 	if (ctx->client != NULL)
-		json_str(&j, "client", ctx->client);
+		json_str(&j, "client", addr_text(ctx->client, client));
 	if (ctx->user != NULL)
 		json_str(&j, "user", ctx->user);
 	if (ctx->sid != 0)

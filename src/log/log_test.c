@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/addr.h"
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -32,10 +33,13 @@ static const char *in_dir(const char *name)
 	return path_buf;
 }
 
+static struct addr client_addr; /* 192.0.2.7 */
+
 static int make_dir(void **state)
 {
 	const char *tmp = getenv("TMPDIR");
 
+	(void)addr_parse("192.0.2.7", 0, &client_addr);
 	setenv("TZ", "TST-1", 1); /* one hour east, no rules */
 	tzset();
 	(void)snprintf(
@@ -140,7 +144,7 @@ static void rotated_file_keeps_its_number(void **state)
 
 static const struct log_ctx process_ctx = {.process = "session"};
 static const struct log_ctx session_ctx = {
-	.parent = &process_ctx, .user = "al \"ice", .client = "192.0.2.7", .sid = 7};
+	.parent = &process_ctx, .user = "al \"ice", .client = &client_addr, .sid = 7};
 
 /* The line behind its time: digits of the time are checked to be where they belong. */
 static const char *after_time(const char *line)
@@ -348,7 +352,7 @@ static void xferlog_is_written(void **state)
 static void tlslog_lines_are_one_line_each(void **state)
 {
 	const struct log_ctx process = {.process = "session"},
-			     ctx = {.parent = &process, .client = "192.0.2.1", .user = "a b", .sid = 7};
+			     ctx = {.parent = &process, .client = &client_addr, .user = "a b", .sid = 7};
 	struct tlslog t = {
 		.wall_ms = 1500, .ctx = &ctx, .channel = "data", .text = "TLSv1.3\nx", .duration_ms = 3};
 	char line[TLSLOG_LINE_SIZE];
@@ -357,7 +361,7 @@ static void tlslog_lines_are_one_line_each(void **state)
 	n = tlslog_format(&t, line, sizeof(line));
 	assert_int_equal(n, strlen(line));
 	assert_string_equal(
-		line, "1970-01-01 01:00:01,500 data sid=7 client=192.0.2.1 user=a_b: TLSv1.3_x, 3 ms\n");
+		line, "1970-01-01 01:00:01,500 data sid=7 client=192.0.2.7 user=a_b: TLSv1.3_x, 3 ms\n");
 	t.ctx = &process;
 	t.duration_ms = -1;
 	n = tlslog_format(&t, line, sizeof(line));

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "log/log_file.h"
+#include "base/addr.h"
 #include "log/log_priv.h"
 
 static void add(struct log_line *l, const char *name, const char *value)
@@ -16,7 +17,9 @@ static void add(struct log_line *l, const char *name, const char *value)
 
 size_t tlslog_format(const struct tlslog *t, char *buf, size_t size)
 {
-	const char *client = NULL, *user = NULL;
+	const struct addr *client = NULL;
+	const char *user = NULL;
+	char text[ADDR_TEXT_MAX];
 	struct log_line l;
 	unsigned sid = 0;
 	size_t begin;
@@ -31,7 +34,7 @@ size_t tlslog_format(const struct tlslog *t, char *buf, size_t size)
 	log_line_add(&l, " %s", t->channel);
 	if (sid != 0)
 		log_line_add(&l, " sid=%u", sid);
-	add(&l, "client", client);
+	add(&l, "client", client != NULL ? addr_text(client, text) : NULL);
 	add(&l, "user", user);
 	begin = l.at;
 	log_line_add(&l, ": %s", t->text);

@@ -103,7 +103,7 @@ static void set_up(struct login_conn *c, const struct login_env *env, uint32_t c
 	c->peer = *peer;
 	c->local = *local;
 	addr_text(peer, c->peer_text);
-	c->log = (struct log_ctx){.parent = env->log, .client = c->peer_text};
+	c->log = (struct log_ctx){.parent = env->log, .client = &c->peer};
 	buf_init(&c->out, LOGIN_OUT_MAX);
 	buf_init(&c->cert, TLS_CLIENT_CERT_MAX);
 	line_init(&c->in, LOGIN_LINE_MAX, LINE_PENDING_MAX);

@@ -131,8 +131,9 @@ char *login_secure_env_text(const struct secure *s, const struct ftp_conf *conf)
 void login_secure_keep(struct secure *s, const struct login_conn *c)
 {
 	s->conf = &c->server->scope->conf;
-	(void)memcpy(s->client, c->peer_text, sizeof(s->client));
-	s->log = (struct log_ctx){.parent = c->env->log, .client = s->client, .sid = c->sid, .fd = c->log.fd};
+	s->client = c->peer;
+	s->log =
+		(struct log_ctx){.parent = c->env->log, .client = &s->client, .sid = c->sid, .fd = c->log.fd};
 }
 
 void login_secure_failed(const struct secure *s)

@@ -17,7 +17,7 @@ struct secure {
 	/* for what is logged when the login is over */
 	const struct ftp_conf *conf; /* NULL = the login is not over */
 	struct log_ctx log;
-	char client[ADDR_TEXT_MAX];
+	struct addr client;
 };
 
 /* Begin the handshake on the socket of a client in state LOGIN_SECURING; c and fd are kept until it is done. 0 with

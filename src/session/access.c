@@ -272,7 +272,8 @@ static int levels_apply(struct session *s, const char *real, mode_t type, const 
 
 static struct policy_env policy_env_of(const struct session *s)
 {
-	return (struct policy_env){.home = s->home, .anon_root = s->anonymous ? s->root->path : NULL};
+	return (struct policy_env){
+		.home = s->account->home, .anon_root = s->anonymous ? s->root->path : NULL};
 }
 
 /* Does the command make, rename or remove a name? */

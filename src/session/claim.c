@@ -60,8 +60,8 @@ enum ftp_result claim_ask(
 	if (!s->claim)
 		s->claim = xcalloc(1, sizeof *s->claim);
 	texts_free(s->claim);
-	s->claim->user_text = refusal_text(user, s->user);
-	s->claim->host_text = refusal_text(host, s->user);
+	s->claim->user_text = refusal_text(user, s->account->user);
+	s->claim->host_text = refusal_text(host, s->account->user);
 	s->claim->go_on = go_on;
 	s->claim->arg = arg;
 	session_ref(s);

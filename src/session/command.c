@@ -73,7 +73,7 @@ int command_rewrite(struct session *s, const struct ftp_verb *v, const struct li
 {
 	char vpath[VFS_PATH_SIZE], host[VFS_PATH_SIZE * 2];
 	struct rewrite_query q = {.who = &s->who,
-		.sent_user = s->sent_user,
+		.sent_user = s->account->sent_user,
 		.server_name = s->scope->conf.server_name,
 		.port = addr_port(&s->local)};
 

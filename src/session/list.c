@@ -101,7 +101,8 @@ static int tilde_home(const struct session *s, const char *tilde, size_t n, char
 	int r;
 
 	if (n == 1)
-		return s->home && *s->home ? host_to_vpath(s->root, s->home, out) : -ENOENT;
+		return s->account->home && *s->account->home ? host_to_vpath(s->root, s->account->home, out)
+							     : -ENOENT;
 	if (n >= sizeof user)
 		return -ENOENT;
 	memcpy(user, tilde + 1, n - 1);

@@ -207,7 +207,8 @@ static int put_long(
 	if (!p)
 		return failure;
 	line.mode = list_shown_mode(conf, st.stx_mode);
-	line.owner = owner_text(l, conf->dirfake_user_on, conf->dirfake_user, s->user, st.stx_uid, false);
+	line.owner =
+		owner_text(l, conf->dirfake_user_on, conf->dirfake_user, s->account->user, st.stx_uid, false);
 	line.group = owner_text(l, conf->dirfake_group_on, conf->dirfake_group,
 		s->who.n_groups ? s->who.groups[0] : NULL, st.stx_gid, true);
 	list_line_end(l, list_format_long(&l->style, &line, p));

@@ -24,6 +24,7 @@
 static struct ftp_list_options list_options;
 static struct ftp_scope scope, section;
 static struct ftp_server server = {.scope = &scope};
+static struct session_account account;
 static struct session session;
 static char cwd[VFS_PATH_SIZE];
 static unsigned asked;
@@ -71,7 +72,8 @@ static int setup(void **state)
 	session.server = &server;
 	session.cwd = cwd;
 	strcpy(cwd, "/");
-	session.user = (char *)"alice";
+	account = (struct session_account){.user = "alice"};
+	session.account = &account;
 	tree_dir(t, "root/d");
 	tree_file(t, "root/d/b", "12345");
 	tree_file(t, "root/d/a", "1");
@@ -297,7 +299,7 @@ static void home_is_found_by_tilde(void **state)
 	char home[128];
 
 	(void)snprintf(home, sizeof home, "%s", tree_host(t, "root/d/sub"));
-	session.home = home;
+	account.home = home;
 	CHECK(LIST, "-1 ~", "deep\r\nx\r\n");
 	CHECK(LIST, "-1 ~/deep", "y\r\n");
 	CHECK(NLST, "~/deep", "/d/sub/deep/y\r\n");

@@ -239,7 +239,7 @@ static void line_owners(
 	/* A faked owner's number is the session's own: the real one would tell what the name hides. */
 	if (conf->dirfake_user_on) {
 		line->uid = x->uid;
-		line->owner = list_fake_name(conf->dirfake_user, s->user);
+		line->owner = list_fake_name(conf->dirfake_user, s->account->user);
 	} else if (x->facts & VERB_FACT_UNIX_OWNERNAME) {
 		line->owner = names_user_last(&x->owner, s->server->index, st->stx_uid);
 	}

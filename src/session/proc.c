@@ -255,6 +255,7 @@ static int proc_init(struct session_proc *p, const struct proc_start *start)
 	p->variants = ftp_variants_new();
 	p->log = (struct log_ctx){.process = "session", .user = start->user};
 	list_init(&p->sessions);
+	list_init(&p->accounts);
 	(void)signal(SIGPIPE, SIG_IGN); /* sendfile(2) has no other way */
 	(void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error: EFBIG */
 	(void)umask(0);                 /* modes are computed per session */

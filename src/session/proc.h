@@ -32,6 +32,7 @@ struct session_proc {
 	_Atomic uint64_t free_bytes; /* of the root's file system, when a Display text asked last */
 	struct list sessions;
 	unsigned n_sessions;
+	struct list accounts;      /* account.h: those of the sessions */
 	struct preloads *preloads; /* mapped.h; NULL = none */
 	bool preloads_wanted;      /* by the server of a session so far */
 	bool retiring;

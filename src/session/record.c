@@ -11,6 +11,7 @@
 #include "log/xferlog.h"
 #include "session/ctrl.h"
 #include "session/proc.h"
+#include "session/secure.h"
 #include "session/session_priv.h"
 
 void record_add_raw(struct session *s, uint64_t in, uint64_t out)
@@ -19,26 +20,31 @@ void record_add_raw(struct session *s, uint64_t in, uint64_t out)
 	s->raw_out += out;
 }
 
-static void record_who(const struct session *s, struct log_record *rec, char *local_text)
+/* What a record borrows. */
+struct record_texts {
+	char peer[ADDR_TEXT_MAX], local[ADDR_TEXT_MAX];
+};
+
+static void record_who(const struct session *s, struct log_record *rec, struct record_texts *texts)
 {
 	const struct ftp_conf *conf = &s->scope->conf;
 	uint64_t now_ms = clock_wall_ms();
 
 	rec->wall_us = (int64_t)now_ms * 1000;
-	rec->client_ip = s->peer_text;
+	rec->client_ip = addr_text(&s->peer, texts->peer);
 	rec->client_host = s->who.client_name;
 	rec->client_port = addr_port(&s->peer);
-	rec->local_ip = addr_text(&s->local, local_text);
+	rec->local_ip = addr_text(&s->local, texts->local);
 	rec->local_port = addr_port(&s->local);
 	rec->server_name = conf->server_name;
 	rec->fqdn = s->server->fqdn;
 	rec->protocol = s->secure ? "ftps" : "ftp";
-	rec->anon_password = s->anonymous ? s->email : NULL;
-	rec->user = s->user;
-	rec->sent_user = s->sent_user;
+	rec->anon_password = s->anonymous ? s->account->email : NULL;
+	rec->user = s->account->user;
+	rec->sent_user = s->account->sent_user;
 	rec->group = s->who.n_groups ? s->who.groups[0] : NULL;
-	rec->uid = s->uid;
-	rec->gid = s->gid;
+	rec->uid = s->account->uid;
+	rec->gid = s->account->gid;
 	rec->class_name = s->who.class_name;
 	rec->raw_in = (int64_t)(s->raw_in + (s->ctrl ? s->ctrl->raw_in : 0));
 	rec->raw_out = (int64_t)(s->raw_out + (s->ctrl ? s->ctrl->raw_out : 0));
@@ -78,7 +84,7 @@ static void record_write(struct session *s, unsigned classes, const char *comman
 {
 	struct ftp_tls_env env;
 
-	env.text = s->tls_env;
+	env.text = secure_env(s);
 	rec->env = ftp_tls_env_value;
 	rec->note = ftp_tls_note;
 	rec->env_arg = rec->note_arg = &env;
@@ -88,11 +94,12 @@ static void record_write(struct session *s, unsigned classes, const char *comman
 void record_command(struct session *s)
 {
 	struct log_record rec = LOG_RECORD_INIT;
-	char local[ADDR_TEXT_MAX], host[VFS_PATH_SIZE * 2], name[VERB_LOG_NAME_SIZE];
+	struct record_texts texts;
+	char host[VFS_PATH_SIZE * 2], name[VERB_LOG_NAME_SIZE];
 
 	if (!s->scope->conf.extended_logs || !s->cmd)
 		return;
-	record_who(s, &rec, local);
+	record_who(s, &rec, &texts);
 	record_what(s, &rec, host, sizeof host);
 	record_write(s, s->cmd->log_classes, verb_log_name(s->cmd->verb, rec.args, name), &rec);
 }
@@ -100,11 +107,11 @@ void record_command(struct session *s)
 void record_end(struct session *s)
 {
 	struct log_record rec = LOG_RECORD_INIT;
-	char local[ADDR_TEXT_MAX];
+	struct record_texts texts;
 
 	if (!s->scope->conf.extended_logs)
 		return;
-	record_who(s, &rec, local);
+	record_who(s, &rec, &texts);
 	rec.end_reason = session_end_text((enum session_end)s->end);
 	record_write(s, EXTLOG_EXIT, NULL, &rec);
 }
@@ -125,18 +132,18 @@ static void report_to_master(struct session *s, const struct record_xfer *x)
 void record_xfer(struct session *s, const struct record_xfer *x)
 {
 	const struct ftp_logfile *file = s->scope->conf.transfer_log;
-	char host[VFS_PATH_SIZE * 2];
+	char host[VFS_PATH_SIZE * 2], peer[ADDR_TEXT_MAX];
 	struct xferlog line = {
 		.wall_secs = (int64_t)(clock_wall_ms() / 1000),
 		.duration_ms = x->duration_ms,
-		.remote_host = s->who.client_name ? s->who.client_name : s->peer_text,
+		.remote_host = s->who.client_name ? s->who.client_name : addr_text(&s->peer, peer),
 		.bytes = x->bytes,
 		.ascii = x->ascii,
 		.direction = x->deletion ? XFERLOG_DELETE
 			     : x->upload ? XFERLOG_IN
 					 : XFERLOG_OUT,
 		.anonymous = s->anonymous,
-		.user = s->anonymous ? s->email : s->user,
+		.user = s->anonymous ? s->account->email : s->account->user,
 		.service = s->secure ? "ftps" : "ftp",
 		.complete = x->complete,
 	};

@@ -14,6 +14,7 @@
 #include "log/display.h"
 #include "session/ctrl.h"
 #include "session/proc.h"
+#include "session/secure.h"
 #include "session/session_priv.h"
 
 #define DISPLAY_MAX (64 * 1024) /* bytes of a display file that are read */
@@ -105,7 +106,7 @@ void session_reply_errno(struct session *s, int code, const char *arg, int error
 void session_reply_display(struct session *s, int code, const char *text)
 {
 	const struct ftp_conf *conf = &s->scope->conf;
-	char local[ADDR_TEXT_MAX];
+	char local[ADDR_TEXT_MAX], peer[ADDR_TEXT_MAX];
 	struct display_values v = {
 		.cwd = s->cwd,
 		.admin = conf->server_admin,
@@ -114,8 +115,8 @@ void session_reply_display(struct session *s, int code, const char *text)
 		.bytes_in = s->bytes_in,
 		.bytes_out = s->bytes_out,
 		.local_host = addr_text(&s->local, local),
-		.remote_host = s->who.client_name ? s->who.client_name : s->peer_text,
-		.user = s->user,
+		.remote_host = s->who.client_name ? s->who.client_name : addr_text(&s->peer, peer),
+		.user = s->account->user,
 		.server_name = conf->server_name,
 		.max_clients = conf->max_clients.max,
 		.class_name = s->who.class_name,
@@ -127,7 +128,7 @@ void session_reply_display(struct session *s, int code, const char *text)
 
 	if (!text || !*text || s->quirks & FTP_QUIRK_ONE_LINE)
 		return;
-	env.text = s->tls_env;
+	env.text = secure_env(s);
 	v.env = ftp_tls_env_value;
 	v.env_arg = &env;
 	buf_init(&expanded, DISPLAY_MAX * 2);

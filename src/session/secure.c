@@ -23,17 +23,20 @@
 
 int secure_take(struct session *s, const struct ipc_handoff *h)
 {
+	struct session_tls *t;
+
 	s->secure = h->secure;
 	if (!h->secure)
 		return 0;
 	s->prot_private = h->prot_private;
 	s->by_certificate = h->by_certificate;
-	s->tls_env = *h->tls_env ? xstrdup(h->tls_env) : NULL;
-	if (h->tls_peer.len == sizeof s->tls_peer) {
-		memcpy(s->tls_peer, h->tls_peer.data, sizeof s->tls_peer);
-		s->has_tls_peer = true;
+	s->tls = t = xcalloc(1, sizeof *t);
+	t->env = *h->tls_env ? xstrdup(h->tls_env) : NULL;
+	if (h->tls_peer.len == sizeof t->peer) {
+		memcpy(t->peer, h->tls_peer.data, sizeof t->peer);
+		t->has_peer = true;
 	}
-	return tls_sessions_import(h->tls_sessions.data, h->tls_sessions.len, &s->tls_sessions);
+	return tls_sessions_import(h->tls_sessions.data, h->tls_sessions.len, &t->sessions);
 }
 
 void secure_show(const struct session *s)
@@ -43,9 +46,12 @@ void secure_show(const struct session *s)
 
 void secure_forget(struct session *s)
 {
-	tls_sessions_free(&s->tls_sessions);
-	free(s->tls_env);
-	s->tls_env = NULL;
+	if (!s->tls)
+		return;
+	tls_sessions_free(&s->tls->sessions);
+	free(s->tls->env);
+	free(s->tls);
+	s->tls = NULL;
 }
 
 /* Clients that ask for new keys or take some (TLS 1.3, KeyUpdate): connections can be lost by that which kernel TLS serves (tls_rekey_asked()).
@@ -84,7 +90,7 @@ int secure_begin(struct session *s, struct wire *w, bool upload, uint64_t record
 	struct tls_context *ctx;
 	const struct tls_config *tls = &s->server->scope->conf.tls;
 	/* A ticket that an uploading client does not read would make its close a reset. */
-	struct tls_conn_options opt = {.sessions = s->tls_sessions,
+	struct tls_conn_options opt = {.sessions = s->tls->sessions,
 		.tickets = upload ? 0 : 1,
 		.no_kernel = (upload && tls->offload == TLS_OFFLOAD_TX_ONLY) || is_rekeyer(&s->peer),
 		.records = records};
@@ -97,8 +103,8 @@ int secure_begin(struct session *s, struct wire *w, bool upload, uint64_t record
 		return r;
 	if (client) /* the other end is another server, which knows nothing of this one's sessions */
 		opt.sessions = NULL;
-	s->tls_client = client;
-	s->tls_begun_ms = clock_ms();
+	s->tls->client = client;
+	s->tls->begun_ms = clock_ms();
 	w->lenient = tls->shutdown == TLS_SHUTDOWN_LENIENT;
 	return tls_conn_new(ctx, w->sock, &opt, &w->tls, err);
 }
@@ -108,8 +114,8 @@ static bool same_peer(const struct session *s, const struct wire *w)
 {
 	uint8_t fp[TLS_FINGERPRINT_BYTES];
 
-	return !s->has_tls_peer ||
-	       (tls_peer_fingerprint(w->tls, fp) && memcmp(fp, s->tls_peer, sizeof fp) == 0);
+	return !s->tls->has_peer ||
+	       (tls_peer_fingerprint(w->tls, fp) && memcmp(fp, s->tls->peer, sizeof fp) == 0);
 }
 
 /* SSCN, CPSV: the other server is at an address that the client has named. Names are not looked up for it: who has the
@@ -150,18 +156,18 @@ static int binding_check(struct session *s, const struct wire *w)
 			"would accept it)");
 		return -WE_TLS_SESSION;
 	}
-	if (tls->binding == TLS_BINDING_AUTO && !s->tls_unbound_logged) {
+	if (tls->binding == TLS_BINDING_AUTO && !s->tls->unbound_logged) {
 		log_notice(&s->log, "the client does not reuse the TLS session of its control connection for "
 				    "data connections; "
 				    "accepted, it has the same address (TLSDataBinding)");
-		s->tls_unbound_logged = true;
+		s->tls->unbound_logged = true;
 	}
 	return 0;
 }
 
 static int64_t handshake_ms(const struct session *s)
 {
-	return (int64_t)(clock_ms() - s->tls_begun_ms);
+	return (int64_t)(clock_ms() - s->tls->begun_ms);
 }
 
 void secure_failed(struct session *s, const char *why)
@@ -197,7 +203,7 @@ int secure_step(struct session *s, struct wire *w)
 	(void)tls_describe_text(w->tls, text, sizeof text);
 	log_debug(&s->log, 5, "data connection: %s", text);
 	ftp_tls_log(&s->server->scope->conf, &s->log, "data", text, handshake_ms(s));
-	return s->tls_client ? other_server_check(s, w) : binding_check(s, w);
+	return s->tls->client ? other_server_check(s, w) : binding_check(s, w);
 }
 
 int secure_data_refused(const struct session *s, const struct ftp_conf *conf, const char **ret_text)

@@ -12,6 +12,22 @@
 
 struct ipc_handoff;
 
+/* What a session has only when its login was over TLS. */
+struct session_tls {
+	struct tls_sessions *sessions; /* what data connections may resume */
+	char *env;                     /* StdEnvVars, ExportCertData: as in struct ipc_handoff; NULL = none */
+	bool client;                   /* of the present data connection, not its server */
+	bool has_peer, unbound_logged;
+	uint8_t peer[32];  /* SHA-256 of the client's certificate */
+	uint64_t begun_ms; /* the handshake of the data connection */
+};
+
+/* session_tls.env, NULL without TLS. */
+static inline const char *secure_env(const struct session *s)
+{
+	return s->tls ? s->tls->env : NULL;
+}
+
 /* What login says about the control connection. 0 or -WE_SYNTAX. */
 int secure_take(struct session *s, const struct ipc_handoff *h);
 /* Tell the scoreboard what is protected now. */

@@ -26,11 +26,13 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "ftp/conf.h"
+#include "session/account.h"
 #include "vfs/vfs.h"
 
 struct session;
 struct session_proc; /* proc.h */
 struct session_job;
+struct session_tls; /* secure.h */
 struct score_slot;
 struct ctrl; /* ctrl.h: the control connection */
 struct data; /* data.h: how the next data connection is made */
@@ -99,14 +101,10 @@ struct session {
 	const struct ftp_server *server;
 	const struct ftp_scope *scope; /* of the server, or of the <Anonymous> it logged in to */
 	bool anonymous;
-	uid_t uid;
-	gid_t gid;
-	const char *user, *sent_user, *email, *home; /* home: host path */
-	void *texts;                                 /* start.c: where these are, and those of who */
+	struct session_account *account; /* names and ids */
 	struct ftp_subject who;
 	struct addr peer, local; /* of the control connection, as master said */
-	const char *peer_text;   /* who.client as text */
-	const char *client_name; /* verified DNS name, NULL = none */
+	char *client_name;       /* verified DNS name, NULL = none */
 	char *clnt;              /* CLNT text, NULL = none */
 	bool quiet;              /* no multi-line greetings */
 	unsigned quirks;         /* ftp_quirks(): habits of the client to put up with */
@@ -138,19 +136,12 @@ struct session {
 	uint64_t raw_in, raw_out;
 
 	/* TLS: secure.h */
-	bool secure;         /* the control connection has TLS, or had it before CCC */
-	bool tls_cleared;    /* CCC */
-	bool prot_private;   /* PROT P */
-	bool sscn;           /* SSCN ON: the client of TLS on data connections */
-	bool tls_client;     /* the present data connection is */
-	bool by_certificate; /* logged in without PASS */
-	bool has_tls_peer;
-	bool tls_unbound_logged;
-	uint64_t tls_begun_ms; /* the handshake of the data connection */
-	uint8_t tls_peer[32];  /* SHA-256 of the client's certificate */
-	struct tls_sessions
-		*tls_sessions; /* what data connections may resume; NULL: the login was in clear */
-	char *tls_env;         /* StdEnvVars, ExportCertData: as in struct ipc_handoff; NULL = none */
+	bool secure;             /* the control connection has TLS, or had it before CCC */
+	bool tls_cleared;        /* CCC */
+	bool prot_private;       /* PROT P */
+	bool sscn;               /* SSCN ON: the client of TLS on data connections */
+	bool by_certificate;     /* logged in without PASS */
+	struct session_tls *tls; /* NULL: the login was in clear */
 
 	struct session_command *cmd; /* NULL between commands */
 	struct ctrl *ctrl;

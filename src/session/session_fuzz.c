@@ -58,6 +58,7 @@ static void proc_make(void)
 	master_fd = fds[0];
 	proc.start = &start;
 	list_init(&proc.sessions);
+	list_init(&proc.accounts);
 	ipc_chan_init(&proc.chan, fds[1], IPC_SESSION, IPC_MASTER);
 	(void)atexit(root_remove);
 }

@@ -26,51 +26,19 @@
 #include "session/session_priv.h"
 #include "session/zfilter.h"
 
-/* --- texts that stay as they are: in one block, because a session is small --- */
-
-static const char *text_put(char **p, const char *text)
-{
-	const char *begin = *p;
-
-	*p = stpcpy(*p, text) + 1;
-	return begin;
-}
-
-static void texts_set(struct session *s, const struct ipc_grant *g, const char *client_name)
-{
-	char peer[ADDR_TEXT_MAX], *p;
-	unsigned n_groups = ipc_group_names_most(g->group_names);
-	bool same = str_eq(g->user, g->sent_user);
-	size_t size = 0;
-
-	(void)addr_text(&s->peer, peer);
-	size += strlen(g->user) + 1 + (same ? 0 : strlen(g->sent_user) + 1);
-	size += strlen(g->email) + 1 + strlen(g->home) + 1 + strlen(g->group_names) + 1;
-	size += strlen(peer) + 1 + strlen(client_name) + 1;
-	s->texts = xmalloc(n_groups * sizeof(char *) + size);
-	p = (char *)s->texts + n_groups * sizeof(char *);
-	s->user = text_put(&p, g->user);
-	s->sent_user = same ? s->user : text_put(&p, g->sent_user);
-	s->email = text_put(&p, g->email);
-	s->home = text_put(&p, g->home);
-	s->peer_text = text_put(&p, peer);
-	s->client_name = *client_name ? text_put(&p, client_name) : NULL;
-	s->who.groups = s->texts;
-	s->who.n_groups = ipc_group_names(strcpy(p, g->group_names), s->texts);
-}
-
 static void who_set(struct session *s, const struct ipc_session_start *m)
 {
 	const struct ftp_class *class = ftp_class_named(s->proc->start->config, m->class_name);
 	const struct ipc_grant *g = &m->grant;
 
-	s->uid = g->uid;
-	s->gid = g->gid;
+	s->account = account_ref(&s->proc->accounts, g);
 	s->peer = m->peer;
 	s->local = m->local;
 	s->clnt = *m->handoff.clnt ? xstrdup(m->handoff.clnt) : NULL;
-	texts_set(s, g, m->handoff.client_name);
-	s->who.user = s->user;
+	s->client_name = *m->handoff.client_name ? xstrdup(m->handoff.client_name) : NULL;
+	s->who.user = s->account->user;
+	s->who.groups = s->account->groups;
+	s->who.n_groups = s->account->n_groups;
 	s->who.class_name = class ? class->name : NULL;
 	s->who.client = &s->peer;
 	s->who.client_name = s->client_name;
@@ -86,7 +54,7 @@ static void slot_set(struct session *s, const struct ipc_session_start *m)
 	score_set_class(s->slot, s->who.class_name);
 	score_set_protocol(s->slot, s->secure ? "ftps" : "ftp");
 	secure_show(s);
-	score_set_user(s->slot, s->user, s->uid, s->gid);
+	score_set_user(s->slot, s->account->user, s->account->uid, s->account->gid);
 	score_set_cwd(s->slot, s->cwd);
 }
 
@@ -171,7 +139,7 @@ static int welcome_code(const struct session *s)
 static void tables_reply(struct session *s)
 {
 	const struct ftp_conf *conf = &s->scope->conf;
-	struct text_vars vars = {.user = s->user};
+	struct text_vars vars = {.user = s->account->user};
 	struct buf text;
 
 	if (!conf->wrap_engine || !conf->wrap_allow_msg || s->quirks & FTP_QUIRK_ONE_LINE)
@@ -186,7 +154,7 @@ static void tables_reply(struct session *s)
 static void welcome_reply(struct session *s, const char *readme)
 {
 	const struct ftp_conf *conf = &s->scope->conf;
-	struct text_vars vars = {.user = s->user};
+	struct text_vars vars = {.user = s->account->user};
 	struct buf text;
 	int code = welcome_code(s);
 
@@ -197,7 +165,8 @@ static void welcome_reply(struct session *s, const char *readme)
 		readme_reply(s, code, readme, true, "Anonymous access granted, restrictions apply");
 	else {
 		text.len = 0;
-		(void)buf_printf(&text, "User %s logged in", s->sent_user); /* shorter than a line may be */
+		(void)buf_printf(
+			&text, "User %s logged in", s->account->sent_user); /* shorter than a line may be */
 		readme_reply(s, code, readme, true, text.data);
 	}
 	buf_done(&text);
@@ -229,7 +198,7 @@ static void session_welcome(struct session *s, const char *chdir)
 	struct line_cmd line = {.has_arg = true}; /* of PASS, which is secret: nothing of it is shown */
 	const struct ftp_verb *verb = verb_find(s->by_certificate ? "USER" : "PASS");
 	struct welcome *w = xcalloc(1, sizeof *w);
-	char *user = xasprintf("USER %s", s->sent_user);
+	char *user = xasprintf("USER %s", s->account->sent_user);
 
 	if (s->by_certificate) {
 		line.raw = user;
@@ -325,8 +294,8 @@ void session_new(struct session_proc *p, const struct ipc_session_start *m, int 
 	params_set(s, &m->handoff);
 	r = secure_take(s, &m->handoff);
 	s->log = (struct log_ctx){.parent = &p->log,
-		.user = s->user,
-		.client = s->peer_text,
+		.user = s->account->user,
+		.client = &s->peer,
 		.sid = s->sid,
 		.fd = ftp_server_log_fd(&s->scope->conf)};
 	slot_set(s, m);
@@ -371,7 +340,8 @@ void session_free(struct session *s)
 	score_release(s->slot);
 	access_cwd_forget(s);
 	command_free(&s->cmd);
-	free(s->texts);
+	account_unref(&s->account);
+	free(s->client_name);
 	free(s->clnt);
 	free(s->cwd);
 	session_forget_source(s);

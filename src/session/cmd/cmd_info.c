@@ -87,7 +87,7 @@ static enum ftp_result host_run(struct session *s, const char *arg)
 
 static enum ftp_result user_run(struct session *s, const char *arg)
 {
-	if (str_eq(arg, s->sent_user) || str_eq(arg, s->user))
+	if (str_eq(arg, s->account->sent_user) || str_eq(arg, s->account->user))
 		session_reply(s, 230, "User %s logged in", arg);
 	else
 		session_reply(s, 501, "Reauthentication not supported");

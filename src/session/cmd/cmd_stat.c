@@ -9,12 +9,12 @@
 
 static enum ftp_result stat_session(struct session *s)
 {
-	char line[VFS_PATH_SIZE + 128];
-	const char *client = s->who.client_name ? s->who.client_name : s->peer_text;
+	char line[VFS_PATH_SIZE + 128], peer[ADDR_TEXT_MAX];
+	const char *ip = addr_text(&s->peer, peer), *client = s->who.client_name ? s->who.client_name : ip;
 
 	session_reply_first(s, 211, "Status of '%s'", s->scope->conf.server_name);
-	session_reply_more(s, "Connected from %s (%s)", client, s->peer_text);
-	session_reply_more(s, "Logged in as %s", s->user);
+	session_reply_more(s, "Connected from %s (%s)", client, ip);
+	session_reply_more(s, "Logged in as %s", s->account->user);
 	session_reply_more(s, "TYPE: %s, STRUcture: File, Mode: %s", s->ascii ? "ASCII" : "BINARY",
 		s->mode_z ? "Deflate" : "Stream");
 	session_reply_more(s, "Total bytes transferred for session: %llu",

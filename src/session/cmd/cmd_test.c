@@ -53,6 +53,7 @@ const struct session_cmd *const session_site_cmds[] = {&session_site_help, &sess
 static struct ftp_scope scope;
 static struct ftp_server server;
 static struct session_command command;
+static struct session_account account;
 static struct session session;
 static struct buf out;
 static const char *forbidden = "";
@@ -338,8 +339,9 @@ static int setup(void **state)
 	session.scope = &scope;
 	session.server = &server;
 	session.cwd = xstrdup("/");
-	session.user = session.sent_user = (char *)(uintptr_t) "alice";
-	session.peer_text = (char *)(uintptr_t) "192.0.2.1";
+	account = (struct session_account){.user = "alice", .sent_user = "alice"};
+	session.account = &account;
+	(void)addr_parse("192.0.2.1", 1024, &session.peer);
 	session.facts = verb_facts_offered(&scope.conf);
 	session.site_umask = -1;
 	session.idle_ms = 600000;
@@ -409,7 +411,7 @@ static void cwd_knows_home_and_cdpath(void **state)
 	ASK("CWD sub", "250 CWD command successful");
 	assert_string_equal(session.cwd, "/d/sub");
 	(void)snprintf(home, sizeof home, "%s", tree_host(*state, "root/d"));
-	session.home = home;
+	account.home = home;
 	ASK("CWD ~", "250 CWD command successful");
 	assert_string_equal(session.cwd, "/d");
 	ASK("CWD ~/sub", "250 CWD command successful");
