@@ -57,30 +57,17 @@ void msession_move(struct msession *s, struct child *to)
 	to->n_sessions++;
 }
 
-/* What the grant brought. */
-static void identity_drop(struct msession *s)
+void msession_forget_cert(struct msession *s)
 {
-	char **strings[] = {
-		&s->user, &s->sent_user, &s->email, &s->group_names, &s->home, &s->root, &s->chdir};
-
-	for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
-		free(*strings[i]);
-		*strings[i] = NULL;
-	}
 	free(s->cert);
 	s->cert = NULL;
-	free(s->groups);
-	s->groups = NULL;
-	s->n_groups = 0;
-	s->anon = 0;
-	s->uid = (uid_t)-1;
-	s->gid = (gid_t)-1;
 }
 
 void msession_reset(struct master *m, struct msession *s, struct child *login)
 {
 	live_left(m, s);
-	identity_drop(s);
+	grant_drop(s);
+	msession_forget_cert(s);
 	s->state = MSESSION_CONNECTED;
 	s->xfer_command = 0;
 	msession_move(s, login);
@@ -104,7 +91,8 @@ void msession_free(struct master *m, struct msession *s)
 	m->n_sessions--;
 	leave(s->owner);
 	generation_unref(m, s->gen);
-	identity_drop(s);
+	grant_drop(s);
+	msession_forget_cert(s);
 	free(s->client_name);
 	free(s);
 }
@@ -117,14 +105,15 @@ const struct ftp_scope *msession_scope(const struct msession *s, bool authentica
 		.authenticated = authenticated};
 
 	if (authenticated && s->server->conditional != NULL) {
-		char *names = arena_strdup(a, s->group_names != NULL ? s->group_names : "");
+		char *names = arena_strdup(a, s->grantee->group_names);
 		const char **list = arena_alloc(a, ipc_group_names_most(names) * sizeof(*list));
 
-		who.user = s->user;
+		who.user = s->grantee->user;
 		who.groups = list;
 		who.n_groups = ipc_group_names(names, list);
 	}
-	return ftp_server_scope(ftp_server_for(s->server, &who, false, a), authenticated ? s->anon : 0);
+	return ftp_server_scope(
+		ftp_server_for(s->server, &who, false, a), authenticated ? msession_anon(s) : 0);
 }
 
 /* "530 <message with %m>" */
@@ -157,9 +146,9 @@ static bool counts(const struct msession *o, const struct msession *s, unsigned 
 	if ((what & SAME_SERVER) != 0 &&
 		(addr_port(&o->local) != addr_port(&s->local) || !addr_host_equal(&o->local, &s->local)))
 		return false;
-	if ((what & SAME_ANON) != 0 && o->anon != s->anon)
+	if ((what & SAME_ANON) != 0 && msession_anon(o) != msession_anon(s))
 		return false;
-	if ((what & SAME_USER) != 0 && (o->user == NULL || !str_eq(o->user, s->user)))
+	if ((what & SAME_USER) != 0 && (o->grantee == NULL || !str_eq(o->grantee->user, s->grantee->user)))
 		return false;
 	if ((what & SAME_HOST) != 0 && !addr_host_equal(&o->peer, &s->peer))
 		return false;
@@ -226,8 +215,9 @@ static bool rate_exceeded(struct master *m, const struct ftp_config *c)
 
 static struct ban_subject banned_subject(const struct msession *s)
 {
-	return (struct ban_subject){
-		.host = &s->peer, .user = s->user, .class_name = s->class != NULL ? s->class->name : NULL};
+	return (struct ban_subject){.host = &s->peer,
+		.user = msession_user(s),
+		.class_name = s->class != NULL ? s->class->name : NULL};
 }
 
 void admit_event(struct master *m, const struct msession *s, const struct ftp_conf *conf,
@@ -314,7 +304,7 @@ static uint32_t login_verdict(
 {
 	const struct ftp_class_max *per_class = class_limit(conf, s->class);
 	const struct ftp_max *hit = NULL;
-	unsigned anon = s->anon != 0 ? SAME_ANON : 0;
+	unsigned anon = msession_anon(s) != 0 ? SAME_ANON : 0;
 	enum ftp_ban_event event = 0;
 
 	admit_event(m, s, conf, FTP_BAN_LOGIN_RATE, NULL);

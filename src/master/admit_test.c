@@ -64,19 +64,33 @@ static int tear_down(void **state)
 	return gen.refs == 0 && m.n_sessions == 0 ? 0 : -1;
 }
 
-static struct msession *session(const char *peer, const char *user)
+static struct msession *session_of(const char *peer, const char *user, uint32_t section)
 {
+	struct ipc_grant g = {.user = user,
+		.anon = section,
+		.sent_user = "",
+		.email = "",
+		.group_names = "",
+		.home = "/",
+		.root = "/",
+		.chdir = ""};
 	struct msession *s = msession_new(&m, &login);
 
 	s->server = &server;
 	assert_int_equal(addr_parse(peer, 4000, &s->peer), 0);
 	assert_int_equal(addr_parse("127.0.0.1", 21, &s->local), 0);
 	if (user != NULL) {
-		s->user = xstrdup(user);
+		grant_keep(s, &g);
+		grant_started(s, &process);
 		s->state = MSESSION_ACTIVE;
 		msession_move(s, &process);
 	}
 	return s;
+}
+
+static struct msession *session(const char *peer, const char *user)
+{
+	return session_of(peer, user, 0);
 }
 
 static void sessions_are_found_by_number(void **state)
@@ -97,18 +111,31 @@ static void sessions_are_found_by_number(void **state)
 	assert_int_not_equal(session("192.0.2.1", NULL)->sid, 0);
 }
 
+static void sessions_of_a_process_share_an_equal_grantee(void **state)
+{
+	struct msession *a = session("192.0.2.1", "bob"), *b = session("192.0.2.2", "bob"),
+			*c = session_of("192.0.2.2", "bob", 1);
+
+	assert_ptr_equal(a->grantee, b->grantee);
+	assert_ptr_not_equal(c->grantee, b->grantee);
+	assert_null(a->start);
+	msession_free(&m, a);
+	assert_string_equal(msession_user(b), "bob");
+	assert_int_equal(b->grantee->refs, 1); /* the process remembers that of the last one */
+	assert_int_equal(c->grantee->refs, 2);
+}
+
 static void a_session_goes_back_to_before_its_login(void **state)
 {
-	struct msession *s = session("192.0.2.1", "bob");
+	struct msession *s = session_of("192.0.2.1", "bob", 1);
 
-	s->anon = 1;
 	s->xfer_command = FTP_XFER_RETR;
 	msession_reset(&m, s, &login);
 	assert_int_equal(process.n_sessions, 0);
 	assert_ptr_equal(s->owner, &login);
 	assert_int_equal(s->state, MSESSION_CONNECTED);
-	assert_null(s->user);
-	assert_int_equal(s->anon, 0);
+	assert_null(msession_user(s));
+	assert_int_equal(msession_anon(s), 0);
 	assert_int_equal(s->xfer_command, 0);
 	assert_ptr_equal(msession_find(&m, s->sid), s);
 }
@@ -142,11 +169,10 @@ static void connections_are_limited(void **state)
 /* A login of user from peer against one limit: 1 admitted, 0 refused. */
 static int try_login(const char *peer, const char *user, struct ftp_class *class, uint32_t anonymous)
 {
-	struct msession *s = session(peer, user);
+	struct msession *s = session_of(peer, user, anonymous);
 	int ok;
 
 	s->class = class;
-	s->anon = anonymous;
 	s->state = MSESSION_GRANTED;
 	ok = admit_login(&m, s, text, sizeof(text)) == IPC_OK;
 	s->state = MSESSION_ACTIVE;
@@ -222,6 +248,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(sessions_are_found_by_number, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			sessions_of_a_process_share_an_equal_grantee, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_session_goes_back_to_before_its_login, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(connections_are_limited, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(clients_are_limited, set_up, tear_down),

@@ -63,6 +63,7 @@ static void child_free(struct master *m, struct child *c)
 	ipc_chan_done(&c->chan);
 	list_del(&c->link);
 	identity_done(&c->identity);
+	grantee_unref(&c->grantee);
 	if (c->gen->auth == c)
 		c->gen->auth = NULL;
 	generation_unref(m, c->gen);

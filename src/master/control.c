@@ -117,7 +117,7 @@ static bool kick_matches(const struct msession *s, const char *what, const char 
 	uint64_t sid;
 
 	if (str_eq(what, "user"))
-		return s->user != NULL && str_eq(s->user, value);
+		return s->grantee != NULL && str_eq(s->grantee->user, value);
 	if (str_eq(what, "host"))
 		return addr_parse(value, 0, &a) == 0 && addr_host_equal(&a, &s->peer);
 	if (str_eq(what, "class"))

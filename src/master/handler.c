@@ -125,43 +125,29 @@ static void say_unavailable(int fd)
 
 static void fill_start(const struct msession *s, const struct ipc_handoff *h, struct ipc_session_start *st)
 {
+	const struct grantee *a = s->grantee;
+
 	memset(st, 0, sizeof(*st));
 	st->grant = (struct ipc_grant){.sid = s->sid,
-		.request = s->request,
+		.request = s->start->request,
 		.server = s->server->index,
-		.anon = s->anon,
-		.user = s->user,
-		.sent_user = s->sent_user,
-		.email = s->email,
-		.uid = s->uid,
-		.gid = s->gid,
-		.groups = {s->groups, s->n_groups},
-		.group_names = s->group_names,
-		.home = s->home,
-		.root = s->root,
-		.chdir = s->chdir};
+		.anon = a->anon,
+		.user = a->user,
+		.sent_user = a->sent_user,
+		.email = s->start->email,
+		.uid = a->uid,
+		.gid = a->gid,
+		.groups = {s->start->groups, s->start->n_groups},
+		.group_names = a->group_names,
+		.home = s->start->home,
+		.root = s->start->root,
+		.chdir = s->start->chdir};
 	st->handoff = *h;
 	st->handoff.generation = s->gen->config->generation;
 	st->peer = s->peer;
 	st->local = s->local;
 	st->class_name = s->class != NULL ? s->class->name : "";
 	st->connected_wall_ms = s->connected_wall_ms;
-}
-
-/* What only fill_start() needs: there may be thousands of sessions. */
-static void start_forget(struct msession *s)
-{
-	drop(&s->email);
-	drop(&s->home);
-	drop(&s->root);
-	drop(&s->chdir);
-	if (s->anon == 0)
-		drop(&s->sent_user); /* others see the name that was said (live.c) */
-	free(s->cert);
-	s->cert = NULL;
-	free(s->groups);
-	s->groups = NULL;
-	s->n_groups = 0;
 }
 
 /* The session has said that it ends the protection of its control connection; who carries that must do it. */
@@ -194,6 +180,7 @@ static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
 {
 	struct msession *s = own_session(m, c, msg->handoff.sid);
 	struct ipc_session_start start;
+	const struct grantee *a;
 	struct identity id;
 	struct arena *arena;
 	const struct ftp_scope *scope;
@@ -205,12 +192,14 @@ static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
 		return 0;
 	if (s->state != MSESSION_GRANTED || !is_stream_socket(msg->fd))
 		return -WE_PERMIT;
-	id = (struct identity){s->uid, s->gid, (gid_t *)s->groups, s->n_groups, s->user, s->root, NULL, NULL};
+	a = s->grantee;
+	id = (struct identity){a->uid, a->gid, (gid_t *)s->start->groups, s->start->n_groups, a->user,
+		s->start->root, NULL, NULL};
 	arena = arena_new(8192, 0);
-	scope = s->anon == 0 ? msession_scope(s, true, arena) : NULL;
+	scope = a->anon == 0 ? msession_scope(s, true, arena) : NULL;
 	if (scope != NULL && scope->conf.create_home.on) {
 		id.create_home = &scope->conf.create_home;
-		id.home = s->home;
+		id.home = s->start->home;
 	}
 	r = child_for_identity(m, s->gen, &id, &to, &err);
 	arena_free(arena);
@@ -226,7 +215,8 @@ static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
 			keep(&s->client_name, msg->handoff.client_name);
 		else
 			drop(&s->client_name);
-		start_forget(s);
+		grant_started(s, to);
+		msession_forget_cert(s);
 		msession_move(s, to);
 		s->state = MSESSION_ACTIVE;
 		s->relay = msg->handoff.secure ? c->id : 0;
@@ -234,7 +224,7 @@ static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
 	}
 	if (r < 0) {
 		log_err(&(struct log_ctx){.parent = &m->log, .fd = msession_log_fd(s)},
-			"session %u of user '%s' cannot start: %s", s->sid, s->user, err.text);
+			"session %u of user '%s' cannot start: %s", s->sid, a->user, err.text);
 		say_unavailable(msg->fd);
 		msession_free(m, s);
 	}
@@ -243,34 +233,13 @@ static int on_handoff(struct master *m, struct child *c, struct ipc_msg *msg)
 
 /* --- auth --- */
 
-static void keep_grant(struct msession *s, const struct ipc_grant *g)
-{
-	s->class = ftp_class_named(s->gen->config, g->class_name);
-	s->request = g->request;
-	s->anon = g->anon;
-	keep(&s->user, g->user);
-	keep(&s->sent_user, g->sent_user);
-	keep(&s->email, g->email);
-	keep(&s->group_names, g->group_names);
-	keep(&s->home, g->home);
-	keep(&s->root, g->root);
-	keep(&s->chdir, g->chdir);
-	s->uid = g->uid;
-	s->gid = g->gid;
-	free(s->groups);
-	s->groups = xcalloc(g->groups.n + 1, sizeof(*s->groups));
-	if (g->groups.n != 0)
-		memcpy(s->groups, g->groups.v, g->groups.n * sizeof(*s->groups));
-	s->n_groups = g->groups.n;
-}
-
 /* Is it an identity that this daemon gives out? Auth has asked the same; this is the second look. */
-static bool grant_allowed(const struct master *m, const struct msession *s)
+static bool grant_allowed(const struct master *m, const struct msession *s, const struct ipc_grant *g)
 {
 	struct arena *a = arena_new(8192, 0);
 	const struct ftp_scope *scope = msession_scope(s, true, a);
-	bool allowed = scope != NULL && s->root[0] == '/' && (s->uid != 0 || scope->conf.root_login) &&
-		       (m->can_switch_uid || s->uid == geteuid());
+	bool allowed = scope != NULL && g->root[0] == '/' && (g->uid != 0 || scope->conf.root_login) &&
+		       (m->can_switch_uid || g->uid == geteuid());
 
 	arena_free(a);
 	return allowed;
@@ -287,8 +256,9 @@ static int on_grant(struct master *m, struct child *c, const struct ipc_grant *g
 	if (g->server >= c->gen->config->n_servers)
 		return -WE_PERMIT;
 	s->server = c->gen->config->servers[g->server];
-	keep_grant(s, g);
-	if (!grant_allowed(m, s))
+	s->class = ftp_class_named(s->gen->config, g->class_name);
+	grant_keep(s, g);
+	if (!grant_allowed(m, s, g))
 		return -WE_PERMIT;
 	if (g->certificate.len > 0 && !revocation_passed(s, s->server, &g->certificate)) {
 		log_err(&m->log,
@@ -304,7 +274,7 @@ static int on_grant(struct master *m, struct child *c, const struct ipc_grant *g
 	res.text = text;
 	if (res.verdict != IPC_OK) {
 		log_notice(&(struct log_ctx){.parent = &m->log, .fd = msession_log_fd(s)},
-			"login of user '%s' refused: %s", s->user, text);
+			"login of user '%s' refused: %s", s->grantee->user, text);
 		s->state = MSESSION_CONNECTED;
 	}
 	(void)child_send(s->owner, IPC_LOGIN_RESULT, &res, -1); /* a dead child is reaped soon */
@@ -390,7 +360,7 @@ static int on_own(struct master *m, struct child *c, struct ipc_msg *msg)
 	a = arena_new(8192, 0);
 	scope = msession_scope(s, true, a);
 	named = scope != NULL &&
-		(own_configured(scope, q) || (s->anon != 0 && own_configured(scope->parent, q)));
+		(own_configured(scope, q) || (msession_anon(s) != 0 && own_configured(scope->parent, q)));
 	arena_free(a);
 	if (!named)
 		return -WE_PERMIT;

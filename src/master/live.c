@@ -195,7 +195,8 @@ static void happened(struct live *l, const struct msession *s, const char *text)
 	char from[ADDR_TEXT_MAX], user[128];
 
 	undraw(l);
-	(void)str_escape(s->anon != 0 ? s->sent_user : s->user, user, sizeof(user));
+	(void)str_escape(
+		s->grantee->anon != 0 ? s->grantee->sent_user : s->grantee->user, user, sizeof(user));
 	printf("#%u %s@%s %s\n", s->sid, user, addr_text(&s->peer, from), text);
 	(void)fflush(stdout); /* a closed standard output is no reason to stop serving */
 	l->next_ms = 0;       /* draw what is going on again */

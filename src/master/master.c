@@ -247,7 +247,8 @@ static void dump_state(const struct master *m)
 		char from[ADDR_TEXT_MAX];
 
 		log_notice(&m->log, "state: session %u of '%s' from %s in process %d", s->sid,
-			s->user != NULL ? s->user : "", addr_text(&s->peer, from), (int)s->owner->pid);
+			s->grantee != NULL ? s->grantee->user : "", addr_text(&s->peer, from),
+			(int)s->owner->pid);
 	}
 }
 

@@ -5,7 +5,7 @@
  *   master.c   start, reload, stop
  *   child.c    forking, reaping, restarting     newborn.c  what a child does first
  *   handler.c  requests of the children: one function each, all in one place to read
- *   admit.c    the session table and the limits counted over it
+ *   admit.c    the session table and the limits counted over it     grant.c  what a session has of its grant
  *   listen.c   listening sockets     logfile.c  log files     control.c  wherryctl's socket     explain.c  wherryctl explain
  *   certs.c    certificate files that change or expire
  *   staple.c   OCSP responses for them     revocation.c   OCSP for certificates of clients     asker.c   who asks for both
@@ -41,6 +41,8 @@ struct owners;      /* own.c */
 struct revocations; /* revocation.c */
 struct staples;     /* staple.c */
 struct preloads;    /* vfs/preload.h */
+struct grantee;
+struct grant_start;
 
 /* One loaded configuration and who still uses it. */
 struct generation {
@@ -83,7 +85,8 @@ struct child {
 	unsigned n_sessions; /* that it owns: connections of login, sessions of a session process */
 	/* session processes */
 	struct identity identity;
-	uint64_t idle_since_ms; /* when n_sessions became 0 */
+	struct grantee *grantee; /* of its last session, for the next one; NULL = none yet */
+	uint64_t idle_since_ms;  /* when n_sessions became 0 */
 };
 
 /* The certificate that a client has shown, where responders are asked about it (revocation.c). */
@@ -112,17 +115,38 @@ struct msession {
 	uint32_t xfer_command; /* FTP_XFER_ bit of the counted transfer, 0 = none */
 	char *client_name; /* verified DNS name as login said, for the way back (REIN); owned, NULL = none */
 	struct msession_cert *cert; /* owned; NULL = none was asked about, or the login is over */
-	/* from the grant; strings owned */
-	uint32_t request, anon;
-	char *user, *group_names;
+	/* from the grant: grant.c */
+	struct grantee *grantee;   /* NULL = there was none yet */
+	struct grant_start *start; /* NULL when the session process has it */
+};
+
+/* Whom a grant is for. Never changes; there may be thousands of sessions, so those of a process share an equal one. */
+struct grantee {
+	unsigned refs;
+	uint32_t anon;
 	uid_t uid;
 	gid_t gid;
-	/* of that, until the session process has it: NULL afterwards */
-	char *sent_user; /* of an anonymous session kept */
+	char *user, *sent_user, *group_names;
+};
+
+/* What else a session process needs to know to begin. */
+struct grant_start {
+	uint32_t request;
 	char *email, *home, *root, *chdir;
 	uint32_t *groups;
 	size_t n_groups;
 };
+
+static inline uint32_t msession_anon(const struct msession *s)
+{
+	return s->grantee != NULL ? s->grantee->anon : 0;
+}
+
+/* NULL = not known yet. */
+static inline const char *msession_user(const struct msession *s)
+{
+	return s->grantee != NULL ? s->grantee->user : NULL;
+}
 
 /* ServerLog of its server, for log_ctx.fd. */
 static inline int msession_log_fd(const struct msession *s)
@@ -224,6 +248,7 @@ struct msession *msession_new(struct master *m, struct child *owner);
 struct msession *msession_find(const struct master *m, uint32_t sid);
 void msession_free(struct master *m, struct msession *s);
 void msession_move(struct msession *s, struct child *to);
+void msession_forget_cert(struct msession *s); /* the login is over */
 /* Back to before its login, with a login process of another generation perhaps. */
 void msession_reset(struct master *m, struct msession *s, struct child *login);
 /* May this new connection stay? IPC_OK, or a verdict with the reply line in text. */
@@ -239,6 +264,12 @@ uint32_t admit_transfer(struct master *m, struct msession *s, const struct ipc_x
  * for the class or, authenticated, for the class, user and groups of the grant. Lives in a and in the configuration.
  * NULL: the server has no <Anonymous> of the grant's number. */
 const struct ftp_scope *msession_scope(const struct msession *s, bool authenticated, struct arena *a);
+
+/* --- grant.c --- */
+void grant_keep(struct msession *s, const struct ipc_grant *g); /* instead of an earlier one */
+void grant_started(struct msession *s, struct child *process);  /* process has what s->start says */
+void grant_drop(struct msession *s);
+void grantee_unref(struct grantee **grantee); /* NULL inside is fine; sets NULL */
 
 /* --- listen.c --- */
 /* Make m->listeners what config asks for; sockets that stay are kept. On error nothing has changed. At the start, when there

@@ -303,11 +303,11 @@ void own_start(struct master *m, const struct msession *s, const struct ipc_own 
 		.mount = mount_of(fd),
 		.until_ms = clock_ms() + WAIT_MS,
 		.sid = s->sid,
-		.of = s->uid,
-		.user = xstrdup(s->user),
+		.of = s->grantee->uid,
+		.user = xstrdup(s->grantee->user),
 		.to = *to};
 	list_init(&q->link);
-	if (m->owners->n_queue >= QUEUE_MAX || queued_of(m->owners, s->uid) >= QUEUE_USER) {
+	if (m->owners->n_queue >= QUEUE_MAX || queued_of(m->owners, s->grantee->uid) >= QUEUE_USER) {
 		gift_failed(m, q, "too many wait for file systems that do not answer");
 		gift_free(q);
 		return;
