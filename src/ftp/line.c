@@ -1,5 +1,6 @@
 #include "ftp/line.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 
@@ -14,8 +15,17 @@ void line_init(struct line_reader *r, size_t max_line, size_t max_pending)
 	r->max = max_line;
 	/* One byte more than the longest line with its end: so a full buffer always holds a line or one
 	 * that is too long. And telnet_filter() asks for one byte more than it is given. */
-	buf_init(&r->in, max_pending > max_line + 3 ? max_pending : max_line + 3);
-	buf_init(&r->line, max_line + 2);
+	r->max_in = max_pending > max_line + 3 ? max_pending : max_line + 3;
+}
+
+struct buf *line_input(struct line_reader *r)
+{
+	if (r->held == NULL) {
+		r->held = xcalloc(1, sizeof(*r->held));
+		buf_init(&r->held->in, r->max_in);
+		buf_init(&r->held->line, r->max + 2);
+	}
+	return &r->held->in;
 }
 
 static void wiped_free(struct buf *b)
@@ -27,39 +37,51 @@ static void wiped_free(struct buf *b)
 
 void line_done(struct line_reader *r)
 {
-	wiped_free(&r->in);
-	wiped_free(&r->line);
+	if (r->held == NULL)
+		return;
+	wiped_free(&r->held->in);
+	wiped_free(&r->held->line);
+	free(r->held);
+	r->held = NULL;
 }
 
 /* Move what is pending to the front. What was taken is already overwritten. */
-static void compact(struct line_reader *r)
+static void compact(struct line_held *h)
 {
-	if (r->start == 0)
+	if (h->start == 0)
 		return;
-	buf_consume(&r->in, r->start);
-	r->start = 0;
+	buf_consume(&h->in, h->start);
+	h->start = 0;
 }
 
 size_t line_room(struct line_reader *r)
 {
-	if (r->in.max - r->in.len <= 1)
-		compact(r);
-	return r->in.max - r->in.len > 1 ? r->in.max - r->in.len - 1 : 0;
+	struct line_held *h = r->held;
+
+	if (h == NULL)
+		return r->max_in - 1;
+	if (h->in.max - h->in.len <= 1)
+		compact(h);
+	return h->in.max - h->in.len > 1 ? h->in.max - h->in.len - 1 : 0;
 }
 
 const char *line_pending(const struct line_reader *r, size_t *ret_len)
 {
-	*ret_len = r->in.len - r->start;
-	return *ret_len > 0 ? r->in.data + r->start : "";
+	*ret_len = r->held != NULL ? r->held->in.len - r->held->start : 0;
+	return *ret_len > 0 ? r->held->in.data + r->held->start : "";
 }
 
 void line_drop(struct line_reader *r)
 {
-	if (r->in.data != NULL)
-		wipe(r->in.data, r->in.len);
-	buf_clear(&r->in);
-	r->start = r->scanned = 0;
+	struct line_held *h = r->held;
+
 	r->discarding = false;
+	if (h == NULL)
+		return;
+	if (h->in.data != NULL)
+		wipe(h->in.data, h->in.len);
+	buf_clear(&h->in);
+	h->start = h->scanned = 0;
 }
 
 /* Length of the pending input up to its first LF, or -1. */
@@ -69,40 +91,50 @@ static ssize_t line_end(struct line_reader *r)
 	const char *from = line_pending(r, &pending);
 	const char *lf = NULL;
 
-	if (pending > r->scanned)
-		lf = memchr(from + r->scanned, '\n', pending - r->scanned);
+	if (pending == 0)
+		return -1;
+	if (pending > r->held->scanned)
+		lf = memchr(from + r->held->scanned, '\n', pending - r->held->scanned);
 	if (lf != NULL)
 		return lf - from;
-	r->scanned = pending;
+	r->held->scanned = pending;
 	return -1;
 }
 
 /* Drop n pending bytes. They may have been a password. Moving the rest waits until it is worth it: many
  * short lines in one packet must not cost a move each. */
-static void input_take(struct line_reader *r, size_t n)
+static void input_take(struct line_held *h, size_t n)
 {
 	if (n > 0)
-		wipe(r->in.data + r->start, n);
-	r->start += n;
-	r->scanned = 0;
-	if (r->start == r->in.len || (r->start >= COMPACT_BYTES && r->start >= r->in.len / 2))
-		compact(r);
+		wipe(h->in.data + h->start, n);
+	h->start += n;
+	h->scanned = 0;
+	if (h->start == h->in.len || (h->start >= COMPACT_BYTES && h->start >= h->in.len / 2))
+		compact(h);
 }
 
 void line_rest(struct line_reader *r)
 {
-	compact(r);
-	if (r->in.len == 0)
-		wiped_free(&r->in);
-	wiped_free(&r->line);
+	struct line_held *h = r->held;
+
+	if (h == NULL)
+		return;
+	compact(h);
+	if (h->in.len == 0)
+		line_done(r);
+	else
+		wiped_free(&h->line);
 }
 
 /* Throw away the rest of a line that was too long. True when its end was found. */
 static bool discard(struct line_reader *r)
 {
 	ssize_t end = line_end(r);
+	size_t pending;
 
-	input_take(r, end < 0 ? r->in.len - r->start : (size_t)end + 1);
+	(void)line_pending(r, &pending);
+	if (pending > 0)
+		input_take(r->held, end < 0 ? pending : (size_t)end + 1);
 	r->discarding = end < 0;
 	return end >= 0;
 }
@@ -143,16 +175,18 @@ static void command_fill(const struct buf *line, struct line_cmd *c)
 	c->raw_len = line->len;
 }
 
-/* The line of len bytes at the start of the input, without its end, into r->line. */
+/* The line of len bytes at the start of the input, without its end, as the one returned last. */
 static enum line_result line_read(struct line_reader *r, size_t len, struct line_cmd *ret_cmd)
 {
-	buf_clear(&r->line);
-	if (buf_append(&r->line, r->in.data + r->start, len) < 0)
+	struct line_held *h = r->held;
+
+	buf_clear(&h->line);
+	if (buf_append(&h->line, h->in.data + h->start, len) < 0)
 		return LINE_TOO_LONG; /* memory is out: the client may try again */
-	if (!nuls_out(&r->line))
+	if (!nuls_out(&h->line))
 		return LINE_NUL;
-	command_fill(&r->line, ret_cmd);
-	return r->line.data[0] == ' ' ? LINE_BLANK : LINE_COMMAND;
+	command_fill(&h->line, ret_cmd);
+	return h->line.data[0] == ' ' ? LINE_BLANK : LINE_COMMAND;
 }
 
 /* Drop empty lines at the front. */
@@ -170,15 +204,18 @@ static void empty_lines_take(struct line_reader *r)
 			break;
 	}
 	if (n > 0)
-		input_take(r, n);
+		input_take(r->held, n);
 }
 
 bool line_waiting(struct line_reader *r)
 {
+	size_t pending;
+
 	if (r->discarding && !discard(r))
 		return false;
 	empty_lines_take(r);
-	return line_end(r) >= 0 || r->in.len - r->start > r->max + 1;
+	(void)line_pending(r, &pending);
+	return line_end(r) >= 0 || pending > r->max + 1;
 }
 
 enum line_result line_next(struct line_reader *r, struct line_cmd *ret_cmd)
@@ -197,18 +234,20 @@ enum line_result line_next(struct line_reader *r, struct line_cmd *ret_cmd)
 		return LINE_TOO_LONG;
 	}
 	len = (size_t)end;
-	if (r->in.data[r->start + len - 1] == '\r') /* no empty line: len > 0 */
+	if (r->held->in.data[r->held->start + len - 1] == '\r') /* no empty line: len > 0 */
 		len--;
 	what = len > r->max ? LINE_TOO_LONG : line_read(r, len, ret_cmd);
-	input_take(r, (size_t)end + 1);
+	input_take(r->held, (size_t)end + 1);
 	return what;
 }
 
 void line_forget(struct line_reader *r)
 {
-	if (r->line.data != NULL)
-		wipe(r->line.data, r->line.cap);
-	buf_clear(&r->line);
+	if (r->held == NULL)
+		return;
+	if (r->held->line.data != NULL)
+		wipe(r->held->line.data, r->held->line.cap);
+	buf_clear(&r->held->line);
 }
 
 unsigned line_words(const char *arg, struct line_word *ret_words, unsigned max)

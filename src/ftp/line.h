@@ -10,7 +10,7 @@
  *
  *     struct line_reader r;
  *     line_init(&r, conf->command_buffer_bytes, LINE_PENDING_MAX);
- *     telnet_filter(&telnet, bytes, n, &r.in, &out);
+ *     telnet_filter(&telnet, bytes, n, line_input(&r), &out);
  *     while (ready && (what = line_next(&r, &cmd)) != LINE_NONE)
  *             ...
  *
@@ -47,19 +47,27 @@ struct line_cmd {
 	size_t raw_len;
 };
 
+/* Private. */
+struct line_held {
+	struct buf in;   /* what waits */
+	struct buf line; /* the line that was returned last */
+	size_t start;    /* bytes of in that were taken */
+	size_t scanned;  /* bytes after start known to hold no LF */
+};
+
 struct line_reader {
-	struct buf in;   /* append what comes here; do not take any out */
-	struct buf line; /* private: the line that was returned last */
-	size_t start;    /* private: bytes of in that were taken */
-	size_t scanned;  /* private: bytes after start known to hold no LF */
-	size_t max;      /* longest line in bytes, without its end */
-	bool discarding; /* private: inside a line that was too long */
+	size_t max;             /* longest line in bytes, without its end */
+	size_t max_in;          /* private: most bytes that may wait */
+	struct line_held *held; /* private: NULL = nothing */
+	bool discarding;        /* private: inside a line that was too long */
 };
 
 /* max_line: bytes of the longest command line, without its end, > 0. max_pending: bytes that in may hold;
  * it is raised to max_line + 3 when smaller. Stop reading from the client while line_room() is 0. */
 void line_init(struct line_reader *r, size_t max_line, size_t max_pending);
 void line_done(struct line_reader *r); /* wipes and frees; may be called twice */
+/* Append what comes here; do not take any out. Good until line_rest() or line_next(). */
+struct buf *line_input(struct line_reader *r);
 
 /* Bytes that may still be appended to in. When it is 0, line_next() certainly returns something other than
  * LINE_NONE. */

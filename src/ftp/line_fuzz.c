@@ -49,7 +49,7 @@ static uint64_t run(const uint8_t *data, size_t size, size_t step)
 
 		if (k > line_room(&r))
 			k = line_room(&r);
-		if (k == 0 || telnet_filter(&t, data, k, &r.in, &answers) < 0)
+		if (k == 0 || telnet_filter(&t, data, k, line_input(&r), &answers) < 0)
 			__builtin_trap();
 		data += k;
 		size -= k;

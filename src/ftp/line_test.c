@@ -29,7 +29,7 @@ static void stream_run(const char *bytes, size_t n, size_t step, size_t max, cha
 		if (k > line_room(&r))
 			k = line_room(&r);
 		assert_true(k > 0);
-		assert_int_equal(buf_append(&r.in, bytes + at, k), 0);
+		assert_int_equal(buf_append(line_input(&r), bytes + at, k), 0);
 		at += k;
 		while ((what = line_next(&r, &c)) != LINE_NONE) {
 			size_t used = strlen(dst);
@@ -104,23 +104,23 @@ static void a_flood_of_short_lines_is_not_quadratic(void **state)
 	(void)state;
 	line_init(&r, 8192, LINE_PENDING_MAX);
 	while (line_room(&r) >= 3)
-		assert_int_equal(buf_append(&r.in, "A\r\n", 3), 0);
+		assert_int_equal(buf_append(line_input(&r), "A\r\n", 3), 0);
 	while (line_next(&r, &c) == LINE_COMMAND)
 		n++;
 	assert_int_equal(n, LINE_PENDING_MAX / 3);
 	while (line_room(&r) > 0)
-		assert_int_equal(buf_append(&r.in, "\n", 1), 0);
+		assert_int_equal(buf_append(line_input(&r), "\n", 1), 0);
 	assert_int_equal(line_next(&r, &c), LINE_NONE);
-	assert_int_equal(r.in.cap + r.line.cap, 0); /* an idle reader holds nothing */
-	assert_int_equal(buf_append(&r.in, "B\r\nC", 4), 0);
+	assert_null(r.held); /* an idle reader holds nothing */
+	assert_int_equal(buf_append(line_input(&r), "B\r\nC", 4), 0);
 	assert_int_equal(line_next(&r, &c), LINE_COMMAND);
 	line_rest(&r);
-	assert_int_equal(r.line.cap, 0);
-	assert_int_equal(buf_append(&r.in, "\r\n", 2), 0);
+	assert_int_equal(r.held->line.cap, 0);
+	assert_int_equal(buf_append(line_input(&r), "\r\n", 2), 0);
 	assert_int_equal(line_next(&r, &c), LINE_COMMAND);
 	assert_string_equal(c.verb, "C");
 	line_rest(&r);
-	assert_int_equal(r.in.cap + r.line.cap, 0);
+	assert_null(r.held);
 	line_done(&r);
 }
 
@@ -132,7 +132,7 @@ static void what_is_not_taken_can_be_handed_over(void **state)
 
 	(void)state;
 	line_init(&r, 100, 0);
-	buf_append(&r.in, S("USER a\r\nPASS b\r\nLIST\r\nNOO"));
+	buf_append(line_input(&r), S("USER a\r\nPASS b\r\nLIST\r\nNOO"));
 	assert_true(line_waiting(&r));
 	assert_int_equal(line_next(&r, &c), LINE_COMMAND);
 	assert_int_equal(line_next(&r, &c), LINE_COMMAND);
@@ -154,11 +154,11 @@ static void a_password_is_overwritten_when_taken(void **state)
 
 	(void)state;
 	line_init(&r, 100, 0);
-	buf_append(&r.in, S("PASS geheim\r\nX"));
+	buf_append(line_input(&r), S("PASS geheim\r\nX"));
 	assert_int_equal(line_next(&r, &c), LINE_COMMAND);
-	assert_null(memmem(r.in.data, r.in.cap, "geheim", 6));
+	assert_null(memmem(line_input(&r)->data, line_input(&r)->cap, "geheim", 6));
 	line_forget(&r);
-	assert_null(memmem(r.line.data, r.line.cap, "geheim", 6));
+	assert_null(memmem(r.held->line.data, r.held->line.cap, "geheim", 6));
 	line_done(&r);
 }
 

@@ -23,7 +23,7 @@ static const char *say(const char *line)
 
 	line_init(&r, 200, 0);
 	buf_init(&out, 200);
-	buf_printf(&r.in, "%s\r\n", line);
+	buf_printf(line_input(&r), "%s\r\n", line);
 	assert_int_equal(line_next(&r, &c), LINE_COMMAND);
 	if (strcmp(c.verb, "TYPE") == 0)
 		assert_int_equal(param_type(&out, &c, false, &ascii), 0);

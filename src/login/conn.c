@@ -246,7 +246,7 @@ void login_conn_input(struct login_conn *c, const void *data, size_t n, uint64_t
 {
 	if (c->state >= LOGIN_CLOSING)
 		return;
-	if (telnet_filter(&c->telnet, data, n, &c->in.in, &c->out) < 0) {
+	if (telnet_filter(&c->telnet, data, n, line_input(&c->in), &c->out) < 0) {
 		login_conn_end(c, "421 Service not available", now_ms);
 		return;
 	}
@@ -484,7 +484,7 @@ void login_conn_adopt(struct login_conn *c, const struct login_env *env, uint32_
 		return;
 	telnet_unpack(m->telnet, &c->telnet);
 	telnet_set_off(&c->telnet, charset_has_ff(c->server->scope->conf.charset));
-	if (buf_append(&c->in.in, m->input.data, m->input.len) < 0) {
+	if (buf_append(line_input(&c->in), m->input.data, m->input.len) < 0) {
 		login_enter(c, LOGIN_GONE, now_ms);
 		return;
 	}

@@ -106,7 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t at = 1; at < size && c.state != LOGIN_GONE;) {
 		size_t want = login_conn_wants_input(&c), step = 1 + choice % 29;
 
-		if (c.out.len > LOGIN_OUT_MAX || c.in.in.len > c.in.in.max)
+		if (c.out.len > LOGIN_OUT_MAX || line_input(&c.in)->len > line_input(&c.in)->max)
 			__builtin_trap();
 		if (want == 0) {
 			uint64_t before = now;

@@ -872,7 +872,7 @@ static void a_client_that_does_not_read_costs_bounded_memory(void **state)
 		say(bytes);
 	assert_int_equal(login_conn_wants_input(&conn), 0);
 	assert_true(conn.out.len < LOGIN_OUT_PAUSE + 4096);
-	assert_true(conn.in.in.cap <= LINE_PENDING_MAX + 64);
+	assert_true(line_input(&conn.in)->cap <= LINE_PENDING_MAX + 64);
 	pass_time(60000);
 	assert_int_equal(conn.state, LOGIN_CLOSING);
 	pass_time(LOGIN_CLOSE_MS);
@@ -935,10 +935,10 @@ static void passwords_do_not_stay_in_memory(void **state)
 {
 	(void)ask("USER alice");
 	say("PASS very-secret-word\r\n");
-	assert_non_null(conn.in.in.data);
-	assert_null(memmem(conn.in.in.data, conn.in.in.cap, "very-secret", 11));
-	if (conn.in.line.data != NULL)
-		assert_null(memmem(conn.in.line.data, conn.in.line.cap, "very-secret", 11));
+	assert_non_null(line_input(&conn.in)->data);
+	assert_null(memmem(line_input(&conn.in)->data, line_input(&conn.in)->cap, "very-secret", 11));
+	if (conn.in.held->line.data != NULL)
+		assert_null(memmem(conn.in.held->line.data, conn.in.held->line.cap, "very-secret", 11));
 }
 
 int main(void)

@@ -170,7 +170,7 @@ static int in_read(struct ctrl *c)
 			return 0;
 		}
 		c->raw_in += (uint64_t)n;
-		if (telnet_filter(&c->telnet, buf, (size_t)n, &c->lines.in, &c->out) < 0)
+		if (telnet_filter(&c->telnet, buf, (size_t)n, line_input(&c->lines), &c->out) < 0)
 			return -ENOMEM;
 		c->converted = c->out.len; /* answers to Telnet commands are no text */
 		if ((size_t)n < room)
@@ -221,7 +221,7 @@ int ctrl_open(struct session *s, int fd, const struct ipc_handoff *handoff, stru
 	line_init(&c->lines, max_line, LINE_PENDING_MAX);
 	r = fd_nonblock(fd, true);
 	if (r == 0 && handoff->input.len > 0)
-		r = buf_append(&c->lines.in, handoff->input.data, handoff->input.len);
+		r = buf_append(line_input(&c->lines), handoff->input.data, handoff->input.len);
 	if (r < 0) {
 		ctrl_free(&c);
 		return r;

@@ -400,6 +400,8 @@ static void lines_take(struct session *s)
 		if (what != LINE_NONE)
 			line_dispatch(s, what, &line);
 	}
+	if (s->ctrl && !line_waiting(&s->ctrl->lines))
+		line_rest(&s->ctrl->lines);
 }
 
 void session_pump(struct session *s)
