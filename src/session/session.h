@@ -33,6 +33,7 @@ struct session;
 struct session_proc; /* proc.h */
 struct session_job;
 struct session_tls; /* secure.h */
+struct alarm;       /* watch.h */
 struct score_slot;
 struct ctrl; /* ctrl.h: the control connection */
 struct data; /* data.h: how the next data connection is made */
@@ -89,6 +90,16 @@ struct session_long {
 	uint64_t begun_ms;    /* the command, clock_ms() */
 };
 
+/* Timeouts: timers.c. */
+struct session_timers {
+	struct alarm *alarm;       /* the nearest deadline */
+	uint64_t alarm_at_ms;      /* when it fires, 0 = it is not set */
+	uint64_t login_ms;         /* the beginning */
+	uint64_t command_ms;       /* last command */
+	uint64_t transfer_ms;      /* last opening or closing of a data connection, else login */
+	struct command_rate *rate; /* MaxCommandRate; NULL = none was counted yet */
+};
+
 struct session {
 	struct list link; /* of the process's sessions */
 	struct session_proc *proc;
@@ -143,6 +154,7 @@ struct session {
 	bool by_certificate;     /* logged in without PASS */
 	struct session_tls *tls; /* NULL: the login was in clear */
 
+	struct session_timers timers;
 	struct session_command *cmd; /* NULL between commands */
 	struct ctrl *ctrl;
 	struct data *data;                   /* NULL until it is needed, data.h */
@@ -151,9 +163,8 @@ struct session {
 	const struct session_long *long_job; /* that STAT tells of, NULL = none */
 	struct control_list *listing;        /* waits for the client to read; NULL = none */
 	struct score_slot *slot;             /* NULL without scoreboard */
-	struct session_timers *timers;
-	struct access_cwd *cwd_access; /* what applies in cwd, access.h; NULL = ask again */
-	struct session_claim *claim;   /* counted transfers: claim.h */
+	struct access_cwd *cwd_access;       /* what applies in cwd, access.h; NULL = ask again */
+	struct session_claim *claim;         /* counted transfers: claim.h */
 
 	int end;        /* enum session_end: why it ends, 0 = it does not */
 	char *end_text; /* reply line before it is closed, NULL = none */

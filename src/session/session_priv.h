@@ -86,8 +86,8 @@ void session_job_cancel(struct session *s);      /* no job: nothing */
 void session_free_source(struct session *s, struct xfer_source *src);
 
 /* timers.c */
-struct session_timers *timers_new(struct session *s);
-void timers_free(struct session_timers **t);
+void timers_begin(struct session *s);
+void timers_end(struct session *s);
 void timers_arm(struct session *s);      /* after a change of state */
 void timers_command(struct session *s);  /* a command came */
 void timers_transfer(struct session *s); /* a data connection was opened or closed */

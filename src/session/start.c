@@ -302,7 +302,7 @@ void session_new(struct session_proc *p, const struct ipc_session_start *m, int 
 	mapped_session(s);
 	list_add(&p->sessions, &s->link);
 	p->n_sessions++;
-	s->timers = timers_new(s);
+	timers_begin(s);
 	if (r < 0)
 		fd_close(&fd);
 	else
@@ -335,7 +335,7 @@ void session_free(struct session *s)
 		record_end(s);
 	list_del(&s->link);
 	claim_done(s);
-	timers_free(&s->timers);
+	timers_end(s);
 	data_free(&s->data);
 	score_release(s->slot);
 	access_cwd_forget(s);

@@ -16,17 +16,12 @@
 
 #define NOT_READING_MS 600000 /* with TimeoutIdle 0 */
 
-struct session_timers {
-	struct session *s;
-	struct alarm *alarm;  /* deadlines */
-	uint64_t alarm_at_ms; /* when it fires, 0 = it is not set */
-	struct alarm *rate;   /* MaxCommandRate, NULL until a command had to wait */
-	uint64_t command_ms;  /* last command */
-	uint64_t transfer_ms; /* last opening or closing of a data connection, else login */
-	uint64_t login_ms;
-	uint64_t rate_begin_ms; /* of the interval of MaxCommandRate */
-	unsigned rate_count;
-	bool rate_told; /* BanOnEvent, in this interval */
+/* MaxCommandRate. */
+struct command_rate {
+	struct alarm *alarm; /* a command waits for it; NULL until one had to */
+	uint64_t begin_ms;   /* of the interval */
+	unsigned count;
+	bool told; /* BanOnEvent, in this interval */
 };
 
 struct deadline {
@@ -45,7 +40,7 @@ static void deadline_add(struct deadline *list, unsigned *n, enum session_end en
 
 static unsigned deadlines(const struct session *s, uint64_t now, struct deadline *list)
 {
-	const struct session_timers *t = s->timers;
+	const struct session_timers *t = &s->timers;
 	const struct ftp_conf *conf = &s->scope->conf;
 	uint64_t moved = xfer_moved_ms(s); /* last byte of a running data phase, 0 = none runs */
 	uint64_t active = s->state == SESSION_BUSY ? now : moved > t->command_ms ? moved : t->command_ms;
@@ -95,7 +90,7 @@ static void timers_fired(void *arg)
 	uint64_t now = clock_ms();
 	unsigned n;
 
-	s->timers->alarm_at_ms = 0;
+	s->timers.alarm_at_ms = 0;
 	if (s->state >= SESSION_CLOSING)
 		return;
 	session_ref(s);
@@ -112,12 +107,12 @@ static void timers_fired(void *arg)
 
 void timers_arm(struct session *s)
 {
-	struct session_timers *t = s->timers;
+	struct session_timers *t = &s->timers;
 	struct deadline list[5];
 	uint64_t now = clock_ms(), next = UINT64_MAX;
 	unsigned n;
 
-	if (!t || s->state >= SESSION_CLOSING || (s->end && s->end != SESSION_END_SHUTDOWN))
+	if (!t->alarm || s->state >= SESSION_CLOSING || (s->end && s->end != SESSION_END_SHUTDOWN))
 		return;
 	n = deadlines(s, now, list);
 	for (unsigned i = 0; i < n; i++)
@@ -136,13 +131,14 @@ void session_set_idle(struct session *s, uint32_t ms)
 
 void timers_command(struct session *s)
 {
-	s->timers->command_ms = clock_ms();
-	s->timers->rate_count++;
+	s->timers.command_ms = clock_ms();
+	if (s->timers.rate)
+		s->timers.rate->count++;
 }
 
 void timers_transfer(struct session *s)
 {
-	s->timers->transfer_ms = clock_ms();
+	s->timers.transfer_ms = clock_ms();
 }
 
 static void rate_fired(void *arg)
@@ -158,44 +154,46 @@ static void rate_fired(void *arg)
 bool timers_command_allowed(struct session *s)
 {
 	const struct ftp_conf *conf = &s->scope->conf;
-	struct session_timers *t = s->timers;
 	uint64_t interval = (uint64_t)(conf->max_command_rate_secs ? conf->max_command_rate_secs : 1) * 1000;
 	uint64_t now = clock_ms();
+	struct command_rate *rate;
 
 	if (!conf->max_command_rate)
 		return true;
-	if (now - t->rate_begin_ms >= interval) {
-		t->rate_begin_ms = now;
-		t->rate_count = 0;
-		t->rate_told = false;
+	if (!s->timers.rate)
+		s->timers.rate = xcalloc(1, sizeof *rate);
+	rate = s->timers.rate;
+	if (now - rate->begin_ms >= interval) {
+		rate->begin_ms = now;
+		rate->count = 0;
+		rate->told = false;
 	}
-	if (t->rate_count < conf->max_command_rate)
+	if (rate->count < conf->max_command_rate)
 		return true;
-	if (!t->rate)
-		t->rate = alarm_new(session_loop(s), rate_fired, s);
-	if (!t->rate_told)
+	if (!rate->alarm)
+		rate->alarm = alarm_new(session_loop(s), rate_fired, s);
+	if (!rate->told)
 		session_offence(s, FTP_BAN_MAX_COMMAND_RATE);
-	t->rate_told = true;
-	alarm_set(t->rate, t->rate_begin_ms + interval - now);
+	rate->told = true;
+	alarm_set(rate->alarm, rate->begin_ms + interval - now);
 	return false;
 }
 
-struct session_timers *timers_new(struct session *s)
+void timers_begin(struct session *s)
 {
-	struct session_timers *t = xcalloc(1, sizeof *t);
+	struct session_timers *t = &s->timers;
 
-	t->s = s;
 	t->alarm = alarm_new(session_loop(s), timers_fired, s);
 	t->command_ms = t->transfer_ms = t->login_ms = clock_ms();
-	return t;
 }
 
-void timers_free(struct session_timers **t)
+void timers_end(struct session *s)
 {
-	if (!*t)
-		return;
-	alarm_free(&(*t)->alarm);
-	alarm_free(&(*t)->rate);
-	free(*t);
-	*t = NULL;
+	struct session_timers *t = &s->timers;
+
+	alarm_free(&t->alarm);
+	if (t->rate)
+		alarm_free(&t->rate->alarm);
+	free(t->rate);
+	t->rate = NULL;
 }
