@@ -231,6 +231,10 @@ void newborn_run(struct master *m, const struct birth *b)
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	(void)prctl(PR_SET_DUMPABLE, 0); /* processes of the same uid cannot look in */
 #endif
+	/* Messages about other sessions and where these are: no business of this process, which would keep what master
+	 * changes. It is large enough to be a mapping of its own. */
+	free(m);
+	master_the = NULL;
 	if (c->role == IPC_LOGIN)
 		r = login_main(&start);
 	else if (c->role == IPC_AUTH)

@@ -91,7 +91,7 @@ static int out_send(struct ctrl *c)
 		}
 		if (n < 0)
 			return -errno;
-		c->raw_out += (uint64_t)n;
+		c->s->raw_out += (uint64_t)n;
 		buf_consume(&c->out, (size_t)n);
 		c->converted -= (size_t)n < c->converted ? (size_t)n : c->converted;
 		c->stuck_since_ms = 0;
@@ -169,7 +169,7 @@ static int in_read(struct ctrl *c)
 			c->eof = true;
 			return 0;
 		}
-		c->raw_in += (uint64_t)n;
+		c->s->raw_in += (uint64_t)n;
 		if (telnet_filter(&c->telnet, buf, (size_t)n, line_input(&c->lines), &c->out) < 0)
 			return -ENOMEM;
 		c->converted = c->out.len; /* answers to Telnet commands are no text */

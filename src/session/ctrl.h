@@ -37,9 +37,8 @@ struct ctrl {
 	bool eof;                /* the client sends no more */
 	bool closing;            /* close when out is empty */
 	bool leaving;            /* closing, but then the client goes back to a login process */
+	bool clearing;           /* CCC: tell master when out is empty */
 	struct alarm *alarm;     /* the end of closing */
-	uint64_t raw_in, raw_out;
-	bool clearing; /* CCC: tell master when out is empty */
 };
 
 struct ipc_handoff;

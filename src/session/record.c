@@ -46,8 +46,8 @@ static void record_who(const struct session *s, struct log_record *rec, struct r
 	rec->uid = s->account->uid;
 	rec->gid = s->account->gid;
 	rec->class_name = s->who.class_name;
-	rec->raw_in = (int64_t)(s->raw_in + (s->ctrl ? s->ctrl->raw_in : 0));
-	rec->raw_out = (int64_t)(s->raw_out + (s->ctrl ? s->ctrl->raw_out : 0));
+	rec->raw_in = (int64_t)s->raw_in;
+	rec->raw_out = (int64_t)s->raw_out;
 }
 
 static void record_what(const struct session *s, struct log_record *rec, char *host, size_t host_size)

@@ -116,8 +116,6 @@ void session_control_lost(struct session *s)
 		return;
 	if (!s->end)
 		s->end = s->ctrl && s->ctrl->eof ? SESSION_END_EOF : SESSION_END_LOST;
-	if (s->ctrl)
-		record_add_raw(s, s->ctrl->raw_in, s->ctrl->raw_out);
 	ctrl_free(&s->ctrl);
 	xfer_control_list_drop(s);
 	session_enter(s, SESSION_CLOSED); /* first: what is stopped below must not take further commands */

@@ -106,28 +106,28 @@ struct session {
 	unsigned refs;
 	uint32_t sid; /* 0: given back, REIN or AUTH */
 	enum session_state state;
+	int end; /* enum session_end: why it ends, 0 = it does not */
 	struct log_ctx log;
 
 	/* who: fixed at the start */
 	const struct ftp_server *server;
-	const struct ftp_scope *scope; /* of the server, or of the <Anonymous> it logged in to */
-	bool anonymous;
+	const struct ftp_scope *scope;   /* of the server, or of the <Anonymous> it logged in to */
 	struct session_account *account; /* names and ids */
 	struct ftp_subject who;
 	struct addr peer, local; /* of the control connection, as master said */
 	char *client_name;       /* verified DNS name, NULL = none */
 	char *clnt;              /* CLNT text, NULL = none */
-	bool quiet;              /* no multi-line greetings */
-	unsigned quirks;         /* ftp_quirks(): habits of the client to put up with */
-	struct vfs_root *root;   /* the process's; also for pool threads */
-	uint64_t login_wall_ms;
+	bool anonymous;
+	bool quiet;            /* no multi-line greetings */
+	bool by_certificate;   /* logged in without PASS */
+	unsigned quirks;       /* ftp_quirks(): habits of the client to put up with */
+	struct vfs_root *root; /* the process's; also for pool threads */
 
 	/* parameters that commands read and change; pool threads get copies */
 	char *cwd;               /* vpath; changed by session_set_cwd() only */
 	bool ascii;              /* TYPE A */
 	bool mode_z;             /* MODE Z */
 	bool odd_stru, odd_mode; /* STRU R, MODE B: no transfer until they are taken back */
-	unsigned z_level;        /* OPTS MODE Z LEVEL */
 	bool epsv_all;           /* EPSV ALL was given */
 	bool unreachable_logged; /* PASV told an address that the client cannot reach */
 	bool utf8_on;            /* OPTS UTF8 ON: UTF-8 instead of the charset of UseEncoding */
@@ -136,23 +136,23 @@ struct session {
 	uint64_t range;          /* RANG: bytes from restart on, 0 = no range; consumed with it */
 	char *rename_from;       /* RNFR: vpath, owned; NULL = none */
 	char *copy_from;         /* SITE CPFR: the same */
+	char *display_seen;      /* directories where DisplayChdir "once" was shown; owned by its command */
+	unsigned z_level;        /* OPTS MODE Z LEVEL */
 	enum ftp_digest digest;  /* OPTS HASH; ftp_digest_first() at the start */
 	unsigned facts;          /* OPTS MLST: bits of facts.h; verb_facts_start() at the start */
 	int site_umask;          /* SITE UMASK, -1 = as configured */
 	uint32_t idle_ms;        /* TimeoutIdle, or what SITE IDLE made of it: session_set_idle(); 0 = none */
-	char *display_seen;      /* directories where DisplayChdir "once" was shown; owned by its command */
-
-	/* counters of the whole session; raw: network bytes of ended connections, control and data */
-	uint64_t files_in, files_out, bytes_in, bytes_out;
-	uint64_t raw_in, raw_out;
 
 	/* TLS: secure.h */
 	bool secure;             /* the control connection has TLS, or had it before CCC */
 	bool tls_cleared;        /* CCC */
 	bool prot_private;       /* PROT P */
 	bool sscn;               /* SSCN ON: the client of TLS on data connections */
-	bool by_certificate;     /* logged in without PASS */
 	struct session_tls *tls; /* NULL: the login was in clear */
+
+	/* counters of the whole session; raw: network bytes, of data connections when they have ended */
+	uint64_t files_in, files_out, bytes_in, bytes_out;
+	uint64_t raw_in, raw_out;
 
 	struct session_timers timers;
 	struct session_command *cmd; /* NULL between commands */
@@ -166,7 +166,6 @@ struct session {
 	struct access_cwd *cwd_access;       /* what applies in cwd, access.h; NULL = ask again */
 	struct session_claim *claim;         /* counted transfers: claim.h */
 
-	int end;        /* enum session_end: why it ends, 0 = it does not */
 	char *end_text; /* reply line before it is closed, NULL = none */
 };
 

@@ -232,7 +232,6 @@ static void params_set(struct session *s, const struct ipc_handoff *h)
 	if (!addr_is_v4(&s->local))
 		s->quirks &= ~(unsigned)FTP_QUIRK_NO_EPSV; /* there is nothing else */
 	s->idle_ms = ftp_quirk_wait(s->quirks, conf->timeout_idle_ms);
-	s->login_wall_ms = clock_wall_ms();
 }
 
 static void session_refuse(struct session *s)
