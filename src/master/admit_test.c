@@ -61,6 +61,7 @@ static int tear_down(void **state)
 {
 	LIST_EACH(it, tmp, &m.sessions)
 	msession_free(&m, LIST_OBJ(it, struct msession, link));
+	grantee_unref(&process.grantee);
 	return gen.refs == 0 && m.n_sessions == 0 ? 0 : -1;
 }
 

@@ -175,6 +175,7 @@ static int tear_down(void **state)
 	revocation_free(&m);
 	LIST_EACH(it, tmp, &m.sessions)
 	msession_free(&m, LIST_OBJ(it, struct msession, link));
+	grantee_unref(&process.child.grantee);
 	end_done(&login);
 	end_done(&auth);
 	end_done(&process);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -491,9 +492,21 @@ static void tell_ready(const struct master *m, int fd)
 	tell_manager(m);
 }
 
+/* A mapping of its own, which children give back as a whole: newborn.c. */
+static struct master *master_new(void)
+{
+	struct master *m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (m == MAP_FAILED) {
+		(void)fprintf(stderr, "wherry: out of memory\n");
+		abort();
+	}
+	return m;
+}
+
 int master_run(const struct master_options *opt, int ready_fd)
 {
-	struct master *m = xcalloc(1, sizeof(*m));
+	struct master *m = master_new();
 	struct err err = ERR_INIT;
 	int r;
 
@@ -527,7 +540,7 @@ int master_run(const struct master_options *opt, int ready_fd)
 		log_notice(&m->log, "wherryd has stopped");
 	}
 	finish(m);
-	free(m);
+	(void)munmap(m, sizeof(*m)); /* of mmap(), cannot fail */
 	master_the = NULL;
 	return r < 0 ? 1 : 0;
 }

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -231,9 +232,9 @@ void newborn_run(struct master *m, const struct birth *b)
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	(void)prctl(PR_SET_DUMPABLE, 0); /* processes of the same uid cannot look in */
 #endif
-	/* Messages about other sessions and where these are: no business of this process, which would keep what master
-	 * changes. It is large enough to be a mapping of its own. */
-	free(m);
+	/* Messages about other sessions and where these are: no business of this process, which would keep a copy of what
+	 * master changes. */
+	(void)munmap(m, sizeof(*m)); /* of mmap(), cannot fail */
 	master_the = NULL;
 	if (c->role == IPC_LOGIN)
 		r = login_main(&start);
