@@ -9,7 +9,10 @@
 #include "session/mapped.h"
 #include "session/slice.h"
 #include "session/xfer_path.h"
+#include "tls/tls.h"
 #include "zsend.h"
+
+#define TLS_PIECE ((size_t)7 * TLS_RECORD_MAX) /* beside the records that it becomes */
 
 /* The kernel says end of file. The size says whether that is so; if not, it is asked once more, as the file may
  * have been cut and have grown again, and then not believed any more. */
@@ -91,9 +94,9 @@ size_t slice_file_read(struct xfer *x, char *buf, size_t size)
 	return n > 0 ? (size_t)n : 0;
 }
 
-static bool copy_step(struct xfer *x, char *buf)
+static bool copy_step(struct xfer *x, char *buf, size_t size)
 {
-	size_t n = slice_file_read(x, buf, slice_room(x, IOBUF_SIZE)), sent;
+	size_t n = slice_file_read(x, buf, slice_room(x, size)), sent;
 
 	if (n == 0)
 		return false;
@@ -125,9 +128,14 @@ static bool ascii_step(struct xfer *x, char *buf)
 
 void slice_copy(struct xfer *x, char *buf)
 {
+	size_t size = x->ascii      ? 3 * SLICE_PIECE /* a line's end takes two bytes for one */
+		      : x->wire.tls ? TLS_PIECE
+				    : IOBUF_SIZE;
 	bool more;
 
+	wire_lend(&x->wire, buf + size, IOBUF_SIZE - size);
 	do
-		more = x->ascii ? ascii_step(x, buf) : copy_step(x, buf);
+		more = x->ascii ? ascii_step(x, buf) : copy_step(x, buf, size);
 	while (more && (!x->size_known || x->cur < x->end) && !slice_full(x));
+	wire_lend(&x->wire, NULL, 0);
 }

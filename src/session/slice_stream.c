@@ -146,7 +146,7 @@ static bool stream_over(const struct xfer *x)
 	return x->source_ended && (!x->deflated || source_short(x) || (x->z && zfilter_ended(x->z)));
 }
 
-void slice_stream(struct xfer *x, char *buf)
+static void stream_move(struct xfer *x, char *buf)
 {
 	struct piece p;
 	size_t sent;
@@ -170,4 +170,12 @@ void slice_stream(struct xfer *x, char *buf)
 			return;
 		}
 	} while (!slice_full(x));
+}
+
+void slice_stream(struct xfer *x, char *buf)
+{
+	if (!x->deflated) /* that needs all of it */
+		wire_lend(&x->wire, buf + 3 * SLICE_PIECE, IOBUF_SIZE - 3 * SLICE_PIECE);
+	stream_move(x, buf);
+	wire_lend(&x->wire, NULL, 0);
 }

@@ -56,6 +56,12 @@ ssize_t wire_send(struct wire *w, const void *p, size_t n)
 	return r < 0 ? -errno : r;
 }
 
+void wire_lend(struct wire *w, void *memory, size_t size)
+{
+	if (w->tls)
+		tls_lend(w->tls, memory, size);
+}
+
 bool wire_takes_mappings(const struct wire *w)
 {
 	return !w->tls;

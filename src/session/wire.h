@@ -36,6 +36,9 @@ ssize_t wire_discard(struct wire *w);
  * takes none now; -EFAULT when p is a mapping whose file was cut; others see wire_lost(). */
 ssize_t wire_send(struct wire *w, const void *p, size_t n);
 
+/* As tls_lend(). */
+void wire_lend(struct wire *w, void *memory, size_t size);
+
 /* May p of wire_send() be a mapping of a file that others cut? Where only the kernel reads it; else it must be a
  * copy (map_read()), or the process gets SIGBUS. */
 bool wire_takes_mappings(const struct wire *w);

@@ -61,6 +61,7 @@ void tls_conn_free(struct tls_conn **cp)
 	if (c->ssl != NULL) /* else its session could not be resumed any more */
 		SSL_set_shutdown(c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(c->ssl);
+	tls_out_done(&c->out);
 	SSL_SESSION_free(c->from_cache);
 	tls_context_unref(&c->ctx);
 	free(c);
@@ -132,7 +133,8 @@ static bool zerocopy_set(int fd)
 	return setsockopt(fd, SOL_TLS, TLS_TX_ZEROCOPY_RO, &on, sizeof(on)) == 0;
 }
 
-static void handshake_over(struct tls_conn *c)
+/* 0 or -errno. */
+static int handshake_over(struct tls_conn *c)
 {
 	c->done = true;
 #ifndef OPENSSL_NO_KTLS
@@ -145,6 +147,7 @@ static void handshake_over(struct tls_conn *c)
 		tls_sessions_add(c->opt.sessions, c->from_cache, true);
 	SSL_SESSION_free(c->from_cache);
 	c->from_cache = NULL;
+	return c->ktls_tx ? 0 : tls_out_open(c);
 }
 
 int tls_accept(struct tls_conn *c)
@@ -159,10 +162,8 @@ int tls_accept(struct tls_conn *c)
 	(void)tls_remote_error(); /* of another connection */
 	errno = 0;
 	r = SSL_do_handshake(c->ssl);
-	if (r == 1) {
-		handshake_over(c);
-		return 0;
-	}
+	if (r == 1)
+		return handshake_over(c);
 	e = tls_conn_fault(c, r, errno, "TLS handshake");
 	r = tls_remote_error();
 	if (r == -EAGAIN) /* would be taken for "wait" */

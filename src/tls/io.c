@@ -12,15 +12,10 @@
 
 /* --- reading --- */
 
-ssize_t tls_read(struct tls_conn *c, void *buf, size_t n)
+static ssize_t records_read(struct tls_conn *c, char *p, size_t n)
 {
-	char *p = buf;
 	size_t got = 0;
 
-	if (c->read_end <= 0)
-		return c->read_end;
-	n = n < INT_MAX ? n : INT_MAX;
-	c->drained = false;
 	do {
 		int r, e;
 
@@ -41,6 +36,20 @@ ssize_t tls_read(struct tls_conn *c, void *buf, size_t n)
 	return (ssize_t)got;
 }
 
+ssize_t tls_read(struct tls_conn *c, void *buf, size_t n)
+{
+	ssize_t r;
+
+	if (c->read_end <= 0)
+		return c->read_end;
+	c->drained = false;
+	r = records_read(c, buf, n < INT_MAX ? n : INT_MAX);
+	if (c->out.len > 0)
+		(void)tls_out_send(
+			&c->out, c->fd); /* alerts; what does not go now goes before what is written */
+	return r;
+}
+
 size_t tls_pending(const struct tls_conn *c)
 {
 	int n = SSL_pending(c->ssl);
@@ -52,119 +61,109 @@ size_t tls_pending(const struct tls_conn *c)
 
 /* --- writing --- */
 
-/* Get the rest of an encrypted record out. The text behind it is not looked at again, only its length must be the
- * same. 0, or as tls_write(). */
+/* 0 when the socket has all that OpenSSL has written, or as tls_write(). */
 static int flush(struct tls_conn *c)
 {
-	static const char any[TLS_RECORD_MAX];
-	int r;
+	int r = c->out.len > 0 ? tls_out_send(&c->out, c->fd) : 0;
 
-	if (c->pending == 0)
-		return 0;
-	ERR_clear_error();
-	errno = 0;
-	r = SSL_write(c->ssl, any, (int)c->pending);
-	if (r <= 0)
-		return tls_conn_fault(c, r, errno, "writing to a TLS connection");
-	c->ahead += c->pending;
-	c->written += c->pending;
-	c->pending = 0;
-	return 0;
-}
-
-/* New keys, asked for by the peer or by record_write(), go out by themselves: a call of SSL_write() that stops in the
- * middle of that has taken nothing of its text, which flush() could not know. 0, or as tls_write(). */
-static int settle(struct tls_conn *c)
-{
-	int r;
-
-	if (!SSL_in_init(c->ssl) && SSL_get_key_update_type(c->ssl) == SSL_KEY_UPDATE_NONE)
-		return 0;
-	ERR_clear_error();
-	errno = 0;
-	r = SSL_do_handshake(c->ssl);
-	return r == 1 ? 0 : tls_conn_fault(c, r, errno, "changing keys of a TLS connection");
-}
-
-/* What is out already is only counted. */
-static size_t take_ahead(struct tls_conn *c, size_t n)
-{
-	size_t taken = n < c->ahead ? n : c->ahead;
-
-	c->ahead -= taken;
-	return taken;
+	if (r == -EAGAIN)
+		c->wants = POLLOUT;
+	else if (r < 0) {
+		c->failed = true;
+		return err_sys(&c->err, -r, "writing to a TLS connection");
+	}
+	return r;
 }
 
 /* The kernel encrypts: no record waits in OpenSSL, which would also keep a pointer to the caller's bytes. */
-static ssize_t kernel_write(struct tls_conn *c, const void *buf, size_t n)
+static ssize_t kernel_write(struct tls_conn *c, const char *p, size_t n)
 {
-	ssize_t r;
+	size_t done = 0;
 
-	if (c->written < WARM_BYTES && n > RECORD_SMALL)
-		n = RECORD_SMALL; /* each call is a record at least */
-	r = send(c->fd, buf, n, MSG_NOSIGNAL);
-	if (r > 0) {
+	c->wants = POLLOUT;
+	while (done < n) {
+		size_t size = n - done;
+		ssize_t r;
+
+		if (c->written < WARM_BYTES && size > RECORD_SMALL)
+			size = RECORD_SMALL; /* each call is a record at least */
+		r = send(c->fd, p + done, size, MSG_NOSIGNAL);
+		if (r < 0 && errno != EAGAIN && errno != EINTR && errno != ENOMEM) {
+			c->failed = true;
+			(void)err_sys(&c->err, errno, "writing to a TLS connection");
+		}
+		if (r <= 0)
+			break;
+		done += (size_t)r;
 		c->written += (size_t)r;
-		return r;
 	}
-	if (r == 0 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOMEM) {
-		c->wants = POLLOUT;
-		return -EAGAIN;
-	}
-	c->failed = true;
-	return err_sys(&c->err, errno, "writing to a TLS connection");
+	return done > 0 ? (ssize_t)done : c->failed ? c->err.code : -EAGAIN; /* an error comes again */
 }
 
-/* One record at most. Bytes (> 0), or as tls_write(). */
+/* One record at most, into c->out. Bytes (> 0), or as tls_write(). */
 static ssize_t record_write(struct tls_conn *c, const char *p, size_t n)
 {
 	size_t max = c->written < WARM_BYTES ? RECORD_SMALL : TLS_RECORD_MAX;
-	int r, e;
+	int r;
 
 	if (c->records >= c->opt.key_records && SSL_version(c->ssl) == TLS1_3_VERSION) {
 		(void)SSL_key_update(c->ssl, SSL_KEY_UPDATE_NOT_REQUESTED); /* else again with the next one */
 		c->records = 0;
 	}
-	r = settle(c);
-	if (r < 0)
-		return r;
 	n = n < max ? n : max;
 	c->records++;
 	ERR_clear_error();
 	errno = 0;
 	r = SSL_write(c->ssl, p, (int)n);
-	if (r > 0) {
-		c->written += (size_t)r;
-		return r;
+	if (r <= 0)
+		return tls_conn_fault(c, r, errno, "writing to a TLS connection");
+	c->written += (size_t)r;
+	tls_out_record(&c->out, (size_t)r);
+	return r;
+}
+
+/* What was encrypted in an earlier call is not looked at again; what is encrypted, but not sent, is not reported. */
+static ssize_t records_write(struct tls_conn *c, const char *p, size_t n)
+{
+	char one[TLS_OUT_RECORD];
+	int e = flush(c), kept;
+	size_t done = tls_out_report(&c->out, n), at = done;
+	ssize_t r;
+
+	if (e < 0 || done == n)
+		return done > 0 ? (ssize_t)done : e; /* an error comes again */
+	tls_out_begin(&c->out, c->lent ? c->lent : one, c->lent ? c->lent_size : sizeof(one));
+	while (e == 0 && at < n) {
+		r = record_write(c, p + at, n - at);
+		if (r <= 0) {
+			e = r == 0 ? -WE_CLOSED : (int)r;
+			break;
+		}
+		at += (size_t)r;
+		if (at == n || !tls_out_more(&c->out))
+			e = flush(c);
 	}
-	e = tls_conn_fault(c, r, errno, "writing to a TLS connection");
-	if (e == -EAGAIN && c->wants == POLLOUT)
-		c->pending = n;
-	return e;
+	done += tls_out_report(&c->out, n - done);
+	kept = tls_out_end(&c->out);
+	if (kept < 0) {
+		c->failed = true;
+		e = err_sys(&c->err, -kept, "writing to a TLS connection");
+	}
+	c->wants = POLLOUT;
+	return done > 0 ? (ssize_t)done : e;
 }
 
 ssize_t tls_write(struct tls_conn *c, const void *buf, size_t n)
 {
-	const char *p = buf;
-	size_t done;
-	ssize_t r;
-
-	if (c->failed || c->said_close)
+	if (c->failed || c->closing)
 		return c->failed ? c->err.code : -WE_CLOSED;
-	r = flush(c);
-	if (r < 0)
-		return r;
-	done = take_ahead(c, n);
-	while (done < n) {
-		r = c->ktls_tx ? kernel_write(c, p + done, n - done) : record_write(c, p + done, n - done);
-		if (r <= 0)
-			break;
-		done += (size_t)r;
-		c->wants = POLLOUT;
-	}
-	if (done > 0)
-		return (ssize_t)done; /* an error comes again */
-	return r == 0 ? -WE_CLOSED : r;
+	return c->ktls_tx ? kernel_write(c, buf, n) : records_write(c, buf, n);
+}
+
+void tls_lend(struct tls_conn *c, void *memory, size_t size)
+{
+	c->lent = size >= TLS_OUT_RECORD ? memory : NULL;
+	c->lent_size = size;
 }
 
 ssize_t tls_sendfile(struct tls_conn *c, int file, uint64_t *off, size_t n)
@@ -174,7 +173,7 @@ ssize_t tls_sendfile(struct tls_conn *c, int file, uint64_t *off, size_t n)
 
 	if (!c->ktls_tx)
 		return -ENOTSUP;
-	if (c->failed || c->said_close)
+	if (c->failed || c->closing)
 		return c->failed ? c->err.code : -WE_CLOSED;
 	ERR_clear_error();
 	errno = 0;
@@ -204,16 +203,18 @@ int tls_shutdown(struct tls_conn *c)
 		return 0;
 	if (c->failed)
 		return c->err.code;
-	e = flush(c);
-	if (e < 0)
-		return e;
-	ERR_clear_error();
-	errno = 0;
-	r = SSL_shutdown(c->ssl);
-	if (r < 0) {
-		e = tls_conn_fault(c, r, errno, "ending a TLS connection");
-		return e == 0 ? -WE_CLOSED : e;
+	if (!c->closing) {
+		ERR_clear_error();
+		errno = 0;
+		r = SSL_shutdown(c->ssl);
+		if (r < 0) {
+			e = tls_conn_fault(c, r, errno, "ending a TLS connection");
+			return e == 0 ? -WE_CLOSED : e;
+		}
+		c->closing = true;
 	}
-	c->said_close = true;
-	return 0;
+	e = flush(c);
+	if (e == 0)
+		c->said_close = true;
+	return e;
 }

@@ -1,6 +1,8 @@
 /* Bytes in and out, and the ends of connections. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -95,6 +97,8 @@ static void make_bytes(uint8_t *p, size_t n)
 		p[i] = (uint8_t)(i * 131 >> 7 ^ i);
 }
 
+static char lent[8 * 17000]; /* for several records */
+
 /* The client takes what is there. */
 static size_t drain_client(struct pair *t, uint8_t *p, size_t n)
 {
@@ -114,14 +118,16 @@ static void writes_may_shrink_and_move_after_eagain(void **state)
 	uint8_t *data = malloc(total), *got = malloc(total + 1);
 
 	make_bytes(data, total);
-	for (size_t v = 0; v < 2; v++) {
+	for (size_t v = 0; v < 4; v++) {
 		struct pair t;
 		size_t sent = 0, received = 0, again = 0;
 		unsigned seed = 7;
 
-		open_sized(&t, versions[v], TLS_DATA, 4096);
+		open_sized(&t, versions[v % 2], TLS_DATA, 4096);
+		if (v >= 2)
+			tls_lend(t.p.server, lent, sizeof(lent));
 		while (sent < total) {
-			size_t n = (seed = seed * 1103515245u + 12345u) >> 8 & 0xffff;
+			size_t n = (seed = seed * 1103515245u + 12345u) >> 8 & (v < 2 ? 0xffff : 0x3ffff);
 			uint8_t *copy;
 			ssize_t r;
 
@@ -134,6 +140,7 @@ static void writes_may_shrink_and_move_after_eagain(void **state)
 			r = tls_write(t.p.server, copy, n);
 			memset(copy, 0xee, n);
 			free(copy);
+			memset(lent, 0xee, sizeof(lent));
 			if (r == -EAGAIN) {
 				assert_int_equal(tls_wants(t.p.server), POLLOUT);
 				again++;
@@ -171,6 +178,7 @@ static void close_notify_follows_a_half_written_record(void **state)
 
 	make_bytes(big, sizeof(big));
 	open_sized(&t, TLS1_3_VERSION, TLS_DATA, 4096);
+	tls_lend(t.p.server, lent, sizeof(lent));
 	while ((r = tls_write(t.p.server, big + sent, sizeof(big) - sent)) > 0)
 		sent += (size_t)r;
 	assert_int_equal(r, -EAGAIN);
@@ -181,7 +189,7 @@ static void close_notify_follows_a_half_written_record(void **state)
 		fx_wait(t.p.fds[1], POLLIN);
 		received += drain_client(&t, got + received, sizeof(big));
 	}
-	assert_true(received >= sent && received <= sent + 16384);
+	assert_true(received >= sent && received <= sent + sizeof(lent));
 	assert_memory_equal(got, big, received);
 	assert_int_equal(tls_shutdown(t.p.server), 0);
 	free(got);
@@ -437,8 +445,11 @@ static void a_key_encrypts_only_so_many_records(void **state)
 	static const struct {
 		int version;
 		size_t total, piece, updates_min, updates_max;
-	} cases[] = {{TLS1_2_VERSION, 1u << 20, 1u << 20, 0, 0}, {TLS1_3_VERSION, 1u << 20, 1u << 20, 30, 40},
-		{TLS1_3_VERSION, 20000, 5, 1900, 2000}};
+		bool several;
+	} cases[] = {{TLS1_2_VERSION, 1u << 20, 1u << 20, 0, 0, true},
+		{TLS1_3_VERSION, 1u << 20, 1u << 20, 30, 40, false},
+		{TLS1_3_VERSION, 1u << 20, 1u << 20, 30, 40, true},
+		{TLS1_3_VERSION, 20000, 5, 1900, 2000, false}};
 	const struct tls_conn_options opt = {.records = 3, .key_records = 2};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -450,6 +461,8 @@ static void a_key_encrypts_only_so_many_records(void **state)
 		open_with(&t, cases[i].version, TLS_DATA, 4096, &opt);
 		assert_false(tls_ktls_tx(t.p.server));
 		assert_string_equal(tls_ktls_reason(t.p.server), "more bytes than one key may encrypt");
+		if (cases[i].several)
+			tls_lend(t.p.server, lent, sizeof(lent));
 		SSL_set_msg_callback(t.p.client, count_updates);
 		key_updates = 0;
 		while (sent < total) {
@@ -561,6 +574,46 @@ static void records_are_small_at_first(void **state)
 	close_pair(&t);
 }
 
+static unsigned segments_out(int fd)
+{
+	struct tcp_info i;
+	socklen_t n = sizeof(i);
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &i, &n), 0);
+	return i.tcpi_data_segs_out;
+}
+
+/* On loopback each call of send(2) is a segment, as long as nothing waits. */
+static void records_go_out_together_when_memory_is_lent(void **state)
+{
+	static uint8_t data[5 * 16384], got[2 * sizeof(data)];
+	const int on = 1;
+
+	for (int several = 0; several < 2; several++) {
+		struct pair t;
+		unsigned before;
+		size_t n = 0;
+
+		open_pair(&t, TLS1_3_VERSION, TLS_DATA);
+		assert_int_equal(setsockopt(t.p.fds[0], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
+		for (int i = 0; i < 2; i++) { /* records are small at first */
+			before = segments_out(t.p.fds[0]);
+			if (several)
+				tls_lend(t.p.server, lent, sizeof(lent));
+			assert_int_equal(tls_write(t.p.server, data, sizeof(data)), sizeof(data));
+			for (; n < (size_t)(i + 1) * sizeof(data); n += drain_client(&t, got, sizeof(got)))
+				fx_wait(t.p.fds[1], POLLIN);
+		}
+		if (!tls_ktls_tx(t.p.server)) {
+			if (several)
+				assert_true(segments_out(t.p.fds[0]) - before < 5);
+			else
+				assert_int_equal(segments_out(t.p.fds[0]) - before, 5);
+		}
+		close_pair(&t);
+	}
+}
+
 static void without_kernel_tls_files_are_not_sent_in_the_kernel(void **state)
 {
 	struct pair t;
@@ -667,6 +720,7 @@ int main(void)
 		cmocka_unit_test(after_success_the_same_direction_is_waited_for),
 		cmocka_unit_test(records_are_small_at_first),
 		cmocka_unit_test(files_are_sent_in_the_kernel_where_it_can),
+		cmocka_unit_test(records_go_out_together_when_memory_is_lent),
 		cmocka_unit_test(without_kernel_tls_files_are_not_sent_in_the_kernel),
 	};
 

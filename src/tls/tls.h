@@ -356,6 +356,9 @@ size_t tls_pending(const struct tls_conn *c);
  * bytes offered next must be the same ones as far as they go, but may lie elsewhere and be fewer or more:
  * a part may already be encrypted. */
 ssize_t tls_write(struct tls_conn *c, const void *buf, size_t n);
+/* Memory for records, so that tls_write() sends several with one call: in the next calls, until NULL is lent. Between calls it
+ * may be used for anything. Less than one record is no use. */
+void tls_lend(struct tls_conn *c, void *memory, size_t size);
 
 /* With tls_ktls_tx() only: from a file into the socket inside the kernel. *off is advanced. Returns bytes (> 0), 0 at
  * the end of the file, -EAGAIN, -EINVAL or -ENOTSUP when this file cannot be sent so (nothing was sent: use

@@ -126,6 +126,41 @@ SSL_SESSION *tls_sessions_find(const struct tls_sessions *list, const uint8_t *i
 void tls_cache_add(struct tls_cache *c, SSL_SESSION *s);
 SSL_SESSION *tls_cache_find(struct tls_cache *c, const uint8_t *id, size_t n);
 
+/* --- records for the socket, where OpenSSL encrypts (out.c) --- */
+
+#define TLS_OUT_RECORDS 8u
+#define TLS_OUT_RECORD  ((size_t)TLS_RECORD_MAX + 512) /* bytes of one at most, with new keys before it */
+
+struct tls_out {
+	char *data; /* lent for a call, or kept; NULL = nothing is there */
+	size_t at, len, size;
+	char *kept; /* owned; NULL = never any */
+	size_t kept_size;
+	uint64_t made, sent; /* bytes, ever */
+	size_t taken, room;  /* bytes that the socket took since it was full; before that */
+	struct {
+		uint64_t end; /* of the record, in made */
+		size_t text;
+	} record[TLS_OUT_RECORDS]; /* not wholly sent */
+	unsigned n;
+	size_t ahead; /* bytes of text in records that are sent, not reported yet */
+};
+
+/* After the handshake, without kernel TLS: from now on OpenSSL writes to c->out. 0 or -ENOMEM. */
+int tls_out_open(struct tls_conn *c);
+void tls_out_done(struct tls_out *o);
+/* Memory for the records of one call of tls_write(), when nothing is kept. tls_out_end(): what is left of them is
+ * copied; 0 or -ENOMEM. */
+void tls_out_begin(struct tls_out *o, void *memory, size_t size);
+int tls_out_end(struct tls_out *o);
+/* A record with that much text was written; is another one better written first, or sent? */
+void tls_out_record(struct tls_out *o, size_t text);
+bool tls_out_more(const struct tls_out *o);
+/* 0 when nothing is left, -EAGAIN, -errno. */
+int tls_out_send(struct tls_out *o, int fd);
+/* How much of n bytes of text is sent and was not yet reported; now it is. */
+size_t tls_out_report(struct tls_out *o, size_t n);
+
 /* --- connections (conn.c, io.c, info.c, peer.c) --- */
 
 struct tls_conn {
@@ -141,14 +176,14 @@ struct tls_conn {
 	bool rekeyed; /* new keys were promised to the peer, or came from it, that the kernel may not take */
 	bool failed;  /* SSL may not be used any more, not even for close_notify */
 	short wants;
-	/* Writing without kernel TLS. A record that the socket did not take whole is encrypted already: it must go out,
-	 * whatever is offered next. */
-	size_t pending; /* bytes of text in that record; 0 = none */
-	size_t ahead;   /* bytes of text that are out, but were not yet reported as taken */
+	struct tls_out out;
+	void *lent; /* tls_lend(); NULL = nothing */
+	size_t lent_size;
 	uint64_t written;
 	uint64_t records; /* with the present key, outside of the kernel */
 	int read_end;     /* what tls_read() gives from now on; 1 = nothing of the kind yet */
 	bool drained;     /* the last tls_read() found nothing */
+	bool closing;     /* close_notify was made */
 	bool said_close;
 	struct err err;
 };
