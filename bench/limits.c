@@ -3,6 +3,7 @@
  *   limits sendfile FILE      page cache to socket: a loop of sendfile(2)
  *   limits receive FOLDER MIB socket to file: recv(2) and write(2), 256 KiB
  *   limits splice FOLDER MIB  the same through a pipe of 1 MiB, waiting for 256 KiB (SO_RCVLOWAT)
+ *   limits tls FILE           page cache to OpenSSL to socket: pread(2), 256 KiB, and SSL_write(3ssl); TLS 1.3, its first cipher
  *   limits names FOLDER       getdents64(2) of all entries
  *   limits walk FOLDER        the same, and statx(2) of each
  *
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -164,6 +166,48 @@ static void receive_all(int sock, const char *folder, bool splicing)
 	(void)close(fd);
 }
 
+/* A context with a certificate made on the spot. */
+static SSL_CTX *server_context(void)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = X509_new();
+
+	if (ctx == NULL || key == NULL || cert == NULL ||
+		X509_gmtime_adj(X509_getm_notBefore(cert), 0) == NULL ||
+		X509_gmtime_adj(X509_getm_notAfter(cert), 3600) == NULL || !X509_set_pubkey(cert, key) ||
+		!X509_sign(cert, key, EVP_sha256()) || SSL_CTX_use_certificate(ctx, cert) != 1 ||
+		SSL_CTX_use_PrivateKey(ctx, key) != 1)
+		errx(1, "cannot make a certificate");
+	return ctx;
+}
+
+/* The other end drops the records as they come: what decrypting costs is not asked. */
+static void tls_drop(int sock)
+{
+	SSL *ssl = SSL_new(SSL_CTX_new(TLS_client_method()));
+
+	if (ssl == NULL || !SSL_set_fd(ssl, sock) || SSL_connect(ssl) != 1)
+		errx(1, "TLS");
+	drop(sock);
+}
+
+static void tls_send_all(int sock, const char *path)
+{
+	SSL *ssl = SSL_new(server_context());
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t off = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		err(1, "%s", path);
+	if (ssl == NULL || !SSL_set_fd(ssl, sock) || SSL_accept(ssl) != 1)
+		errx(1, "TLS");
+	for (; (n = pread(fd, buffer, PIECE, off)) > 0; off += n)
+		if (SSL_write(ssl, buffer, (int)n) != n)
+			errx(1, "SSL_write");
+}
+
 static void walk(const char *folder, bool look)
 {
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -186,7 +230,7 @@ static void walk(const char *folder, bool look)
 
 static void transfer(const char *what, const char *path, uint64_t bytes)
 {
-	bool sends = strcmp(what, "sendfile") == 0;
+	bool tls = strcmp(what, "tls") == 0, sends = strcmp(what, "sendfile") == 0;
 	int a, b;
 	pid_t child;
 
@@ -197,7 +241,9 @@ static void transfer(const char *what, const char *path, uint64_t bytes)
 	if (child == 0) {
 		pin(1);
 		(void)close(a);
-		if (sends)
+		if (tls)
+			tls_drop(b);
+		else if (sends)
 			drop(b);
 		else
 			supply(b, bytes);
@@ -205,7 +251,9 @@ static void transfer(const char *what, const char *path, uint64_t bytes)
 	}
 	(void)close(b);
 	pin(0);
-	if (sends)
+	if (tls)
+		tls_send_all(a, path);
+	else if (sends)
 		send_all(a, path);
 	else
 		receive_all(a, path, strcmp(what, "splice") == 0);
@@ -218,7 +266,7 @@ int main(int argc, char **argv)
 	double before;
 
 	if (argc < 3)
-		errx(2, "usage: limits sendfile|receive|splice|names|walk PATH [MIB]");
+		errx(2, "usage: limits sendfile|receive|splice|tls|names|walk PATH [MIB]");
 	before = cpu_seconds();
 	if (strcmp(argv[1], "names") == 0 || strcmp(argv[1], "walk") == 0) {
 		pin(0);
