@@ -231,9 +231,11 @@ def test_the_middle_of_a_transfer_asks_for_no_memory_and_sets_few_timers(run, ki
         data.close()
         c.reply()
     assert first["memory"] > 100 and first["timers"] > 0  # it does count
-    # OpenSSL has some small pieces for each record, for as long as it makes the record.
-    records = size / (16 << 10) * OPENSSL_PIECES if cls is Ftps else 0
-    assert moved["large"] == 0 and moved["memory"] <= records and abs(moved["memory"] - moved["freed"]) <= 3 * bool(records), moved
+    # OpenSSL has some small pieces for each record, for as long as it makes the record. What a pause ends with is a small record.
+    records = (size / (16 << 10) + moved["timers"]) * OPENSSL_PIECES if cls is Ftps else 0
+    # Records that the socket did not take are kept in memory that grows by steps of 32 KiB, five times in the life of a connection.
+    large = 5 if cls is Ftps and verb == "RETR" else 0
+    assert moved["large"] <= large and moved["memory"] <= records and abs(moved["memory"] - moved["freed"]) <= 3 * bool(records) + large, moved
     # A pause of a rate, a wait for more of an upload and a record for ftpwho set one; a packet does not.
     if "throttled" in kind:
         timers = max(seconds, size / THROTTLED) * 1000 / RATE_PIECE_MS
