@@ -663,6 +663,40 @@ static void only_what_an_honest_login_process_asks_is_answered(void **state)
 	assert_ptr_equal(killed, &login.child);
 }
 
+/* A login process that does not wait, and a client that comes back (REIN) while the first question is still open. */
+static void the_answer_to_an_earlier_question_is_not_for_a_later_one(void **state)
+{
+	struct ipc_cert_check b = {.sid = 0, .certificate = {(const uint8_t *)"b", 1}};
+	struct ipc_rein q = {0};
+	struct asker *first;
+	struct ipc_msg got;
+	int fds[2];
+
+	responders_on();
+	b.sid = q.sid = shown("a");
+	first = asker;
+	grant(q.sid, geteuid());
+	assert_int_equal(heard(&login, IPC_LOGIN_RESULT).login_result.verdict, IPC_OK);
+	hand_off(q.sid);
+	got = heard(&process, IPC_SESSION_START);
+	ipc_msg_done(&got);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	say(&process, IPC_REIN, &q, fds[0]);
+	fd_close(&fds[0]);
+	fd_close(&fds[1]);
+	got = heard(&login, IPC_ADOPT);
+	ipc_msg_done(&got);
+	say(&login, IPC_CERT_CHECK, &b, -1);
+	assert_int_equal(asked, 2);
+	*(struct tls_revocation *)first->answer =
+		(struct tls_revocation){.status = TLS_REVOCATION_GOOD, .until = INT64_MAX};
+	first->done(first->arg, sizeof(struct tls_revocation));
+	assert_silent(&login);
+	answered(TLS_REVOCATION_REVOKED, 1000);
+	told(b.sid, IPC_CERT_REFUSED);
+	assert_null(killed);
+}
+
 static void a_login_is_by_the_certificate_that_was_asked_about(void **state)
 {
 	uint32_t sid;
@@ -711,6 +745,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(too_many_questions_are_not_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			only_what_an_honest_login_process_asks_is_answered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			the_answer_to_an_earlier_question_is_not_for_a_later_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_login_is_by_the_certificate_that_was_asked_about, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rein_keeps_the_name_that_login_knew, set_up, tear_down),

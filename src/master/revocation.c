@@ -203,8 +203,10 @@ static void question_over(struct question *q, struct tls_revocation *a)
 	for (size_t i = 0; i < q->n_waiting; i++) {
 		struct msession *s = msession_find(q->all->m, q->waiting[i]);
 
+		/* After REIN the session may wait for what is said of another certificate. */
 		if (s != NULL && s->cert != NULL && s->cert->asking && s->gen == q->gen &&
-			s->server == q->server)
+			s->server == q->server &&
+			memcmp(s->cert->digest, q->key.digest, sizeof(q->key.digest)) == 0)
 			tell(s, a);
 	}
 	question_free(q);
