@@ -633,7 +633,8 @@ static const struct conf_row rows[] = {
 		.syntax = "NoFakeTryLater|NoNonce|NoVerify ...",
 		.doc = "NoFakeTryLater: while there is no valid response clients get none; without it they "
 		       "get one that "
-		       "says 'try later'. NoNonce: requests have no nonce, for responders that refuse it. "
+		       "says 'try later'. NoNonce: requests have no nonce, for responders that refuse it; a "
+		       "response that has none and names no end must be newly made. "
 		       "NoVerify: "
 		       "the signature of a response is not looked at; that it is about this certificate and "
 		       "not out of date is."},

@@ -143,8 +143,15 @@ struct word {
 	int64_t until;
 };
 
-static int status_read(
-	OCSP_BASICRESP *basic, OCSP_CERTID *id, const struct about *a, struct word *ret_w, struct err *err)
+/* Without a nonce and a next one nothing else tells a new response from one that somebody has recorded. */
+static bool made_lately(const OCSP_BASICRESP *basic, const struct about *a)
+{
+	return OCSP_check_validity((ASN1_GENERALIZEDTIME *)(uintptr_t)OCSP_resp_get0_produced_at(basic), NULL,
+		       CLOCK_SECS, (long)a->no_next_secs + CLOCK_SECS) == 1;
+}
+
+static int status_read(OCSP_BASICRESP *basic, OCSP_CERTID *id, const struct about *a, bool same_nonce,
+	struct word *ret_w, struct err *err)
 {
 	ASN1_GENERALIZEDTIME *this = NULL, *next = NULL;
 	int status = -1, reason;
@@ -154,6 +161,10 @@ static int status_read(
 		return tls_fail(err, EPROTO, "the response says nothing of this certificate");
 	if (!OCSP_check_validity(this, next, CLOCK_SECS, -1))
 		return tls_fail(err, EPROTO, "the response is out of date, or not valid yet");
+	if (next == NULL && !same_nonce && !made_lately(basic, a))
+		return tls_fail(err, EPROTO,
+			"the response is out of date: it has neither an end nor the request's nonce, and was "
+			"not made lately");
 	if (next != NULL)
 		left = secs_until(next);
 	if (left <= 0)
@@ -165,18 +176,20 @@ static int status_read(
 static int basic_check(const struct about *a, OCSP_REQUEST *request, OCSP_BASICRESP *basic,
 	struct word *ret_w, struct err *err)
 {
+	int nonce = request != NULL ? OCSP_check_nonce(request, basic) : -1;
 	OCSP_CERTID *id;
 	int r = 0;
 
 	/* One without a nonce was made beforehand, which most responders do; one with another nonce is another's. */
-	if (request != NULL && OCSP_check_nonce(request, basic) == 0)
+	if (nonce == 0)
 		return err_set(err, EPROTO, "the response has another nonce than the request");
 	if ((a->options & TLS_STAPLE_NO_VERIFY) == 0)
 		r = signature_check(basic, a->others, a->issuer, err);
 	if (r < 0)
 		return r;
 	id = OCSP_cert_to_id(EVP_sha1(), a->leaf, a->issuer); /* as it was asked; RFC 5019 2.1.1 */
-	r = id != NULL ? status_read(basic, id, a, ret_w, err) : err_set(err, ENOMEM, "out of memory");
+	r = id != NULL ? status_read(basic, id, a, nonce == 1, ret_w, err)
+		       : err_set(err, ENOMEM, "out of memory");
 	OCSP_CERTID_free(id);
 	return r;
 }

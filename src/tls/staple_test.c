@@ -46,6 +46,7 @@ struct wish {
 	X509 *signer;
 	const char *about; /* file of the certificate */
 	bool bare;         /* without the certificate of who signed it */
+	long made;         /* seconds from now */
 };
 
 static X509 *cert_in(const char *name)
@@ -70,9 +71,12 @@ static size_t response(const struct wish *w, unsigned char **ret_der)
 
 	assert_non_null(OCSP_basic_add1_status(
 		basic, id, w->status, 0, w->status == V_OCSP_CERTSTATUS_REVOKED ? from : NULL, from, until));
+	assert_non_null(
+		ASN1_GENERALIZEDTIME_adj((ASN1_GENERALIZEDTIME *)(uintptr_t)OCSP_resp_get0_produced_at(basic),
+			time(NULL), 0, w->made));
 	assert_int_equal(OCSP_basic_sign(basic, w->signer != NULL ? w->signer : fx_ca_cert(),
 				 w->key != NULL ? w->key : fx_ca_key(), EVP_sha256(), NULL,
-				 w->bare ? OCSP_NOCERTS : 0),
+				 OCSP_NOTIME | (w->bare ? OCSP_NOCERTS : 0)),
 		1);
 	r = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
 	*ret_der = NULL;
@@ -113,8 +117,7 @@ static void a_response_is_taken_when_it_is_the_authoritys_and_of_today(void **st
 		struct wish wish;
 		int r;
 	} cases[] = {
-		{{V_OCSP_CERTSTATUS_GOOD, -60, 3600}, 0},
-		{{V_OCSP_CERTSTATUS_GOOD, -60, 0}, 0},
+		{{V_OCSP_CERTSTATUS_GOOD, -60, 3600}, 0}, {{V_OCSP_CERTSTATUS_GOOD, -60, 0}, 0},
 		{{V_OCSP_CERTSTATUS_REVOKED, -60, 3600}, 0},
 		{{V_OCSP_CERTSTATUS_UNKNOWN, -60, 3600}, -EPROTO},
 		{{V_OCSP_CERTSTATUS_GOOD, -7200, -3600}, -EPROTO},
@@ -122,6 +125,9 @@ static void a_response_is_taken_when_it_is_the_authoritys_and_of_today(void **st
 		{{V_OCSP_CERTSTATUS_GOOD, 3600, 7200}, -EPROTO},
 		{{V_OCSP_CERTSTATUS_GOOD, -60, 3600, key, stranger}, -EPROTO},
 		{{V_OCSP_CERTSTATUS_GOOD, -60, 3600, .about = "ec.pem"}, -EPROTO},
+		{{V_OCSP_CERTSTATUS_GOOD, -86400, 3600, .made = -86400}, 0},
+		{{V_OCSP_CERTSTATUS_GOOD, -86400, 0}, 0}, /* made just now from what was known a day ago */
+		{{V_OCSP_CERTSTATUS_GOOD, -86400, 0, .made = -86400}, -EPROTO}, /* recorded */
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
