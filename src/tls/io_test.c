@@ -614,6 +614,46 @@ static void records_go_out_together_when_memory_is_lent(void **state)
 	}
 }
 
+/* Lent memory and the stack are not used after the call, whatever could not be kept of them. */
+static void what_cannot_be_kept_is_not_looked_at_again(void **state)
+{
+	static char memory[512 * 1024];
+	struct tls_out o = {0};
+	int fds[2];
+
+	fx_sockets(fds, 0);
+	tls_out_begin(&o, memory, sizeof(memory));
+	o.len = o.made = sizeof(memory);
+	assert_int_equal(tls_out_end(&o), -ENOMEM);
+	assert_null(o.data);
+	assert_int_equal(tls_out_send(&o, fds[0]), 0);
+	assert_int_equal(recv(fds[1], memory, sizeof(memory), MSG_DONTWAIT), -1);
+	tls_out_done(&o);
+	fd_close(&fds[0]);
+	fd_close(&fds[1]);
+}
+
+/* A peer that asks for new keys, and reads no answer. */
+static void answers_that_nobody_reads_do_not_pile_up(void **state)
+{
+	struct pair t;
+	char buf[10];
+	ssize_t r;
+
+	open_sized(&t, TLS1_3_VERSION, TLS_CONTROL, 4096);
+	do {
+		if (SSL_key_update(t.p.client, SSL_KEY_UPDATE_REQUESTED) == 1)
+			(void)SSL_do_handshake(t.p.client);
+		ERR_clear_error();
+		r = tls_read(t.p.server, buf, sizeof(buf));
+		assert_true(t.p.server->out.kept_size <= 256u * 1024);
+	} while (r == -EAGAIN);
+	assert_int_equal(r, -EPROTO);
+	assert_int_equal(tls_write(t.p.server, "x", 1), -EPROTO);
+	assert_non_null(tls_failure(t.p.server));
+	close_pair(&t);
+}
+
 static void without_kernel_tls_files_are_not_sent_in_the_kernel(void **state)
 {
 	struct pair t;
@@ -721,6 +761,8 @@ int main(void)
 		cmocka_unit_test(records_are_small_at_first),
 		cmocka_unit_test(files_are_sent_in_the_kernel_where_it_can),
 		cmocka_unit_test(records_go_out_together_when_memory_is_lent),
+		cmocka_unit_test(what_cannot_be_kept_is_not_looked_at_again),
+		cmocka_unit_test(answers_that_nobody_reads_do_not_pile_up),
 		cmocka_unit_test(without_kernel_tls_files_are_not_sent_in_the_kernel),
 	};
 

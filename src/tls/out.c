@@ -23,8 +23,10 @@ static bool keep(struct tls_out *o, size_t n)
 	size_t left = o->len - o->at, size = (left + n + KEPT_STEP - 1) / KEPT_STEP * KEPT_STEP;
 	char *p = o->kept;
 
-	if (size > KEPT_MAX)
+	if (size > KEPT_MAX) {
+		errno = EPROTO;
 		return false;
+	}
 	if (size > o->kept_size) {
 		p = malloc(size);
 		if (p == NULL)
@@ -103,11 +105,13 @@ void tls_out_begin(struct tls_out *o, void *memory, size_t size)
 
 int tls_out_end(struct tls_out *o)
 {
-	if (o->at < o->len)
-		return o->data == o->kept || keep(o, 0) ? 0 : -ENOMEM;
-	o->data = NULL;
+	bool lost = o->at < o->len && o->data != o->kept && !keep(o, 0);
+
+	if (o->at < o->len && !lost)
+		return 0;
+	o->data = NULL; /* also what is lost: the memory is not ours any more */
 	o->len = o->at = o->size = 0;
-	return 0;
+	return lost ? -ENOMEM : 0;
 }
 
 void tls_out_record(struct tls_out *o, size_t text)
