@@ -14,8 +14,13 @@
 #define SCORE_SCORE_PRIV_H
 
 #include <stdatomic.h>
+#include <sys/mman.h>
 
 #include "score/score.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; older kernels answer EINVAL */
+#endif
 
 #define SCORE_MAGIC   "WHRSCORE" /* 8 bytes, no NUL */
 #define SCORE_VERSION 4u         /* raise with every change of the layout */

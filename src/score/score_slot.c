@@ -4,15 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/str.h"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14; older kernels answer EINVAL */
-#endif
 
 static const char *const path_names[SCORE_PATH_COUNT] = {[SCORE_PATH_NONE] = "",
 	[SCORE_PATH_SENDFILE] = "sendfile",
@@ -170,7 +165,8 @@ static struct score_common common_get(const struct score_slot *s)
 	return number > 0 ? s->region->tables.common[number - 1] : (struct score_common){0};
 }
 
-static void common_set(struct score_slot *s, struct score_common *c)
+/* False: there is no memory for it, and what the slot had before stays. */
+static bool common_set(struct score_slot *s, struct score_common *c)
 {
 	struct score_region *r = s->region;
 	struct score_hot *h = slot_hot(s);
@@ -178,7 +174,7 @@ static void common_set(struct score_slot *s, struct score_common *c)
 	struct score_common *to = &r->tables.common[i];
 
 	if (!record_ready(to, sizeof(*to), i, &r->commons_ready))
-		return;
+		return false;
 	if (to->refs++ == 0) {
 		score_copy_in(common_texts(to), common_texts(c), sizeof(*c) - common_from);
 		r->commons = i < r->commons ? r->commons : i + 1;
@@ -187,6 +183,7 @@ static void common_set(struct score_slot *s, struct score_common *c)
 	score_put(h->common, (uint16_t)(i + 1));
 	slot_end(h);
 	common_drop(r, old);
+	return true;
 }
 
 /* --- the command that runs --- */
@@ -378,7 +375,7 @@ void score_set_server(struct score_slot *slot, const struct addr *server, const 
 	c = common_get(slot);
 	c.server_port = six_of(c.server, server);
 	text_fill(c.label, sizeof(c.label), label);
-	common_set(slot, &c);
+	(void)common_set(slot, &c); /* not shown then */
 }
 
 void score_set_class(struct score_slot *slot, const char *class_name)
@@ -389,7 +386,7 @@ void score_set_class(struct score_slot *slot, const char *class_name)
 		return;
 	c = common_get(slot);
 	text_fill(c.class_name, sizeof(c.class_name), class_name);
-	common_set(slot, &c);
+	(void)common_set(slot, &c); /* not shown then */
 }
 
 void score_set_protocol(struct score_slot *slot, const char *protocol)
@@ -400,7 +397,7 @@ void score_set_protocol(struct score_slot *slot, const char *protocol)
 		return;
 	c = common_get(slot);
 	text_fill(c.protocol, sizeof(c.protocol), protocol);
-	common_set(slot, &c);
+	(void)common_set(slot, &c); /* not shown then */
 }
 
 void score_set_tls(struct score_slot *slot, bool control, bool data)
@@ -428,7 +425,8 @@ void score_set_user(struct score_slot *slot, const char *user, uid_t uid, gid_t 
 	c.uid = uid;
 	c.gid = gid;
 	text_fill(c.user, sizeof(c.user), user);
-	common_set(slot, &c);
+	if (!common_set(slot, &c)) /* nobody is shown rather than uid 0 without a name */
+		return;
 	slot_begin(h);
 	put_flag(h, FLAG_LOGGED_IN, true);
 	slot_end(h);

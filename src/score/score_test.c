@@ -312,6 +312,36 @@ static void commands_of_many_sessions_are_kept_apart(void **state)
 	own_done(b, r);
 }
 
+static void without_memory_for_it_no_user_is_shown(void **state)
+{
+	struct score_board *b;
+	struct score_region *r = own_region(&b, 1);
+	struct score_offsets at = score_offsets(1);
+	struct score_slot *s = score_claim(r, 7);
+	int empty = memfd_create("empty", MFD_CLOEXEC);
+	size_t n = at.over - at.common;
+	struct seen seen;
+	char *p = mmap(r->map + at.common, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, empty, 0);
+	bool known = madvise(p, n, MADV_POPULATE_WRITE) == 0 || errno != EINVAL;
+
+	fd_close(&empty);
+	if (!known) { /* an older kernel */
+		score_release(s);
+		own_done(b, r);
+		skip();
+	}
+	score_set_class(s, "c");
+	score_set_user(s, "alice", 1000, 1000);
+	score_set_cmd(s, "LIST", "");
+	assert_int_equal(read_board(b, &seen).sessions, 1);
+	assert_false(seen.last.logged_in);
+	assert_string_equal(seen.last.user, "(none)");
+	assert_string_equal(seen.last.class_name, "");
+	assert_string_equal(seen.last.cmd, "");
+	score_release(s);
+	own_done(b, r);
+}
+
 static void a_new_transfer_shows_nothing_of_the_last(void **state)
 {
 	struct score_board *b;
@@ -736,6 +766,7 @@ int main(void)
 		cmocka_unit_test(a_released_slot_keeps_nothing),
 		cmocka_unit_test(sessions_share_only_what_is_equal),
 		cmocka_unit_test(commands_of_many_sessions_are_kept_apart),
+		cmocka_unit_test(without_memory_for_it_no_user_is_shown),
 		cmocka_unit_test(a_new_transfer_shows_nothing_of_the_last),
 		cmocka_unit_test(long_texts_overflow_and_are_cut_between_characters),
 		cmocka_unit_test(without_a_slot_nothing_happens),
