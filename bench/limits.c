@@ -4,10 +4,11 @@
  *   limits receive FOLDER MIB socket to file: recv(2) and write(2), 256 KiB
  *   limits splice FOLDER MIB  the same through a pipe of 1 MiB, waiting for 256 KiB (SO_RCVLOWAT)
  *   limits tls FILE           page cache to OpenSSL to socket: pread(2), 256 KiB, and SSL_write(3ssl); TLS 1.3, its first cipher
+ *   limits handshake COUNT    accepting TCP connections with a resumed handshake of TLS 1.3, a byte, and the end
  *   limits names FOLDER       getdents64(2) of all entries
  *   limits walk FOLDER        the same, and statx(2) of each
  *
- * Prints one number: CPU seconds of this process. The other end of the socket is a child on another core, where there
+ * Prints one number: CPU seconds of this process (handshake: of each). The other end of the socket is a child on another core, where there
  * is one; it drops what comes as ftpload does. */
 #include <dirent.h>
 #include <err.h>
@@ -58,19 +59,38 @@ static void pin(unsigned which)
 	}
 }
 
+/* On loopback. */
+static int listening(struct sockaddr_in *ret_to)
+{
+	socklen_t len = sizeof(*ret_to);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*ret_to = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	if (fd < 0 || bind(fd, (struct sockaddr *)ret_to, len) < 0 || listen(fd, 8) < 0 ||
+		getsockname(fd, (struct sockaddr *)ret_to, &len) < 0)
+		err(1, "listening");
+	return fd;
+}
+
+static int connecting(const struct sockaddr_in *to)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0)
+		err(1, "connection");
+	return fd;
+}
+
 /* A connected pair of TCP sockets on loopback. */
 static void connected(int *ret_a, int *ret_b)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(to);
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in to;
+	int listener = listening(&to);
 
-	*ret_a = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (listener < 0 || *ret_a < 0 || bind(listener, (struct sockaddr *)&to, len) < 0 ||
-		listen(listener, 1) < 0 || getsockname(listener, (struct sockaddr *)&to, &len) < 0 ||
-		connect(*ret_a, (struct sockaddr *)&to, len) < 0 ||
-		(*ret_b = accept(listener, NULL, NULL)) < 0)
-		err(1, "connection");
+	*ret_a = connecting(&to);
+	*ret_b = accept(listener, NULL, NULL);
+	if (*ret_b < 0)
+		err(1, "accept");
 	(void)close(listener);
 }
 
@@ -208,6 +228,68 @@ static void tls_send_all(int sock, const char *path)
 			errx(1, "SSL_write");
 }
 
+static void handshakes_ask(const struct sockaddr_in *to, unsigned long count)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL_SESSION *session = NULL;
+	char byte;
+
+	for (unsigned long i = 0; i < count; i++) {
+		SSL *ssl = SSL_new(ctx);
+		int fd = connecting(to);
+
+		if (ssl == NULL || !SSL_set_fd(ssl, fd) ||
+			(session != NULL && !SSL_set_session(ssl, session)) || SSL_connect(ssl) != 1 ||
+			SSL_read(ssl, &byte, 1) != 1)
+			errx(1, "TLS");
+		if (session != NULL && !SSL_session_reused(ssl))
+			errx(1, "not resumed");
+		SSL_SESSION_free(session);
+		session = SSL_get1_session(ssl);
+		(void)SSL_shutdown(ssl);
+		SSL_free(ssl);
+		(void)close(fd);
+	}
+}
+
+/* Returns the CPU seconds of each, without the first, which resumes nothing. */
+static double handshakes(unsigned long count)
+{
+	struct sockaddr_in to;
+	int listener = listening(&to);
+	SSL_CTX *ctx = server_context();
+	pid_t child = fork();
+	double first = 0;
+
+	if (child < 0)
+		err(1, "fork");
+	if (child == 0) {
+		pin(1);
+		handshakes_ask(&to, count);
+		_exit(0);
+	}
+	pin(0);
+	(void)SSL_CTX_set_num_tickets(ctx, 1);
+	(void)SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"limits", 6);
+	for (unsigned long i = 0; i < count; i++) {
+		SSL *ssl = SSL_new(ctx);
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0)
+			err(1, "accept");
+		if (ssl == NULL || !SSL_set_fd(ssl, fd) || SSL_accept(ssl) != 1 ||
+			SSL_write(ssl, "x", 1) != 1)
+			errx(1, "TLS");
+		(void)SSL_shutdown(ssl);
+		SSL_free(ssl);
+		(void)close(fd);
+		if (i == 0)
+			first = cpu_seconds();
+	}
+	(void)waitpid(child, NULL, 0);
+	return (cpu_seconds() - first) / (double)(count - 1);
+}
+
 static void walk(const char *folder, bool look)
 {
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -266,7 +348,14 @@ int main(int argc, char **argv)
 	double before;
 
 	if (argc < 3)
-		errx(2, "usage: limits sendfile|receive|splice|tls|names|walk PATH [MIB]");
+		errx(2, "usage: limits sendfile|receive|splice|tls|names|walk PATH [MIB], or handshake "
+			"COUNT");
+	if (strcmp(argv[1], "handshake") == 0) {
+		unsigned long count = strtoul(argv[2], NULL, 10);
+
+		(void)printf("%.6f\n", handshakes(count < 2 ? 2 : count));
+		return 0;
+	}
 	before = cpu_seconds();
 	if (strcmp(argv[1], "names") == 0 || strcmp(argv[1], "walk") == 0) {
 		pin(0);

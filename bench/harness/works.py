@@ -56,6 +56,7 @@ def plan(quick):
         Work("tls_put_big", "FTPS big upload", "tls", "put", lambda p: ["-s", f"-b{upload}"], "up/big", "GiB"),
         Work("tls_get_small", "FTPS 10 KiB down, 8 clients", "tls", "get", lambda p: tls_small + ["-e10240"], "small/%d"),
         Work("tls_login", "FTPS login + quit, 8 clients", "tls", "login", lambda p: ["-s", "-n8", f"-c{logins // 2}"]),
+        Work("tls_login_again", "FTPS login that resumes, 8 clients", "tls", "login", lambda p: ["-s", "-R", "-n8", f"-c{logins // 2}"]),
         Work("rate", "100 sessions at 1 MiB/s", "rate", "rate", lambda p: ["-n100", f"-r{RATE}", "-d4" if quick else "-d10"], "big", "GiB", speed=False,
              once=True, extra={"roughness": ("of 100 ms", lambda r: r["rate"]["roughness"]),
                                "deviation": ("% worst", lambda r: 100 * max(abs(r["rate"][k] / RATE - 1) for k in ("min", "max")))}),
