@@ -5,10 +5,11 @@
  *   limits splice FOLDER MIB  the same through a pipe of 1 MiB, waiting for 256 KiB (SO_RCVLOWAT)
  *   limits tls FILE           page cache to OpenSSL to socket: pread(2), 256 KiB, and SSL_write(3ssl); TLS 1.3, its first cipher
  *   limits handshake COUNT    accepting TCP connections with a resumed handshake of TLS 1.3, a byte, and the end
+ *   limits create FOLDER COUNT new files of 10 KiB: openat(2), write(2), close(2)
  *   limits names FOLDER       getdents64(2) of all entries
  *   limits walk FOLDER        the same, and statx(2) of each
  *
- * Prints one number: CPU seconds of this process (handshake: of each). The other end of the socket is a child on another core, where there
+ * Prints one number: CPU seconds of this process (handshake, create: of each). The other end of the socket is a child on another core, where there
  * is one; it drops what comes as ftpload does. */
 #include <dirent.h>
 #include <err.h>
@@ -290,6 +291,35 @@ static double handshakes(unsigned long count)
 	return (cpu_seconds() - first) / (double)(count - 1);
 }
 
+/* Returns the CPU seconds of each. */
+static double create(const char *folder, unsigned long count)
+{
+	double before;
+	char name[32];
+	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		err(1, "%s", folder);
+	pin(0);
+	before = cpu_seconds();
+	for (unsigned long i = 0; i < count; i++) {
+		int fd;
+
+		(void)snprintf(name, sizeof(name), "limits.%lu", i);
+		fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0 || write(fd, buffer, 10240) != 10240)
+			err(1, "%s/%s", folder, name);
+		(void)close(fd);
+	}
+	before = cpu_seconds() - before;
+	for (unsigned long i = 0; i < count; i++) {
+		(void)snprintf(name, sizeof(name), "limits.%lu", i);
+		(void)unlinkat(dir, name, 0);
+	}
+	(void)close(dir);
+	return before / (double)count;
+}
+
 static void walk(const char *folder, bool look)
 {
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -354,6 +384,10 @@ int main(int argc, char **argv)
 		unsigned long count = strtoul(argv[2], NULL, 10);
 
 		(void)printf("%.6f\n", handshakes(count < 2 ? 2 : count));
+		return 0;
+	}
+	if (strcmp(argv[1], "create") == 0 && argc > 3) {
+		(void)printf("%.6f\n", create(argv[2], strtoul(argv[3], NULL, 10)));
 		return 0;
 	}
 	before = cpu_seconds();

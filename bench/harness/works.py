@@ -126,6 +126,9 @@ def empty_uploads(tree):
 
 def run(work, peer, build):
     """Once. Returns {figure: value}; raises Unable with ftpload's message."""
+    if work.mode == "put":
+        empty_uploads(peer.tree)  # files are new for everybody: to truncate one and write it anew costs more
+        os.sync()  # what others have uploaded is not written at this one's cost
     before_pss = peer.pss_kib() if work.name == "idle" else 0
     command = [os.path.join(ROOT, build, "src", "tools", "ftpload"), "-j", "-p", *work.options(peer), work.mode,
                f"{USER}:{PASSWORD}@127.0.0.1:{peer.port}"] + ([work.path] if work.path else [])
