@@ -120,31 +120,38 @@ static bool whole_number(const char *s, uint64_t *ret_v)
 	return (s[0] != '0' || s[1] == '\0') && str_to_u64(s, ret_v) == 0;
 }
 
-static int print_json(char *line)
+/* Prints an object; fill writes what of the lines belongs into it. 0 or negative. */
+static int print_object(char *lines, void (*fill)(struct json *j, char *lines))
 {
-	char *rest = line, *key, *value;
 	struct json j;
 	struct buf out;
-	uint64_t n;
 	int r;
 
 	buf_init(&out, 8 * CTL_REPLY_MAX);
 	json_init(&j, &out, 2);
 	json_open_object(&j, NULL);
-	while ((line = strsep(&rest, "\n")) != NULL) {
-		if (*line == '\0' || ctl_parse_data(line, &key, &value) < 0)
-			continue;
-		if (whole_number(value, &n))
-			json_u64(&j, key, n);
-		else
-			json_str(&j, key, value);
-	}
+	fill(&j, lines);
 	json_end(&j);
 	r = json_finish(&j);
 	if (r == 0)
 		puts(out.data);
 	buf_done(&out);
 	return r;
+}
+
+static void json_pairs(struct json *j, char *line)
+{
+	char *rest = line, *key, *value;
+	uint64_t n;
+
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (*line == '\0' || ctl_parse_data(line, &key, &value) < 0)
+			continue;
+		if (whole_number(value, &n))
+			json_u64(j, key, n);
+		else
+			json_str(j, key, value);
+	}
 }
 
 /* --- mmap list: "<numbers> <path>" of master/control.c --- */
@@ -164,36 +171,24 @@ static const char *preload_parse(char *value, uint64_t ret_v[PRELOAD_NUMBERS])
 	return value;
 }
 
-static int print_preloads_json(char *line)
+static void json_preloads(struct json *j, char *line)
 {
 	char *rest = line, *key, *value;
 	uint64_t v[PRELOAD_NUMBERS];
 	const char *path;
-	struct json j;
-	struct buf out;
-	int r;
 
-	buf_init(&out, 8 * CTL_REPLY_MAX);
-	json_init(&j, &out, 2);
-	json_open_object(&j, NULL);
-	json_open_array(&j, "preloads");
+	json_open_array(j, "preloads");
 	while ((line = strsep(&rest, "\n")) != NULL) {
 		if (*line == '\0' || ctl_parse_data(line, &key, &value) < 0 ||
 			(path = preload_parse(value, v)) == NULL)
 			continue;
-		json_open_object(&j, NULL);
-		json_str(&j, "path", path);
+		json_open_object(j, NULL);
+		json_str(j, "path", path);
 		for (int i = 0; i < PRELOAD_NUMBERS; i++)
-			json_u64(&j, preload_names[i], v[i]);
-		json_end(&j);
+			json_u64(j, preload_names[i], v[i]);
+		json_end(j);
 	}
-	json_end(&j);
-	json_end(&j);
-	r = json_finish(&j);
-	if (r == 0)
-		puts(out.data);
-	buf_done(&out);
-	return r;
+	json_end(j);
 }
 
 static void print_preloads(char *line)
@@ -223,19 +218,13 @@ static bool is_time(const char *key)
 	return str_eq(key, "expires") || str_eq(key, "staple_until") || str_eq(key, "staple_next");
 }
 
-static int print_certs_json(char *line)
+static void json_certs(struct json *j, char *line)
 {
 	char *rest = line, *key, *value;
 	bool open = false;
-	struct json j;
-	struct buf out;
 	uint64_t n, left = 0;
-	int r;
 
-	buf_init(&out, 8 * CTL_REPLY_MAX);
-	json_init(&j, &out, 2);
-	json_open_object(&j, NULL);
-	json_open_array(&j, "certificates");
+	json_open_array(j, "certificates");
 	while ((line = strsep(&rest, "\n")) != NULL) {
 		if (*line == '\0' || ctl_parse_data(line, &key, &value) < 0)
 			continue;
@@ -245,28 +234,22 @@ static int print_certs_json(char *line)
 		}
 		if (str_eq(key, "server")) {
 			if (open)
-				json_end(&j);
-			json_open_object(&j, NULL);
+				json_end(j);
+			json_open_object(j, NULL);
 			open = true;
 		}
 		if (!open)
 			continue;
 		if (is_time(key) && whole_number(value, &n))
-			json_u64(&j, key, n);
+			json_u64(j, key, n);
 		else
-			json_str(&j, key, value);
+			json_str(j, key, value);
 	}
 	if (open)
-		json_end(&j);
-	json_end(&j);
+		json_end(j);
+	json_end(j);
 	if (left > 0)
-		json_u64(&j, "not_shown", left);
-	json_end(&j);
-	r = json_finish(&j);
-	if (r == 0)
-		puts(out.data);
-	buf_done(&out);
-	return r;
+		json_u64(j, "not_shown", left);
 }
 
 static void print_certs(char *line)
@@ -301,12 +284,12 @@ static void print_lines(char *line)
 enum shape { LINES, PRELOADS, CERTS };
 
 static const struct {
-	int (*json)(char *line);
+	void (*json)(struct json *j, char *line);
 	void (*text)(char *line);
 } shapes[] = {
-	[LINES] = {print_json, print_lines},
-	[PRELOADS] = {print_preloads_json, print_preloads},
-	[CERTS] = {print_certs_json, print_certs},
+	[LINES] = {json_pairs, print_lines},
+	[PRELOADS] = {json_preloads, print_preloads},
+	[CERTS] = {json_certs, print_certs},
 };
 
 /* data: the whole answer. Returns the exit status. */
@@ -326,7 +309,7 @@ static int print_answer(char *data, enum shape shape, bool as_json)
 		return 1;
 	}
 	if (as_json && data != NULL)
-		return shapes[shape].json(data) < 0;
+		return print_object(data, shapes[shape].json) < 0;
 	if (as_json)
 		return 1;
 	if (*text != '\0')

@@ -400,6 +400,19 @@ def test_an_address_that_is_not_there_is_a_warning(start):
         c.expect(257, "PWD")
 
 
+def start_in_namespace(s, *addresses):
+    """Starts s in a network namespace of its own that has them; returns what runs a command there."""
+    make = " && ".join(["ip link set lo up", *(f"ip addr add {a}/32 dev lo" for a in addresses), 'exec "$0" "$@"'])
+    inside = ["unshare", "-n", "sh", "-c", make]
+    if subprocess.run([*inside, "true"], capture_output=True).returncode:
+        pytest.skip("no network name spaces here")
+    plain = s.argv
+    s.argv = lambda *options: inside + plain(*options)
+    s.start(wait=False)
+    wait_until(lambda: "serving" in s.text("system.log"), "the start")
+    return ["nsenter", "-t", str(s.proc.pid), "-n"]
+
+
 @pytest.mark.ours
 @pytest.mark.root
 @pytest.mark.needs("ip", "nsenter", "curl")
@@ -407,14 +420,7 @@ def test_an_address_that_comes_later_is_served(start):
     s = start.prepare()
     port = free_port()
     s.configure(accounts(s) + host("later", port, NEEDED + accounts(s), address="192.0.2.200"))
-    inside = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
-    if subprocess.run([*inside, "true"], capture_output=True).returncode:
-        pytest.skip("no network name spaces here")
-    plain = s.argv
-    s.argv = lambda *options: inside + plain(*options)
-    s.start(wait=False)
-    wait_until(lambda: "serving" in s.text("system.log"), "the start")
-    enter = ["nsenter", "-t", str(s.proc.pid), "-n"]
+    enter = start_in_namespace(s)
     subprocess.run([*enter, "ip", "addr", "add", "192.0.2.200/32", "dev", "lo"], check=True)
     url = f"ftp://alice:alice-pw@192.0.2.200:{port}/"
     done = subprocess.run([*enter, "curl", "-sv", "--max-time", str(PATIENCE_S), url], capture_output=True, text=True)
@@ -429,14 +435,7 @@ def test_a_server_behind_nat_says_which_address_it_tells(start):
     s = start.prepare()
     s.configure(DefaultAddress="0.0.0.0", SocketBindTight="off")
     s.put("f", b"x")
-    inside = ["unshare", "-n", "sh", "-c", 'ip link set lo up && ip addr add 10.1.2.3/32 dev lo && ip addr add 203.0.113.9/32 dev lo && exec "$0" "$@"']
-    if subprocess.run([*inside, "true"], capture_output=True).returncode:
-        pytest.skip("no network name spaces here")
-    plain = s.argv
-    s.argv = lambda *options: inside + plain(*options)
-    s.start(wait=False)
-    wait_until(lambda: "serving" in s.text("system.log"), "the start")
-    enter = ["nsenter", "-t", str(s.proc.pid), "-n", "curl", "-sS", "--max-time", "20", "--disable-epsv"]
+    enter = [*start_in_namespace(s, "10.1.2.3", "203.0.113.9"), "curl", "-sS", "--max-time", "20", "--disable-epsv"]
     for source, lines in (("10.1.2.3", 0), ("203.0.113.9", 1)):
         done = subprocess.run([*enter, "--interface", source, f"ftp://alice:alice-pw@10.1.2.3:{s.port}/[f-f]", f"ftp://alice:alice-pw@10.1.2.3:{s.port}/f"],
                               capture_output=True, text=True)
