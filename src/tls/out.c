@@ -128,9 +128,10 @@ bool tls_out_more(const struct tls_out *o)
 
 static void records_out(struct tls_out *o)
 {
+	uint64_t sent = o->made - (o->len - o->at);
 	unsigned out = 0;
 
-	while (out < o->n && o->record[out].end <= o->sent)
+	while (out < o->n && o->record[out].end <= sent)
 		o->ahead += o->record[out++].text;
 	o->n -= out;
 	memmove(o->record, o->record + out, o->n * sizeof(o->record[0]));
@@ -152,7 +153,6 @@ int tls_out_send(struct tls_out *o, int fd)
 			return -EAGAIN;
 		}
 		o->at += (size_t)k;
-		o->sent += (size_t)k;
 		o->taken += (size_t)k;
 		records_out(o);
 	}

@@ -136,8 +136,8 @@ struct tls_out {
 	size_t at, len, size;
 	char *kept; /* owned; NULL = never any */
 	size_t kept_size;
-	uint64_t made, sent; /* bytes, ever */
-	size_t taken, room;  /* bytes that the socket took since it was full; before that */
+	uint64_t made;      /* bytes, ever */
+	size_t taken, room; /* bytes that the socket took since it was full; before that */
 	struct {
 		uint64_t end; /* of the record, in made */
 		size_t text;
